@@ -1,0 +1,125 @@
+/* addr.c: IP addresses and prefixes; see addr.h. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "addr.h"
+
+struct addr addr_from_bytes(int family, const void *bytes)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct addr a = {0};
+
+	if (family == AF_INET6 && memcmp(bytes, mapped, sizeof mapped) == 0) {
+		family = AF_INET;
+		bytes = (const uint8_t *)bytes + sizeof mapped;
+	}
+	a.family = (uint8_t)family;
+	memcpy(a.bytes, bytes, addr_size(&a));
+	return a;
+}
+
+bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *out)
+{
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+
+	*out = (struct addr){0};
+	if (sa->sa_family == AF_INET) {
+		memcpy(&in, sa, sizeof in);
+		*out = addr_from_bytes(AF_INET, &in.sin_addr);
+	} else if (sa->sa_family == AF_INET6) {
+		memcpy(&in6, sa, sizeof in6);
+		*out = addr_from_bytes(AF_INET6, &in6.sin6_addr);
+	}
+	return out->family != 0;
+}
+
+bool addr_parse(struct span text, struct addr *out)
+{
+	char copy[ADDR_TEXT];
+	uint8_t bytes[16];
+	int family;
+
+	*out = (struct addr){0};
+	if (!span_copy(text, copy, sizeof copy))
+		return false;
+	family = strchr(copy, ':') ? AF_INET6 : AF_INET;
+	if (inet_pton(family, copy, bytes) != 1)
+		return false;
+	*out = addr_from_bytes(family, bytes);
+	return true;
+}
+
+bool addr_parse_canonical(struct span text, struct addr *out)
+{
+	char copy[ADDR_TEXT];
+
+	if (addr_parse(text, out) && span_is(text, addr_format(out, copy)))
+		return true;
+	*out = (struct addr){0};
+	return false;
+}
+
+char *addr_format(const struct addr *a, char buf[static ADDR_TEXT])
+{
+	if (!a->family || !inet_ntop(a->family, a->bytes, buf, ADDR_TEXT))
+		buf[0] = 0;
+	return buf;
+}
+
+bool prefix_parse(struct span text, struct prefix *out)
+{
+	const uint8_t *slash = text.n ? memchr(text.p, '/', text.n) : NULL;
+	struct span head = slash ? span_cut(text, 0, (size_t)(slash - text.p)) : text;
+	struct span tail = slash ? span_from(text, head.n + 1) : span_of(NULL, 0);
+	unsigned bits = 0;
+
+	*out = (struct prefix){0};
+	if (!addr_parse(head, &out->addr))
+		return false;
+	for (size_t i = 0; i < tail.n && i < 4; i++) {
+		if (tail.p[i] < '0' || tail.p[i] > '9')
+			return false;
+		bits = bits * 10 + (unsigned)(tail.p[i] - '0');
+	}
+	if (!slash)
+		bits = (unsigned)addr_size(&out->addr) * 8;
+	else if (tail.n == 0 || tail.n > 3 || (tail.n > 1 && tail.p[0] == '0'))
+		return false;
+	if (bits > addr_size(&out->addr) * 8)
+		return false;
+	for (unsigned bit = bits; bit < addr_size(&out->addr) * 8; bit++)
+		if (out->addr.bytes[bit / 8] & (0x80 >> bit % 8))
+			return false;
+	out->bits = (uint8_t)bits;
+	return true;
+}
+
+char *prefix_format(const struct prefix *p, char buf[static PREFIX_TEXT])
+{
+	char text[ADDR_TEXT];
+
+	snprintf(buf, PREFIX_TEXT, "%s/%u", addr_format(&p->addr, text), p->bits);
+	return buf;
+}
+
+struct prefix prefix_host(const struct addr *a)
+{
+	return (struct prefix){*a, (uint8_t)(addr_size(a) * 8)};
+}
+
+bool prefix_covers(const struct prefix *p, const struct addr *a)
+{
+	size_t whole = p->bits / 8;
+
+	if (p->addr.family != a->family || memcmp(p->addr.bytes, a->bytes, whole) != 0)
+		return false;
+	return p->bits % 8 == 0 ||
+	       ((p->addr.bytes[whole] ^ a->bytes[whole]) & (0xff00 >> p->bits % 8) & 0xff) == 0;
+}
+
+bool prefix_contains(const struct prefix *outer, const struct prefix *inner)
+{
+	return outer->bits <= inner->bits && prefix_covers(outer, &inner->addr);
+}
