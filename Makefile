@@ -11,9 +11,11 @@ DEPS       ?= yes
 VERSION    := 0.1.0
 
 CFLAGS     ?= -O2 -g
-WARNINGS   := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wstrict-prototypes -Wvla -Werror
-HARDENING  := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
-              -fcf-protection -fno-strict-overflow
+WERROR     ?= -Werror
+WARNINGS   := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wstrict-prototypes -Wvla $(WERROR)
+HARDENING  := -fstack-protector-strong -fstack-clash-protection -fno-strict-overflow \
+              -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \
+              $(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine 2>/dev/null)),-fcf-protection)
 STRICT     := -std=gnu17 -D_GNU_SOURCE -DVERIMESH_VERSION='"$(VERSION)"' -Ilibcommon \
               -fPIC -fvisibility=hidden -MMD -MP
 LINKING    := -Wl,-z,relro,-z,now,-z,defs,-z,noexecstack,--as-needed
@@ -34,9 +36,12 @@ TOOL   := $(patsubst %.c,$B/%.o,$(wildcard verimesh/*.c))
 NSS    := $(patsubst %.c,$B/%.o,$(wildcard nss_verimesh/*.c))
 PAM    := $(patsubst %.c,$B/%.o,$(wildcard pam_verimesh/*.c))
 UNITS  := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
+MODULES := $(patsubst tests/modules/%.c,$B/tests/%,$(wildcard tests/modules/test_*.c))
 PROGRAMS := $B/verimesh $B/libnss_verimesh.so.2 $B/pam_verimesh.so
+SCRIPTS := $(wildcard tests/modules/test_*.sh tests/e2e/test_*.sh)
 
 all: $(PROGRAMS)
+tests: $(UNITS) $(MODULES)
 
 $B/libcommon.a: $(COMMON)
 	$(call say,AR,$@)
@@ -68,8 +73,65 @@ $B/tests/%: tests/unit/%.c $B/libcommon.a
 	$Q$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -o $@ $< $B/libcommon.a \
 		-lcmocka -lsodium -lkeyutils -lcdb -lmnl
 
+$B/tests/%: tests/modules/%.c $B/libcommon.a
+	$(call say,CC,$@)
+	$Qmkdir -p $(@D)
+	$Q$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -o $@ $< $B/libcommon.a \
+		-lcmocka -lpam -lsodium -lkeyutils -lcdb -lmnl
+
+# Packages first, then the build in a make of its own that finds the compiler.
+ROOT := $(filter 0,$(shell id -u))
+need  = $Q[ "$(DEPS)" = no ] || packaging/deps.sh $1
+build = $Q+$(MAKE) --no-print-directory -j2
+
+deps:
+	$(call need,build test lab lint)
+
+check:
+	$(call need,build test $(if $(ROOT),lab))
+	$(build) all tests
+	$QB=$B tests/run $(UNITS) $(MODULES) $(SCRIPTS)
+
+demo:
+	$(call need,build lab)
+	$(build) all
+	$QB=$B tests/e2e/demo.sh
+
+# The unit tests with every access and every arithmetic step watched.
+sanitize:
+	$(call need,build test)
+	$(build) B=$B/sanitize CFLAGS="-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
+		-fsanitize=address,undefined" HARDENING= units
+	$QB=$B/sanitize tests/run $(UNITS:$B/%=$B/sanitize/%)
+units: $(UNITS)
+
+# Both compilers, without a warning; the layout; the scripts.
+lint:
+	$(call need,build test lint)
+	$(build) B=$B/gcc CC=gcc WERROR=-Werror all tests
+	$(build) B=$B/clang CC=clang WERROR=-Werror all tests
+	$Qclang-format --dry-run -Werror $(wildcard */*.[ch] tests/*/*.[ch])
+	$Qshellcheck .ci/run tests/run $(wildcard packaging/*.sh tests/*/*.sh)
+
+check-vm bench fuzz coverage deb rpm:
+	@echo "make $@: not yet" >&2; exit 1
+
+install: all
+	$Qinstall -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PAMDIR) \
+		$(DESTDIR)$(SYSCONFDIR)/verimesh
+	$Qinstall -m 755 $B/verimesh $(DESTDIR)$(SBINDIR)/
+	$Qinstall -m 644 $B/libnss_verimesh.so.2 $(DESTDIR)$(LIBDIR)/
+	$Qinstall -m 644 $B/pam_verimesh.so $(DESTDIR)$(PAMDIR)/
+
+# The configuration stays: it is the administrator's.
+uninstall:
+	$Qrm -f $(DESTDIR)$(SBINDIR)/verimesh $(DESTDIR)$(LIBDIR)/libnss_verimesh.so.2 \
+		$(DESTDIR)$(PAMDIR)/pam_verimesh.so
+	$Qrmdir --ignore-fail-on-non-empty $(DESTDIR)$(SYSCONFDIR)/verimesh
+
 clean:
 	rm -rf $B
 
-.PHONY: all clean
+.PHONY: all tests units check check-vm demo bench fuzz lint coverage sanitize deps install uninstall \
+	deb rpm clean
 -include $(wildcard $B/*/*.d $B/tests/*.d)

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# deps.sh: installs the Debian packages that building and testing need, and starts no service.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# usage: deps.sh GROUP...    groups: build test lab lint
+set -euo pipefail
+
+declare -A packages=(
+    [build]="gcc make libc6-dev libsodium-dev libkeyutils-dev libcdb-dev libmnl-dev libpam0g-dev"
+    [test]="libcmocka-dev binutils tinycdb jq"
+    [lab]="wireguard-tools wireguard-go iproute2 openssh-server openssh-client keyutils pamtester
+        busybox util-linux procps"
+    [lint]="clang clang-format shellcheck"
+)
+
+missing=()
+for group in "$@"; do
+    for package in ${packages[$group]}; do
+        case "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)" in
+        *" installed") ;;
+        *) missing+=("$package") ;;
+        esac
+    done
+done
+[ "${#missing[@]}" -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "deps: no apt-get here; install what corresponds to these Debian packages," \
+        "then use DEPS=no: ${missing[*]}" >&2
+    exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+    echo "deps: missing ${missing[*]}; run: sudo make deps" >&2
+    exit 1
+fi
+
+# invoke-rc.d and deb-systemd-invoke ask this file before they start a service; 101 is "no".
+policy=/usr/sbin/policy-rc.d
+saved=$(mktemp -d)
+restore() {
+    trap '' HUP INT TERM
+    rm -f "$policy"
+    if [ -e "$saved/policy" ] || [ -L "$saved/policy" ]; then
+        mv "$saved/policy" "$policy"
+    fi
+    rm -rf "$saved"
+}
+trap restore EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+if [ -e "$policy" ] || [ -L "$policy" ]; then
+    mv "$policy" "$saved/policy"
+fi
+printf '#!/bin/sh\nexit 101\n' >"$policy"
+chmod 755 "$policy"
+
+echo "deps: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+apt-get update -q || echo "deps: apt-get update failed; trying with the lists that are there" >&2
+apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" </dev/null
