@@ -49,7 +49,7 @@ enum cesr_kind {
 	CESR_WITNESS_SIG,    /* -B: indexed signature by a witness */
 	CESR_COUPLE,	     /* -C: key (code B) and signature (0B) */
 	CESR_SOURCE_SEAL,    /* -G: sn and digest of the anchoring event */
-	CESR_OTHER,	     /* -D -E -F -H -I: checked, of no further use here */
+	CESR_OTHER, /* -D -E -F -H -I and what they nest: checked, of no further use here */
 };
 
 struct cesr_item {
@@ -67,17 +67,17 @@ struct cesr_item {
  * count is believed beyond the bytes that are there. */
 struct cesr_reader {
 	struct span rest; /* what is still to be read */
-	size_t frame_end; /* bytes of rest behind the frame's end; SIZE_MAX: no frame */
+	size_t frame;	  /* bytes left of the frame, if it tells the truth; SIZE_MAX: no frame */
 	uint32_t left;	  /* items left in the group */
 	uint32_t nested;  /* signatures left in the -A nested in an -F or -H item */
-	char group;	  /* code letter of the group; 0: none open */
+	char group;	  /* code letter of the last counter */
 };
 
 enum cesr_step {
 	CESR_ITEM,	/* *item is filled */
 	CESR_END,	/* rest is empty or starts with something that is no '-': a body, or junk */
 	CESR_BAD,	/* err says why */
-	CESR_TRUNCATED, /* the bytes end inside a counter, a group or a frame */
+	CESR_TRUNCATED, /* the bytes end inside a counter, a group or a frame, and all were good */
 };
 
 void cesr_reader_init(struct cesr_reader *r, struct span bytes);

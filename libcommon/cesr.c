@@ -1,0 +1,409 @@
+/* cesr.c: CESR primitives, attachments and messages, canonical only; see cesr.h. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base64.h"
+#include "cesr.h"
+
+#define MAX_CHARS 92
+#define NUMBER_CHARS 24
+#define NUMBER_RAW 16
+#define DATE_CHARS 36
+#define MIN_BODY 25 /* {"v":"KERI10JSON000019_"} */
+
+/* Decodes a text that is a multiple of four long. Its first `code` characters are no value: with
+ * zeros ('A') in their place it is the base64 of the n bytes of value behind as many zero bits as
+ * are needed, so that every other pad is refused. */
+static bool decode(struct span text, size_t code, uint8_t *raw, size_t n)
+{
+	char chars[MAX_CHARS];
+	uint8_t bytes[MAX_CHARS / 4 * 3], pad = 0;
+	size_t lead = text.n / 4 * 3 - n;
+	bool good;
+
+	memcpy(chars, text.p, text.n);
+	memset(chars, 'A', code);
+	good = base64url_decode(chars, text.n, bytes);
+	for (size_t i = 0; i < lead; i++)
+		pad |= bytes[i];
+	good = good && pad == 0;
+	if (good)
+		memcpy(raw, bytes + lead, n);
+	explicit_bzero(chars, sizeof chars);
+	explicit_bzero(bytes, sizeof bytes);
+	return good;
+}
+
+bool cesr_decode(struct span text, char code, uint8_t raw[static CESR_RAW])
+{
+	return text.n == CESR_CHARS && text.p[0] == (uint8_t)code && decode(text, 1, raw, CESR_RAW);
+}
+
+char *cesr_encode(char code, const uint8_t raw[static CESR_RAW], char text[static CESR_TEXT])
+{
+	uint8_t bytes[CESR_CHARS / 4 * 3] = {0};
+
+	memcpy(bytes + sizeof bytes - CESR_RAW, raw, CESR_RAW);
+	base64url_encode(bytes, sizeof bytes, text);
+	text[0] = code;
+	text[CESR_CHARS] = 0;
+	explicit_bzero(bytes, sizeof bytes);
+	return text;
+}
+
+void cesr_encode_indexed(unsigned index, const uint8_t sig[static CESR_SIG_RAW],
+	char text[static CESR_SIG_CHARS + 1])
+{
+	uint8_t bytes[CESR_SIG_CHARS / 4 * 3] = {0};
+
+	/* Six bits of code, which is A, that is zero; six bits of index; four of padding. */
+	bytes[0] = (uint8_t)(index >> 4 & 3);
+	bytes[1] = (uint8_t)(index << 4);
+	memcpy(bytes + sizeof bytes - CESR_SIG_RAW, sig, CESR_SIG_RAW);
+	base64url_encode(bytes, sizeof bytes, text);
+	text[CESR_SIG_CHARS] = 0;
+}
+
+void cesr_said(
+	struct span body, struct span place1, struct span place2, char text[static CESR_TEXT])
+{
+	static const char dummy[] = "############################################";
+	const struct span places[] = {place1, place2};
+	struct blake3 h;
+	uint8_t raw[CESR_RAW];
+
+	blake3_init(&h);
+	for (size_t i = 0; i < 2; i++) {
+		size_t before = places[i].n ? (size_t)(places[i].p - body.p) : 0;
+
+		if (places[i].n == 0)
+			continue;
+		blake3_update(&h, body.p, before);
+		blake3_update(&h, dummy, CESR_CHARS);
+		body = span_from(body, before + CESR_CHARS);
+	}
+	blake3_update(&h, body.p, body.n);
+	blake3_final(&h, raw);
+	cesr_encode(CESR_BLAKE3, raw, text);
+}
+
+char *cesr_digest(struct span data, char text[static CESR_TEXT])
+{
+	cesr_said(data, span_of(NULL, 0), span_of(NULL, 0), text);
+	return text;
+}
+
+void cesr_reader_init(struct cesr_reader *r, struct span bytes)
+{
+	*r = (struct cesr_reader){.rest = bytes, .frame = SIZE_MAX};
+}
+
+/* Copies what may be read next, at most n characters, over text; the rest of text stays. So a
+ * primitive that the end cuts short is judged as if the best were to follow: if even so it is bad,
+ * then a bad byte stands before the end. Returns how many characters there were. */
+static size_t look(const struct cesr_reader *r, size_t n, char *text)
+{
+	struct span there = span_cut(span_cut(r->rest, 0, r->frame), 0, n);
+
+	if (there.n)
+		memcpy(text, there.p, there.n);
+	return there.n;
+}
+
+/* Moves past n characters that were found good. */
+static enum cesr_step advance(struct cesr_reader *r, size_t n)
+{
+	if (n > r->frame && r->frame <= r->rest.n)
+		return CESR_BAD;
+	if (n > r->rest.n)
+		return CESR_TRUNCATED;
+	r->rest = span_from(r->rest, n);
+	if (r->frame != SIZE_MAX)
+		r->frame -= n;
+	return CESR_ITEM;
+}
+
+/* A number of up to five characters. */
+static bool number(const char *text, size_t n, uint32_t *out)
+{
+	char chars[8] = {'A', 'A', 'A', 'A', 'A', 'A', 'A', 'A'};
+	uint8_t raw[6];
+
+	memcpy(chars + sizeof chars - n, text, n);
+	if (!base64url_decode(chars, sizeof chars, raw))
+		return false;
+	*out = (uint32_t)raw[2] << 24 | (uint32_t)raw[3] << 16 | (uint32_t)raw[4] << 8 | raw[5];
+	return true;
+}
+
+/* A primitive of this code, `chars` long, the value n bytes. */
+static enum cesr_step read_primitive(
+	struct cesr_reader *r, const char *code, size_t chars, uint8_t *raw, size_t n)
+{
+	char text[MAX_CHARS];
+	size_t width = strlen(code);
+
+	memset(text, 'A', sizeof text);
+	memcpy(text, code, width);
+	look(r, chars, text);
+	if (memcmp(text, code, width) != 0 || !decode(span_of(text, chars), width, raw, n))
+		return CESR_BAD;
+	return advance(r, chars);
+}
+
+/* An identifier: its kind is free, but it is a key or a digest. */
+static enum cesr_step read_prefix(struct cesr_reader *r)
+{
+	uint8_t raw[CESR_RAW];
+	char code[2] = {CESR_BLAKE3, 0};
+
+	look(r, 1, code);
+	if (code[0] != CESR_ED25519N && code[0] != CESR_ED25519 && code[0] != CESR_BLAKE3)
+		return CESR_BAD;
+	return read_primitive(r, code, CESR_CHARS, raw, sizeof raw);
+}
+
+static enum cesr_step read_digest(struct cesr_reader *r, struct cesr_item *item)
+{
+	static const char code[] = {CESR_BLAKE3, 0};
+	uint8_t raw[CESR_RAW];
+	enum cesr_step step = read_primitive(r, code, CESR_CHARS, raw, sizeof raw);
+
+	if (step == CESR_ITEM)
+		cesr_encode(CESR_BLAKE3, raw, item->digest);
+	return step;
+}
+
+static enum cesr_step read_sn(struct cesr_reader *r, struct cesr_item *item)
+{
+	uint8_t raw[NUMBER_RAW], high = 0;
+	enum cesr_step step = read_primitive(r, "0A", NUMBER_CHARS, raw, sizeof raw);
+
+	if (step == CESR_BAD)
+		return step;
+	for (size_t i = 0; i < sizeof raw; i++) {
+		high |= i < 8 ? raw[i] : 0;
+		item->sn = item->sn << 8 | raw[i];
+	}
+	return high || item->sn > INT64_MAX ? CESR_BAD : step;
+}
+
+/* A date-time as KERI writes it, microseconds and offset, in the letters of base64. */
+static enum cesr_step read_date(struct cesr_reader *r)
+{
+	static const char form[] = "1AAG0000-00-00T00c00c00d000000p00c00";
+	char text[] = "1AAG0000-00-00T00c00c00d000000p00c00";
+
+	look(r, DATE_CHARS, text);
+	for (size_t i = 0; i < DATE_CHARS; i++) {
+		bool digit = text[i] >= '0' && text[i] <= '9';
+
+		if (form[i] == '0' ? !digit
+				   : text[i] != form[i] && !(form[i] == 'p' && text[i] == '-'))
+			return CESR_BAD;
+	}
+	return advance(r, DATE_CHARS);
+}
+
+/* An indexed signature: A and B with an index of one character, 2A and 2B with index and ondex of
+ * two each. */
+static enum cesr_step read_signature(struct cesr_reader *r, struct cesr_item *item)
+{
+	char text[MAX_CHARS];
+	size_t big, width, chars;
+
+	memset(text, 'A', sizeof text);
+	look(r, 2, text);
+	big = text[0] == '2';
+	width = big ? 2 : 1;
+	chars = big ? MAX_CHARS : CESR_SIG_CHARS;
+	look(r, chars, text);
+	if ((text[big] != 'A' && text[big] != 'B') ||
+		!number(text + 1 + big, width, &item->index) ||
+		!decode(span_of(text, chars), big ? 6 : 2, item->sig, sizeof item->sig))
+		return CESR_BAD;
+	item->ondex = item->index;
+	if (big && !number(text + 4, width, &item->ondex))
+		return CESR_BAD;
+	if (big && text[1] == 'B' && item->ondex != 0)
+		return CESR_BAD;
+	if (text[big] == 'B')
+		item->ondex = UINT32_MAX;
+	return advance(r, chars);
+}
+
+/* -X and two characters of count, or -0V or --V and five. */
+static enum cesr_step read_counter(struct cesr_reader *r, char *group, uint32_t *count)
+{
+	char text[] = "-0VAAAAA";
+	size_t big, chars;
+
+	look(r, 2, text);
+	big = text[1] == '0' || text[1] == '-';
+	chars = big ? 8 : 4;
+	if (!big)
+		text[2] = 'A';
+	look(r, chars, text);
+	*group = text[1 + big];
+	if (text[0] != '-' || (big ? *group != 'V' : !memchr("ABCDEFGHIV", *group, 10)) ||
+		!number(text + 2 + big, big ? 5 : 2, count))
+		return CESR_BAD;
+	return advance(r, chars);
+}
+
+static enum cesr_step read_nested(struct cesr_reader *r)
+{
+	char group;
+	enum cesr_step step = read_counter(r, &group, &r->nested);
+
+	return group == 'A' ? step : CESR_BAD;
+}
+
+static enum cesr_step read_part(struct cesr_reader *r, char part, struct cesr_item *item)
+{
+	switch (part) {
+	case 'p':
+		return read_prefix(r);
+	case 'n':
+		return read_sn(r, item);
+	case 'd':
+		return read_digest(r, item);
+	case 't':
+		return read_date(r);
+	case 'k':
+		return read_primitive(r, "B", CESR_CHARS, item->key, sizeof item->key);
+	case 'c':
+		return read_primitive(r, "0B", CESR_SIG_CHARS, item->sig, sizeof item->sig);
+	case 's':
+		return read_signature(r, item);
+	default:
+		return read_nested(r);
+	}
+}
+
+static enum cesr_step read_item(struct cesr_reader *r, struct cesr_item *item)
+{
+	/* What an item of -A to -I is made of, in the letters of read_part. */
+	static const struct {
+		enum cesr_kind kind;
+		char parts[5];
+	} groups[] = {
+		{CESR_CONTROLLER_SIG, "s"},
+		{CESR_WITNESS_SIG, "s"},
+		{CESR_COUPLE, "kc"},
+		{CESR_OTHER, "pnds"},
+		{CESR_OTHER, "nt"},
+		{CESR_OTHER, "pndA"},
+		{CESR_SOURCE_SEAL, "nd"},
+		{CESR_OTHER, "pA"},
+		{CESR_OTHER, "pnd"},
+	};
+	const char *parts = groups[r->group - 'A'].parts;
+	enum cesr_step step = CESR_ITEM;
+
+	item->kind = groups[r->group - 'A'].kind;
+	if (r->nested > 0) {
+		parts = "s";
+		r->nested--;
+	} else {
+		r->left--;
+	}
+	for (; *parts && step == CESR_ITEM; parts++)
+		step = read_part(r, *parts, item);
+	return step;
+}
+
+/* Opens the next group, or a frame around the next ones. */
+static enum cesr_step read_group(struct cesr_reader *r)
+{
+	uint32_t count;
+	enum cesr_step step;
+
+	if (r->frame == 0)
+		r->frame = SIZE_MAX;
+	if (r->frame == SIZE_MAX && (r->rest.n == 0 || r->rest.p[0] != '-'))
+		return CESR_END;
+	step = read_counter(r, &r->group, &count);
+	if (step != CESR_ITEM)
+		return step;
+	if (r->group != 'V')
+		r->left = count;
+	else if (r->frame == SIZE_MAX)
+		r->frame = (size_t)count * 4;
+	else
+		return CESR_BAD;
+	return CESR_ITEM;
+}
+
+enum cesr_step cesr_next(struct cesr_reader *r, struct cesr_item *item, struct err *err)
+{
+	enum cesr_step step = CESR_ITEM;
+
+	*item = (struct cesr_item){0};
+	while (step == CESR_ITEM && r->left == 0 && r->nested == 0)
+		step = read_group(r);
+	if (step == CESR_ITEM)
+		step = read_item(r, item);
+	if (step == CESR_BAD)
+		err_set(err, ERR_NO, "attachment: no canonical counter or item at \"%.*s\"",
+			SPAN_ARG(span_cut(r->rest, 0, 16)));
+	else if (step == CESR_TRUNCATED)
+		err_set(err, ERR_NO, "attachment: ends too early; get the whole stream");
+	return step;
+}
+
+/* Reads the version string at the start of a stream that is not empty, and the size in it. */
+static enum cesr_step read_version(struct span stream, struct cesr_message *msg, size_t *size)
+{
+	static const char keri[] = "{\"v\":\"KERI10JSONxxxxxx_\"",
+			  acdc[] = "{\"v\":\"ACDC10JSONxxxxxx_\"";
+	const char *form;
+
+	msg->acdc = stream.n > 6 && stream.p[6] == 'A';
+	form = msg->acdc ? acdc : keri;
+	*size = 0;
+	for (size_t i = 0; form[i]; i++) {
+		static const char digits[] = "0123456789abcdef";
+		const char *digit;
+
+		if (i == stream.n)
+			return CESR_TRUNCATED;
+		digit = memchr(digits, stream.p[i], 16);
+		if (form[i] == 'x' ? !digit : stream.p[i] != (uint8_t)form[i])
+			return CESR_BAD;
+		if (form[i] == 'x')
+			*size = *size * 16 + (size_t)(digit - digits);
+	}
+	return *size < MIN_BODY ? CESR_BAD : CESR_ITEM;
+}
+
+enum cesr_step cesr_message(struct span *stream, struct cesr_message *msg, struct err *err)
+{
+	struct cesr_reader r;
+	struct cesr_item item;
+	size_t size;
+	enum cesr_step step;
+
+	*msg = (struct cesr_message){0};
+	if (stream->n == 0)
+		return CESR_END;
+	step = read_version(*stream, msg, &size);
+	if (step == CESR_BAD) {
+		err_set(err, ERR_NO,
+			"body: starts with no version string KERI10JSON or ACDC10JSON");
+		return step;
+	}
+	if (step == CESR_TRUNCATED || size > stream->n) {
+		msg->body = *stream;
+		err_set(err, ERR_NO, "body: ends too early; get the whole stream");
+		return CESR_TRUNCATED;
+	}
+	msg->body = span_cut(*stream, 0, size);
+	cesr_reader_init(&r, span_from(*stream, size));
+	do
+		step = cesr_next(&r, &item, err);
+	while (step == CESR_ITEM);
+	if (step != CESR_END)
+		return step;
+	msg->attachments = span_cut(*stream, size, stream->n - size - r.rest.n);
+	*stream = r.rest;
+	return CESR_ITEM;
+}
