@@ -31,10 +31,10 @@ else
 say = @:
 endif
 
-COMMON := $(patsubst %.c,$B/%.o,$(wildcard libcommon/*.c))
-TOOL   := $(patsubst %.c,$B/%.o,$(wildcard verimesh/*.c))
-NSS    := $(patsubst %.c,$B/%.o,$(wildcard nss_verimesh/*.c))
-PAM    := $(patsubst %.c,$B/%.o,$(wildcard pam_verimesh/*.c))
+COMMON := $(patsubst %.c,$B/o/%.o,$(wildcard libcommon/*.c))
+TOOL   := $(patsubst %.c,$B/o/%.o,$(wildcard verimesh/*.c))
+NSS    := $(patsubst %.c,$B/o/%.o,$(wildcard nss_verimesh/*.c))
+PAM    := $(patsubst %.c,$B/o/%.o,$(wildcard pam_verimesh/*.c))
 UNITS  := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 MODULES := $(patsubst tests/modules/%.c,$B/tests/%,$(wildcard tests/modules/test_*.c))
 PROGRAMS := $B/verimesh $B/libnss_verimesh.so.2 $B/pam_verimesh.so
@@ -62,7 +62,7 @@ $B/pam_verimesh.so: $(PAM) $B/libcommon.a pam_verimesh/pam_verimesh.map
 		-Wl,--version-script=pam_verimesh/pam_verimesh.map -o $@ $(filter %.o %.a,$^) \
 		-lpam -lkeyutils -lmnl
 
-$B/%.o: %.c
+$B/o/%.o: %.c
 	$(call say,CC,$@)
 	$Qmkdir -p $(@D)
 	$Q$(CC) $(ALL_CFLAGS) -c -o $@ $<
@@ -134,4 +134,4 @@ clean:
 
 .PHONY: all tests units check check-vm demo bench fuzz lint coverage sanitize deps install uninstall \
 	deb rpm clean
--include $(wildcard $B/*/*.d $B/tests/*.d)
+-include $(wildcard $B/o/*/*.d $B/tests/*.d)
