@@ -1,0 +1,245 @@
+#!/usr/bin/env bash
+# demo.sh: two organisations mesh two hosts, one login is admitted and two are refused; narrated.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Runs from the repository's root, as root (`make demo`). Every command and its output is real.
+# Exit status 0 only if each step gave what it must. May be sourced, for what its functions do.
+
+# shellcheck source=tests/e2e/lab.sh
+. tests/e2e/lab.sh
+
+PLAIN='' BOLD='' GOOD='' BAD='' MARK=ok
+if [ -t 1 ]; then
+    PLAIN=$'\e[0m' BOLD=$'\e[1m' GOOD=$'\e[32m' BAD=$'\e[31m' MARK=✓
+fi
+
+say() {
+    printf '  %s\n' "$@"
+}
+
+step() {
+    STEP=$1
+    printf '\n%s%s%s\n' "$BOLD" "$STEP" "$PLAIN"
+}
+
+# Runs a shell command on a host, as root or as USER@HOST; prints both sides, keeps OUT and STATUS.
+run() {
+    local host=${1#*@} user=${1%@*} prompt="$1\$"
+    local command=(on "$host" bash -c "cd; $2")
+    if [ "$user" = "$1" ]; then
+        prompt="$1#"
+    else
+        command=(as "$user" "$host" bash -c "cd; $2")
+    fi
+    printf '  %s %s\n' "$BOLD$prompt" "$2$PLAIN"
+    STATUS=0
+    OUT=$("${command[@]}" 2>&1) || STATUS=$?
+    [ -z "$OUT" ] || printf '    %s\n' "${OUT//$'\n'/$'\n'    }"
+}
+
+failed() {
+    local host
+    for host in "${!HOST_PID[@]}"; do
+        printf '  %s, end of its log:\n' "$host"
+        host_log "$host" | tail -n 20 | sed 's/^/    /'
+    done
+    printf '%snot ok %s%s: %s\n' "$BAD" "$STEP" "$PLAIN" "$1"
+    exit 1
+}
+
+# What the last command must have given: an exit status, and lines that match each expression.
+gave() {
+    local status=$1 expression
+    shift
+    [ "$STATUS" -eq "$status" ] || failed "exit status $STATUS, not $status"
+    for expression in "$@"; do
+        grep -Eq -- "$expression" <<<"$OUT" || failed "no line matches: $expression"
+    done
+}
+
+passed() {
+    printf '%s%s %s%s\n' "$GOOD" "$MARK" "$STEP" "$PLAIN"
+}
+
+# Both hosts up, each with its own address on a cable between them; nothing of a mesh yet.
+demo_hosts() {
+    step 'two hosts, two organisations, one cable'
+    host_start web1 192.0.2.1
+    host_start db1 192.0.2.2
+    run web1 'ip -brief -4 address'
+    gave 0 '192\.0\.2\.1 '
+    run alice@web1 'ssh 192.0.2.2 true'
+    gave 255
+    say "sshd on db1 asks verimesh about every login, and so far admits nobody."
+    passed
+}
+
+demo_identities() {
+    step 'each organisation makes its identity and its host a tunnel card'
+    run web1 'verimesh init web1 --self clinic-a --endpoint 192.0.2.1:51820 --addr 10.77.1.5 --login alice'
+    gave 0
+    run db1 'verimesh init db1 --self clinic-b --endpoint 192.0.2.2:51820 --addr 10.77.2.5 --login alice'
+    gave 0
+    say "Hosts in namespaces share the kernel's keyrings, so each interface has its own name:"
+    run web1 "sed -i 's/^#* *Name = .*/Name = ${HOST_IF[web1]}/' /etc/verimesh/verimesh.conf"
+    gave 0
+    run db1 "sed -i 's/^#* *Name = .*/Name = ${HOST_IF[db1]}/' /etc/verimesh/verimesh.conf"
+    gave 0
+    passed
+}
+
+# Carries what FROM's organisation exports to TO, which verifies and imports it; sets AID.
+demo_carry() {
+    local from=$1 to=$2 file=$3
+    run "$from" "verimesh export > $file"
+    gave 0
+    say "($file goes to $to by mail, by disk or from a web server: it proves itself)"
+    on "$from" cat "/root/$file" | on "$to" tee "/root/$file" >/dev/null
+    run "$to" "verimesh verify --json $file"
+    gave 0 '^\{"aid":"E'
+    AID=$(sed -n 's/^{"aid":"\([^"]*\)".*/\1/p' <<<"$OUT")
+    run "$to" "verimesh import - < $file"
+    gave 0
+}
+
+demo_exchange() {
+    step 'they exchange key event logs and verify them'
+    demo_carry web1 db1 clinic-a.cesr
+    AID_A=$AID
+    demo_carry db1 web1 clinic-b.cesr
+    AID_B=$AID
+    passed
+}
+
+demo_policy() {
+    step 'each administrator allows the other organisation what it may'
+    run db1 "cat >> /etc/verimesh/verimesh.conf << END
+
+[Peer clinic-b]
+AllowedIPs = 10.77.2.0/24
+
+[Peer clinic-a]
+AID = $AID_A
+AllowedIPs = 10.77.1.0/24
+Logins = alice bob
+END"
+    gave 0
+    run web1 "cat >> /etc/verimesh/verimesh.conf << END
+
+[Peer clinic-a]
+AllowedIPs = 10.77.1.0/24
+
+[Peer clinic-b]
+AID = $AID_B
+AllowedIPs = 10.77.2.0/24
+END"
+    gave 0
+    passed
+}
+
+demo_up() {
+    step 'the tunnels come up'
+    run web1 'verimesh up'
+    gave 0
+    run db1 'verimesh up'
+    gave 0
+    run web1 "wg show ${HOST_IF[web1]}"
+    gave 0 '^interface: ' '^peer: ' 'endpoint: 192\.0\.2\.2:51820' '10\.77\.2\.5/32' 'fd[0-9a-f:]+/128'
+    passed
+}
+
+demo_names() {
+    step "db1 has a name on web1, an alias and a way back"
+    run web1 'getent hosts db1.clinic-b.mesh.internal'
+    gave 0 '^fd[0-9a-f:]+ +db1\.clinic-b\.mesh\.internal'
+    ADDRESS_B=${OUT%% *}
+    run web1 "getent ahostsv4 db1.clinic-b.mesh.internal"
+    gave 0 '^10\.77\.2\.5 '
+    run web1 "getent hosts db1.$AID_B.mesh.internal"
+    gave 0 "^$ADDRESS_B +db1\.clinic-b\.mesh\.internal.* db1\.$AID_B\.mesh\.internal"
+    run web1 "getent hosts $ADDRESS_B"
+    gave 0 "^$ADDRESS_B +db1\.clinic-b\.mesh\.internal"
+    run web1 'getent hosts nobody.clinic-b.mesh.internal'
+    gave 2
+    passed
+}
+
+demo_admitted() {
+    step 'alice of clinic-a may log in: the tunnel says whose host she comes from'
+    run alice@web1 "ssh db1.clinic-b.mesh.internal 'id -un; hostname; echo \$SSH_CONNECTION'"
+    gave 0 '^alice$' '^db1$' '^fd[0-9a-f:]+ [0-9]+ fd[0-9a-f:]+ 22$'
+    ADDRESS_A=$(sed -n 's/^\(fd[^ ]*\) .*/\1/p' <<<"$OUT")
+    run db1 'grep pam_verimesh /var/log/messages | tail -n 1'
+    gave 0 'alice'
+    run db1 "getent hosts $ADDRESS_A"
+    gave 0 'web1\.clinic-a\.mesh\.internal'
+    passed
+}
+
+demo_refused() {
+    step "bob may not: clinic-a's card of web1 has no such login"
+    run alice@web1 'ssh bob@db1.clinic-b.mesh.internal id -un'
+    gave 255
+    run db1 'grep pam_verimesh /var/log/messages | tail -n 1'
+    gave 0 'bob'
+    passed
+}
+
+demo_outside() {
+    step 'nor may alice from outside the mesh, over the bare cable'
+    run alice@web1 'ssh 192.0.2.2 id -un'
+    gave 255
+    run db1 'grep pam_verimesh /var/log/messages | tail -n 1'
+    gave 0 '192\.0\.2\.1'
+    passed
+}
+
+demo_gate() {
+    step 'the gate explains each decision'
+    run db1 "verimesh gate --user alice --from $ADDRESS_A"
+    gave 0
+    run db1 "verimesh gate --user bob --from $ADDRESS_A"
+    gave 1
+    run db1 'verimesh gate --user alice --from 192.0.2.1'
+    gave 1
+    passed
+}
+
+demo_keyring() {
+    step "the keys are in the kernel's keyring, root's alone"
+    run db1 "keyctl show \$(cat /run/verimesh/${HOST_IF[db1]}.ring)"
+    gave 0 "keyring: verimesh:${HOST_IF[db1]}" 'user: tunnel' 'keyring: peers:' 'user: [A-Za-z0-9+/]{43}='
+    passed
+}
+
+demo_down() {
+    step 'down again: no interface, no key is left'
+    local host
+    for host in web1 db1; do
+        run "$host" 'verimesh down; ip -brief link'
+        gave 0
+        ! grep -q "${HOST_IF[$host]}" <<<"$OUT" || failed 'the interface is still there'
+        run "$host" "keyctl search @u keyring verimesh:${HOST_IF[$host]}"
+        gave 1
+    done
+    passed
+}
+
+demo() {
+    demo_hosts
+    demo_identities
+    demo_exchange
+    demo_policy
+    demo_up
+    demo_names
+    demo_admitted
+    demo_refused
+    demo_outside
+    demo_gate
+    demo_keyring
+}
+
+if [ "$0" = "${BASH_SOURCE[0]}" ]; then
+    demo
+    demo_down
+fi
