@@ -1,0 +1,101 @@
+/* book.h: logs, receipts, registry events and cards that arrive in any order, verified together. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VERIMESH_BOOK_H
+#define VERIMESH_BOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cesr.h"
+#include "err.h"
+#include "kel.h"
+#include "span.h"
+
+enum verdict_kind {
+	VERDICT_REFUSED,
+	VERDICT_TRUNCATED,
+	VERDICT_DUPLICITOUS,
+	VERDICT_UNDERWITNESSED,
+};
+
+/* Why an event was not accepted (DESIGN.md 6, verify). */
+struct verdict {
+	enum verdict_kind kind;
+	uint64_t event;	     /* bodies before it in the stream */
+	char aid[CESR_TEXT]; /* "" when unreadable */
+	uint64_t sn;	     /* UINT64_MAX when unreadable */
+	char reason[512];
+};
+
+/* An event that verifies as far as it can, and waits for receipts, for its delegator, or for an
+ * event before it that waits. */
+struct pending {
+	struct pending *next;
+	uint64_t event;
+	uint8_t *body, *attachments;
+	size_t nbody, nattachments;
+	struct kel_progress progress;
+	enum kel_outcome why;
+	char reason[512];
+};
+
+/* One identifier in the book. */
+struct book_log {
+	struct kel kel;
+	uint64_t first; /* event number of its first inception body; UINT64_MAX: none yet */
+	struct pending *waiting; /* in order of arrival */
+	struct book_log **delegates;
+	size_t ndelegates;
+	struct book_log *queued; /* next in the list of logs to settle */
+	bool in_queue;
+	bool closed;	/* nothing more is taken from this stream */
+	uint8_t *fresh; /* bytes accepted since the book was last told to forget them */
+	size_t nfresh, fresh_size;
+};
+
+/* A body that is no key event: an ACDC or a registry event. Its SAID was checked. */
+struct book_body {
+	char said[CESR_TEXT];
+	bool acdc;
+	bool stored; /* the store has it */
+	uint8_t *bytes;
+	size_t n;
+};
+
+struct book {
+	bool forgiving;		/* go on with other identifiers after a refusal (import) */
+	bool keep;		/* keep bodies, for cards and the store */
+	bool record;		/* keep accepted messages in `fresh` */
+	struct book_log **logs; /* in no order */
+	size_t nlogs, logs_size;
+	void *log_tree, *body_tree, *receipt_tree; /* tsearch(3), by AID or SAID */
+	struct book_log *queue;
+	uint64_t events; /* bodies read since the last book_finish */
+	void (*report)(void *ctx, const struct verdict *verdict);
+	void *ctx;
+	bool failed;  /* something since the last book_finish was not accepted */
+	size_t valid; /* bytes of the last stream that hold whole messages */
+};
+
+/* Zero-initialised, with the flags and the report set, a book is empty. Reads a stream; several may
+ * follow each other, and what waits at the end of one may be completed by the next. Strict (not
+ * forgiving): input stops at the first refusal and one verdict is reported, on the lowest event not
+ * accepted. Forgiving: a verdict for each identifier or message that failed; input stops only where
+ * the stream cannot be cut into messages any more. */
+void book_read(struct book *book, struct span stream);
+
+/* The end of the input: what still waits is reported and forgotten. True when everything since the
+ * last end was accepted. */
+bool book_finish(struct book *book);
+
+/* NULL when nothing of it was accepted. */
+const struct kel *book_kel(const struct book *book, const char *aid);
+struct book_log *book_log(const struct book *book, const char *aid);
+
+/* The body with this SAID; NULL when it is not there. */
+const struct book_body *book_body(const struct book *book, const char *said);
+
+void book_free(struct book *book);
+
+#endif

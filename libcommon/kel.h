@@ -1,0 +1,96 @@
+/* kel.h: verifies key events against key state; the only place that accepts a key. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VERIMESH_KEL_H
+#define VERIMESH_KEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cesr.h"
+#include "err.h"
+#include "event.h"
+
+#define KEL_LIST_MAX 1024 /* keys, next digests, witnesses of one identifier */
+
+struct kel_key {
+	char code; /* CESR_ED25519 or CESR_ED25519N */
+	uint8_t raw[CESR_RAW];
+};
+
+/* What an establishment event (icp, dip, rot, drt) sets. Owned by the kel. */
+struct kel_est {
+	uint8_t *body; /* the event's bytes; ev points into them */
+	struct event ev;
+	char anchor[CESR_TEXT]; /* dip, drt: the delegator's event that seals it; else "" */
+	uint64_t anchor_sn;
+	struct kel_key *keys;
+	size_t nkeys;
+	uint8_t (*next)[CESR_RAW]; /* digests of the next keys */
+	size_t nnext;
+	uint8_t (*witnesses)[CESR_RAW]; /* the whole list as of this event */
+	size_t nwitnesses;
+	uint64_t bt; /* receipts needed */
+};
+
+/* One identifier's verified log. Zero-initialised it is empty; kel_free releases it. */
+struct kel {
+	char aid[CESR_TEXT];
+	char delegator[CESR_TEXT];  /* "" unless delegated */
+	uint64_t count;		    /* events accepted and not superseded: sn 0 to count - 1 */
+	uint8_t (*saids)[CESR_RAW]; /* their digests, by sn */
+	size_t saids_size;
+	uint8_t (*superseded)[CESR_RAW]; /* digests of superseded events */
+	size_t nsuperseded;
+	struct kel_est *ests; /* establishment events, in order; the last is in force */
+	size_t nests;
+	struct seal *seals; /* of the accepted events, in order, opaque ones left out */
+	size_t nseals, seals_size;
+	bool est_only, no_delegation; /* configuration traits EO, DND */
+};
+
+enum kel_outcome {
+	KEL_ACCEPTED,
+	KEL_KNOWN,	  /* accepted before: no effect */
+	KEL_NO_RECEIPTS,  /* verifies, but receipts are missing: waits */
+	KEL_NO_DELEGATOR, /* verifies, but the delegator's event was not seen yet: waits */
+	KEL_GAP,	  /* its prior event has not been seen */
+	KEL_DUPLICITOUS,  /* verifies, and another event was accepted at its sn */
+	KEL_REFUSED,
+};
+
+/* How far the verification of a waiting event came, so that more attachments cost only themselves.
+ * Zero-initialised for a new event. */
+struct kel_progress {
+	bool signed_by_controller;
+	size_t read; /* bytes of the attachments whose receipts were looked at */
+	uint8_t witnessed[KEL_LIST_MAX / 8];
+};
+
+/* Verifies a key event with its attachments and, when it is accepted, advances the state. delegator
+ * is the log of the identifier that the event (or the log) names as its delegator, NULL if there is
+ * none yet. attachments may only grow between calls with one progress. On any outcome but ACCEPTED
+ * and KNOWN err says why in a few words. On ACCEPTED *cut is the sn from which earlier events were
+ * superseded, else UINT64_MAX. Rules: facts/keri.md; recovery: Order, duplicity, recovery. */
+enum kel_outcome kel_apply(struct kel *kel, const struct event *event, struct span attachments,
+	const struct kel *delegator, struct kel_progress *progress, uint64_t *cut, struct err *err);
+
+/* Takes back all events from sn on, because the delegator's seal on that one was superseded. */
+void kel_rollback(struct kel *kel, uint64_t sn);
+
+void kel_free(struct kel *kel);
+
+/* The establishment event in force; NULL while the log is empty. */
+const struct kel_est *kel_current(const struct kel *kel);
+
+/* SAID of the accepted event at sn, as text; false when there is none. */
+bool kel_said(const struct kel *kel, uint64_t sn, char text[static CESR_TEXT]);
+
+/* Nothing may follow: the last rotation committed to no next keys. */
+bool kel_abandoned(const struct kel *kel);
+
+/* A threshold (facts/keri.md, Thresholds) over n keys of which those with a flag count. 1: met, 0:
+ * not met, -1: malformed, or it cannot be met by all n. err says why. */
+int kel_threshold(struct span text, const bool *flags, size_t n, struct err *err);
+
+#endif
