@@ -1,0 +1,168 @@
+/* main.c: the administrator's command: finds the verb, --root and --help. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "verimesh.h"
+
+static const struct verb {
+	const char *name;
+	int (*run)(const struct command *command);
+	const char *usage;
+	const char *help;
+} verbs[] = {
+	{"init", verb_init, "LABEL [--self PETNAME] [card options]",
+		"Makes this organisation's identity and its first card, for this host.\n"
+		"Writes /etc/verimesh/verimesh.conf where there is none."},
+	{"issue", verb_issue, "LABEL [card options]",
+		"Issues the card of a host, or replaces it: what is not given is left out.\n"
+		"Another host than this one needs --key."},
+	{"export", verb_export, "", "Prints this organisation's log and cards as one CESR stream."},
+	{"verify", verb_verify, "[--json] FILE|-",
+		"Verifies a stream and prints the key states. Touches nothing."},
+	{"import", verb_import, "FILE|-", "Verifies a stream and adds what holds to the store."},
+	{"sync", verb_sync, "",
+		"Compiles store and policy into the map, the keyring and WireGuard."},
+	{"up", verb_up, "", "Makes the interface, then does what sync does."},
+	{"down", verb_down, "", "Removes the interface and the keys in the kernel keyring."},
+	{"gate", verb_gate, "--user ACCOUNT --from ADDRESS",
+		"Says whether such a login may happen, and why. Changes nothing.\n"
+		"Exit status 0: admitted, 1: not."},
+};
+
+static const char card_options[] =
+	"Card options (those marked * may repeat):\n"
+	"  --addr ADDRESS*         one more address of the host\n"
+	"  --route PREFIX*         a prefix that is reached through it\n"
+	"  --endpoint IP:PORT      where its WireGuard listens\n"
+	"  --login NAME[=KEYFILE]* who logs in from it, with the SSH public key file\n"
+	"  --hostkey FILE*         its SSH host key (ssh_host_ed25519_key.pub)\n"
+	"  --key KEY               its tunnel public key, as wg prints it\n"
+	"  --journal KEY           the key that signs its journal\n"
+	"  --from TIME             when it starts to use the key\n"
+	"  --until TIME|never      when the card ends (default: in 30 days)\n"
+	"  --rosenpass FILE        its Rosenpass public key\n"
+	"Times: 2026-01-31T12:00:00Z, or from now on: 10m, 12h, 30d.\n";
+
+static int help(const struct verb *verb)
+{
+	bool card = verb && (verb->run == verb_init || verb->run == verb_issue);
+
+	if (verb)
+		printf("verimesh %s %s\n\n%s\n%s%s", verb->name, verb->usage, verb->help,
+			card ? "\n" : "", card ? card_options : "");
+	else
+		puts("verimesh VERB ...: one root of trust for tunnels, names and logins\n");
+	for (size_t i = 0; !verb && i < sizeof verbs / sizeof verbs[0]; i++)
+		printf("  verimesh %-7s %s\n", verbs[i].name, verbs[i].usage);
+	puts("\nEvery verb takes --root DIR (all paths are below DIR) and --help.");
+	return fflush(stdout) == 0 ? 0 : ERR_ENV;
+}
+
+int problem(const struct err *err)
+{
+	fprintf(stderr, "verimesh: %s\n", err->text);
+	return (int)err->status;
+}
+
+int usage(const struct command *command, const char *what)
+{
+	fprintf(stderr, "verimesh: %s: %s (see verimesh %s --help)\n", command->args[0], what,
+		command->args[0]);
+	return ERR_USAGE;
+}
+
+void print_verdict(const char *where, const struct verdict *v)
+{
+	static const char *const kinds[] = {
+		"refused", "truncated", "duplicitous", "underwitnessed"};
+	char at[64] = "";
+
+	if (v->sn != UINT64_MAX)
+		snprintf(at, sizeof at, " sn %llu", (unsigned long long)v->sn);
+	fprintf(stderr, "verimesh: %s: event %llu%s%s%s: %s: %s\n", where,
+		(unsigned long long)v->event, v->aid[0] ? " of " : "", v->aid, at, kinds[v->kind],
+		v->reason);
+}
+
+bool read_stream(const char *name, uint8_t **data, size_t *n, struct err *err)
+{
+	if (strcmp(name, "-") == 0)
+		return file_read_fd(STDIN_FILENO, "standard input", STREAM_MAX, data, n, err);
+	return file_read(name, STREAM_MAX, data, n, err);
+}
+
+/* Takes --root DIR and --help out of the words. False: it was --root without a directory. */
+static bool take_common(struct command *command, char root[static PATH_MAX], bool *wants_help)
+{
+	int kept = 1;
+
+	for (int i = 1; i < command->nargs; i++) {
+		char *arg = command->args[i], *dir = NULL;
+
+		if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+			*wants_help = true;
+			continue;
+		}
+		if (strcmp(arg, "--root") == 0)
+			dir = i + 1 < command->nargs ? command->args[++i] : (char *)"";
+		else if (strncmp(arg, "--root=", 7) == 0)
+			dir = arg + 7;
+		else
+			command->args[kept++] = arg;
+		if (dir && !realpath(dir, root))
+			return false;
+		if (dir)
+			command->root = strcmp(root, "/") == 0 ? "" : root;
+	}
+	command->args[kept] = NULL;
+	command->nargs = kept;
+	return true;
+}
+
+/* No core dump and no debugger of the same user ever sees a secret. */
+static void forbid_dumps(void)
+{
+	struct rlimit none = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+int main(int argc, char **argv)
+{
+	struct command command = {.root = "", .args = argv + 1, .nargs = argc - 1};
+	bool wants_help = argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
+	static char root[PATH_MAX];
+	const struct verb *verb = NULL;
+
+	if (wants_help)
+		return help(NULL) ? ERR_ENV : argc < 2 ? ERR_USAGE : 0;
+	if (strcmp(argv[1], "--version") == 0)
+		return puts("verimesh " VERIMESH_VERSION) < 0 ? ERR_ENV : 0;
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			verb = &verbs[i];
+	if (!verb) {
+		fprintf(stderr, "verimesh: no verb \"%s\" (see verimesh --help)\n", argv[1]);
+		return ERR_USAGE;
+	}
+	if (!take_common(&command, root, &wants_help))
+		return usage(&command, "--root needs a directory that is there");
+	if (wants_help)
+		return help(verb);
+	forbid_dumps();
+	umask(022);
+	if (sodium_init() < 0) {
+		fprintf(stderr, "verimesh: libsodium cannot start: no source of random numbers\n");
+		return ERR_ENV;
+	}
+	return verb->run(&command);
+}
