@@ -536,7 +536,7 @@ const struct kel *book_kel(const struct book *book, const char *aid)
 	return log && log->kel.count ? &log->kel : NULL;
 }
 
-const struct book_body *book_body(const struct book *book, const char *said)
+struct book_body *book_body(const struct book *book, const char *said)
 {
 	return find_node(&book->body_tree, span_str(said));
 }

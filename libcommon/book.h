@@ -50,8 +50,9 @@ struct book_log {
 	struct book_log *queued; /* next in the list of logs to settle */
 	bool in_queue;
 	bool closed;	/* nothing more is taken from this stream */
-	uint8_t *fresh; /* bytes accepted since the book was last told to forget them */
-	size_t nfresh, fresh_size;
+	uint8_t *fresh; /* messages accepted while `record` was set */
+	size_t nfresh;
+	size_t stored; /* bytes of its file in the store */
 };
 
 /* A body that is no key event: an ACDC or a registry event. Its SAID was checked. */
@@ -94,7 +95,7 @@ const struct kel *book_kel(const struct book *book, const char *aid);
 struct book_log *book_log(const struct book *book, const char *aid);
 
 /* The body with this SAID; NULL when it is not there. */
-const struct book_body *book_body(const struct book *book, const char *said);
+struct book_body *book_body(const struct book *book, const char *said);
 
 void book_free(struct book *book);
 

@@ -1,0 +1,30 @@
+/* cards.h: which cards of an issuer are anchored, voided, and the last of their host. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VERIMESH_CARDS_H
+#define VERIMESH_CARDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "book.h"
+#include "card.h"
+#include "err.h"
+
+/* A card whose SAID and schema are right and that its issuer's log anchors (DESIGN.md 5.2). */
+struct cards_entry {
+	struct card card; /* its spans point into the book */
+	size_t place;	  /* the seal that anchors it first; a higher one is later in the log */
+	bool voided;	  /* some seal of the log voids it */
+	bool last;	  /* no card of its host is anchored later */
+};
+
+/* All of them, by host and then by place. *entries is malloc'd, the caller's. A host is in force by
+ * its last card alone, if that is not voided, has a key and has not ended. */
+bool cards_list(const struct book *book, const struct kel *kel, struct cards_entry **entries,
+	size_t *n, struct err *err);
+
+/* The last card of a host; NULL when it has none. */
+const struct cards_entry *cards_last(const struct cards_entry *entries, size_t n, struct span host);
+
+#endif

@@ -1,0 +1,35 @@
+/* store.h: verified logs on disk, one append-only file for each identifier. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VERIMESH_STORE_H
+#define VERIMESH_STORE_H
+
+#include <stdbool.h>
+
+#include "book.h"
+#include "err.h"
+
+/* root + PATH_STORE holds AID.cesr for each identifier: its accepted events with their attachments
+ * in the order of acceptance, then the cards and registry events that they seal. Only whole
+ * messages count: a tail that was cut off by a crash is passed over and overwritten by the next
+ * append. */
+struct store {
+	const char *root;
+	int lock; /* held while the store is open for writing, else -1 */
+	struct book book;
+};
+
+/* Reads the store whole and verifies it. writing: takes the lock first (one writer at a time,
+ * DESIGN.md 6), waiting for another writer, and makes the directories. A store that does not verify
+ * is an error. On failure nothing is left open. */
+bool store_open(struct store *store, const char *root, bool writing, struct err *err);
+
+/* Writes what the book accepted since store_open, durably, identifier by identifier. */
+bool store_commit(struct store *store, struct err *err);
+
+/* Forgets what was not committed and drops the lock. */
+void store_close(struct store *store);
+
+/* The bytes of one identifier's file: *data is malloc'd. */
+bool store_read(const char *root, const char *aid, uint8_t **data, size_t *n, struct err *err);
+
+#endif
