@@ -4,6 +4,7 @@
 #define VERIMESH_KEYRING_BUILD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "err.h"
@@ -11,23 +12,27 @@
 #include "span.h"
 
 /* Finds or makes the ring verimesh:INTERFACE in uid 0's user keyring, sets its permissions and
- * writes its serial to root + PATH_RUN/INTERFACE.ring (0644). Needs real uid 0: error "needs root"
- * else. */
+ * writes its serial to root + PATH_RUN/INTERFACE.ring (0644). A ring of that name which is not as
+ * verimesh makes it is an error, never taken over. Needs real uid 0: error "needs root" else. */
 bool keyring_make(const char *root, const char *interface, int32_t *ring, struct err *err);
 
-/* Puts a secret (`identity`, `tunnel`, `tunnel.next`) into the ring, replacing one of that name. */
+/* Puts a secret (`identity`, `tunnel`, `tunnel.next`) into the ring, replacing one of that name in
+ * one step. */
 bool keyring_put(int32_t ring, const char *name, struct span secret, struct err *err);
 
-/* Reads one: at most size bytes; *n is what there was. False when it is not there. */
+/* Reads one: at most size bytes (a longer one is an error); *n is what there was. False when it is
+ * not there. */
 bool keyring_get(
 	int32_t ring, const char *name, uint8_t *out, size_t size, size_t *n, struct err *err);
 
-/* Makes the peer keys of the ring those of the roster (all hosts but this one): adds and updates
- * what is missing or differs, sets timeouts anew (a host's expiry; none for NEVER), revokes and
- * unlinks the others. */
+/* Makes the peer keys of the ring those of the roster (all hosts but this one, and not the expired
+ * ones): adds and replaces what is missing or differs, sets timeouts anew (a host's expiry; none
+ * for NEVER), revokes and unlinks the others. After a failure (uid 0's key quota is full) it goes
+ * on: withdrawals take effect, what was there stays. */
 bool keyring_sync(int32_t ring, const struct roster *roster, struct err *err);
 
-/* Revokes every key and the ring, and removes the serial file: the interface is going down. */
+/* Revokes every key and the ring, and removes the serial file: the interface is going down. No ring
+ * is no error. */
 bool keyring_remove(const char *root, const char *interface, struct err *err);
 
 #endif

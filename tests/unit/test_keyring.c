@@ -1,0 +1,978 @@
+/* test_keyring.c: the ring in the real kernel keyring: made, filled, read, attacked, removed. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <keyutils.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "keyring.h"
+#include "keyring_build.h"
+#include "paths.h"
+#include "rootless.h"
+
+#define OURS (KEY_POS_ALL | KEY_USR_ALL)
+#define AID "EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2"
+#define SAID "EBfdlu8R27Fbx-ehrqwImnK-8Cm79sqbAQ4MmvEAYqao"
+
+/* Each test has an interface name, a directory and a ring of its own. */
+struct world {
+	char interface[16], name[32], root[64], serial[128];
+	int32_t ring;
+	struct policy policy;
+	struct policy_peer peer;
+	struct roster roster;
+	struct roster_host hosts[512];
+};
+
+static bool real_root;	/* not root of a user namespace */
+static bool ready;	/* uid 0, one way or the other */
+static unsigned worlds; /* made so far */
+
+static void need_root(void)
+{
+	if (!ready)
+		skip();
+}
+
+static void need_real_root(const char *why)
+{
+	need_root();
+	if (real_root)
+		return;
+	printf("needs real root: %s\n", why);
+	skip();
+}
+
+static void key_of(size_t i, uint8_t key[static WG_KEY_BYTES])
+{
+	memset(key, 0, WG_KEY_BYTES);
+	key[0] = (uint8_t)(i >> 16);
+	key[1] = (uint8_t)(i >> 8);
+	key[2] = (uint8_t)i;
+	key[31] = 7;
+}
+
+static void fill_host(const struct world *w, struct roster_host *host, size_t i)
+{
+	memset(host, 0, sizeof *host);
+	host->peer = &w->peer;
+	snprintf(host->label, sizeof host->label, "db%zu", i);
+	snprintf(host->said, sizeof host->said, SAID);
+	key_of(i, host->key);
+	host->sn = i;
+	host->expires = NEVER;
+}
+
+/* The first n hosts are in the roster. */
+static void set_hosts(struct world *w, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fill_host(w, &w->hosts[i], i);
+	w->roster.nhosts = n;
+}
+
+static void world_begin(struct world *w)
+{
+	struct err err = {0};
+
+	need_root();
+	memset(w, 0, sizeof *w);
+	snprintf(w->interface, sizeof w->interface, "vt%x-%u", getpid() & 0xffffff, worlds++);
+	snprintf(w->name, sizeof w->name, "verimesh:%s", w->interface);
+	snprintf(w->root, sizeof w->root, "/tmp/verimesh-keyring-XXXXXX");
+	assert_non_null(mkdtemp(w->root));
+	snprintf(w->serial, sizeof w->serial, "%s" PATH_RUN "/%s.ring", w->root, w->interface);
+	snprintf(w->policy.domain, sizeof w->policy.domain, "mesh.internal");
+	snprintf(w->peer.name, sizeof w->peer.name, "clinic-b");
+	snprintf(w->peer.aid, sizeof w->peer.aid, AID);
+	w->roster.policy = &w->policy;
+	w->roster.hosts = w->hosts;
+	if (!keyring_make(w->root, w->interface, &w->ring, &err))
+		fail_msg("%s", err.text);
+}
+
+static void world_end(struct world *w)
+{
+	static const char *const dirs[] = {PATH_RUN, "/run", ""};
+	char path[128];
+	struct err err = {0};
+
+	if (!keyring_remove(w->root, w->interface, &err))
+		fail_msg("%s", err.text);
+	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+		snprintf(path, sizeof path, "%s%s", w->root, dirs[i]);
+		assert_return_code(rmdir(path), errno);
+	}
+}
+
+static void sync_ok(struct world *w)
+{
+	struct err err = {0};
+
+	if (!keyring_sync(w->ring, &w->roster, &err))
+		fail_msg("%s", err.text);
+}
+
+static int lookup(const struct world *w, size_t i, char payload[static KEYRING_PAYLOAD])
+{
+	uint8_t key[WG_KEY_BYTES];
+
+	key_of(i, key);
+	return keyring_peer(w->ring, key, payload);
+}
+
+static int lookup_rc(const struct world *w, size_t i)
+{
+	char payload[KEYRING_PAYLOAD];
+	int rc = lookup(w, i, payload);
+
+	assert_true((rc == 0) == (payload[0] != 0));
+	return rc;
+}
+
+/* The serial of a host's key, by the kernel's own search. */
+static int32_t serial_of(const struct world *w, size_t i)
+{
+	uint8_t key[WG_KEY_BYTES];
+	char name[WG_KEY_TEXT];
+
+	key_of(i, key);
+	wg_key_encode(key, name);
+	return (int32_t)keyctl_search(w->ring, "user", name, 0);
+}
+
+/* Field n of a key's line in /proc/keys; 3 is its time left ("perm": for ever). */
+static void proc_field(int32_t id, unsigned n, char field[static 32])
+{
+	char line[512];
+	unsigned serial;
+	FILE *f = fopen("/proc/keys", "re");
+
+	assert_non_null(f);
+	field[0] = 0;
+	while (!field[0] && fgets(line, sizeof line, f))
+		if (sscanf(line, "%x", &serial) == 1 && (int32_t)serial == id) {
+			char *word = strtok(line, " ");
+
+			for (unsigned i = 0; i < n; i++)
+				word = strtok(NULL, " ");
+			snprintf(field, 32, "%s", word);
+		}
+	fclose(f);
+}
+
+static int32_t new_key(int32_t ring, const char *type, const char *name, const void *p, size_t n)
+{
+	int32_t id = add_key(type, name, p, n, KEY_SPEC_PROCESS_KEYRING);
+
+	assert_true(id > 0);
+	assert_return_code(keyctl_setperm(id, OURS), errno);
+	assert_return_code(keyctl_link(id, ring), errno);
+	assert_return_code(keyctl_unlink(id, KEY_SPEC_PROCESS_KEYRING), errno);
+	return id;
+}
+
+static void write_serial(const struct world *w, const char *text)
+{
+	int fd;
+
+	unlink(w->serial);
+	fd = open(w->serial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void write_number(const struct world *w, int32_t serial)
+{
+	char text[16];
+
+	snprintf(text, sizeof text, "%" PRId32, serial);
+	write_serial(w, text);
+}
+
+static int open_rc(const struct world *w)
+{
+	int32_t ring = -1;
+	int rc;
+
+	errno = 4711;
+	rc = keyring_open(w->root, w->interface, &ring);
+	assert_int_equal(errno, 4711);
+	if (rc == 0)
+		assert_int_equal(ring, w->ring);
+	return rc;
+}
+
+/* A change of the world under which the ring is not believed; undone by write_number or setperm. */
+static void assert_serial_refused(const struct world *w, int32_t serial, int rc)
+{
+	write_number(w, serial);
+	assert_int_equal(open_rc(w), rc);
+	write_number(w, w->ring);
+	assert_int_equal(open_rc(w), 0);
+}
+
+/* --- making --- */
+
+static void an_ordinary_user_is_told_that_it_needs_root(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		struct err err = {0};
+		int32_t ring;
+
+		if (getuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+			_exit(2);
+		_exit(keyring_make("/nowhere", "verimesh0", &ring, &err) ||
+			!strstr(err.text, "needs root") || err.status != ERR_ENV ||
+			keyring_remove("/nowhere", "verimesh0", &err));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void the_ring_is_roots_and_the_serial_file_names_it(void **state)
+{
+	struct world w;
+	struct keyring_key key;
+	struct stat st;
+	char text[32] = "", expect[32];
+	int fd;
+
+	(void)state;
+	world_begin(&w);
+	assert_int_equal(keyring_describe(w.ring, &key), 0);
+	assert_string_equal(key.type, "keyring");
+	assert_string_equal(key.name, w.name);
+	assert_int_equal(key.uid, 0);
+	assert_int_equal(key.permissions, OURS);
+	assert_int_equal(OURS, 0x3f3f0000);
+	fd = open(w.serial, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_return_code(fstat(fd, &st), errno);
+	assert_int_equal(st.st_mode, S_IFREG | 0644);
+	assert_true(read(fd, text, sizeof text - 1) > 0);
+	close(fd);
+	snprintf(expect, sizeof expect, "%" PRId32 "\n", w.ring);
+	assert_string_equal(text, expect);
+	assert_int_equal(open_rc(&w), 0);
+	assert_int_equal(keyctl_search(KEY_SPEC_USER_KEYRING, "keyring", w.name, 0), w.ring);
+	world_end(&w);
+}
+
+static void a_good_ring_is_used_again_and_a_stale_serial_rewritten(void **state)
+{
+	struct world w;
+	struct err err = {0};
+	int32_t again = 0;
+
+	(void)state;
+	world_begin(&w);
+	write_serial(&w, "1\n");
+	assert_true(keyring_make(w.root, w.interface, &again, &err));
+	assert_int_equal(again, w.ring);
+	assert_int_equal(open_rc(&w), 0);
+	unlink(w.serial);
+	assert_true(keyring_make(w.root, w.interface, &again, &err));
+	assert_int_equal(again, w.ring);
+	assert_int_equal(open_rc(&w), 0);
+	world_end(&w);
+}
+
+static void a_revoked_ring_is_made_anew(void **state)
+{
+	struct world w;
+	struct err err = {0};
+	int32_t old;
+
+	(void)state;
+	world_begin(&w);
+	old = w.ring;
+	assert_return_code(keyctl_revoke(old), errno);
+	assert_int_equal(open_rc(&w), EKEYREVOKED);
+	assert_true(keyring_make(w.root, w.interface, &w.ring, &err));
+	assert_int_not_equal(w.ring, old);
+	assert_int_equal(open_rc(&w), 0);
+	world_end(&w);
+}
+
+static void a_ring_that_is_not_as_we_make_it_is_not_taken_over(void **state)
+{
+	struct world w;
+	struct err err = {0};
+	char mend[64];
+	int32_t ring;
+
+	(void)state;
+	world_begin(&w);
+	assert_return_code(keyctl_setperm(w.ring, OURS | KEY_OTH_SEARCH), errno);
+	assert_false(keyring_make(w.root, w.interface, &ring, &err));
+	snprintf(mend, sizeof mend, "`keyctl unlink %" PRId32 " @u`", w.ring);
+	assert_non_null(strstr(err.text, mend));
+	assert_non_null(strstr(err.text, w.name));
+	assert_false(keyring_remove(w.root, w.interface, &err));
+	assert_return_code(keyctl_setperm(w.ring, OURS), errno);
+	world_end(&w);
+}
+
+static void a_ring_of_another_user_is_not_taken_over(void **state)
+{
+	struct world w;
+	struct err err = {0};
+	int32_t ring;
+
+	(void)state;
+	need_real_root("a ring is given to another user");
+	world_begin(&w);
+	assert_return_code(keyctl_setperm(w.ring, OURS | KEY_OTH_VIEW | KEY_OTH_SEARCH), errno);
+	assert_return_code(keyctl_chown(w.ring, 65534, (gid_t)-1), errno);
+	assert_int_equal(open_rc(&w), EPERM);
+	assert_false(keyring_make(w.root, w.interface, &ring, &err));
+	assert_non_null(strstr(err.text, "uid 65534"));
+	assert_return_code(keyctl_unlink(w.ring, KEY_SPEC_USER_KEYRING), errno);
+	world_end(&w);
+}
+
+static void a_ring_inside_another_ring_is_not_ours(void **state)
+{
+	struct world w;
+	struct err err = {0};
+	int32_t nested, outer;
+	char name[64];
+
+	(void)state;
+	world_begin(&w);
+	nested = w.ring;
+	snprintf(name, sizeof name, "outer:%s", w.interface);
+	outer = new_key(KEY_SPEC_USER_KEYRING, "keyring", name, NULL, 0);
+	assert_return_code(keyctl_link(nested, outer), errno);
+	assert_return_code(keyctl_unlink(nested, KEY_SPEC_USER_KEYRING), errno);
+	assert_true(keyring_make(w.root, w.interface, &w.ring, &err));
+	assert_int_not_equal(w.ring, nested);
+	assert_return_code(keyctl_unlink(outer, KEY_SPEC_USER_KEYRING), errno);
+	world_end(&w);
+}
+
+/* systemd's KeyringMode=private: an empty session keyring, so that root possesses nothing. */
+static void it_works_without_possession(void **state)
+{
+	struct world w;
+	int status;
+	pid_t child;
+
+	(void)state;
+	need_root();
+	child = fork();
+	if (child == 0) {
+		if (keyctl_join_session_keyring(NULL) < 0)
+			_exit(2);
+		world_begin(&w);
+		set_hosts(&w, 3);
+		sync_ok(&w);
+		w.hosts[0].sn = 99;
+		w.roster.nhosts = 2;
+		sync_ok(&w);
+		status = lookup_rc(&w, 0) || lookup_rc(&w, 1) || lookup_rc(&w, 2) != ENOKEY;
+		world_end(&w);
+		_exit(status);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+/* --- filling --- */
+
+static void peers_of_the_roster_are_found_and_others_not(void **state)
+{
+	struct world w;
+	char payload[KEYRING_PAYLOAD];
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 5);
+	w.hosts[3].self = true;
+	w.hosts[4].expires = time(NULL);
+	sync_ok(&w);
+	assert_int_equal(lookup(&w, 2, payload), 0);
+	assert_string_equal(payload, AID " 2 " SAID " db2.clinic-b.mesh.internal");
+	assert_int_equal(lookup_rc(&w, 0), 0);
+	assert_int_equal(lookup_rc(&w, 1), 0);
+	assert_int_equal(lookup_rc(&w, 3), ENOKEY);
+	assert_int_equal(lookup_rc(&w, 4), ENOKEY);
+	assert_int_equal(lookup_rc(&w, 5), ENOKEY);
+	world_end(&w);
+}
+
+static void the_longest_payload_fits(void **state)
+{
+	struct world w;
+	char payload[KEYRING_PAYLOAD], host[KEYRING_PAYLOAD];
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 1);
+	w.hosts[0].sn = UINT64_MAX;
+	memset(w.hosts[0].label, 'l', LABEL_MAX);
+	memset(w.peer.name, 'p', LABEL_MAX);
+	memset(w.policy.domain, 'd', DOMAIN_MAX);
+	sync_ok(&w);
+	assert_int_equal(lookup(&w, 0, payload), 0);
+	snprintf(host, sizeof host, AID " 18446744073709551615 " SAID " %s.%s.%s", w.hosts[0].label,
+		w.peer.name, w.policy.domain);
+	assert_string_equal(payload, host);
+	world_end(&w);
+}
+
+static void every_key_is_closed_to_others(void **state)
+{
+	struct world w;
+	struct keyring_key key;
+	struct err err = {0};
+	int32_t ids[3];
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 1);
+	sync_ok(&w);
+	assert_true(keyring_put(w.ring, "tunnel", span_str("secret"), &err));
+	ids[0] = serial_of(&w, 0);
+	ids[1] = (int32_t)keyctl_search(w.ring, "keyring", "peers:0", 0);
+	ids[2] = (int32_t)keyctl_search(w.ring, "user", "tunnel", 0);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(keyring_describe(ids[i], &key), 0);
+		assert_int_equal(key.uid, 0);
+		assert_int_equal(key.permissions, OURS);
+	}
+	world_end(&w);
+}
+
+static void an_unchanged_key_stays_and_a_changed_one_is_replaced(void **state)
+{
+	struct world w;
+	char payload[KEYRING_PAYLOAD];
+	int32_t serials[2];
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 2);
+	sync_ok(&w);
+	serials[0] = serial_of(&w, 0);
+	serials[1] = serial_of(&w, 1);
+	w.hosts[1].sn = 77;
+	sync_ok(&w);
+	assert_int_equal(serial_of(&w, 0), serials[0]);
+	assert_int_equal(lookup(&w, 1, payload), 0);
+	assert_string_equal(payload, AID " 77 " SAID " db1.clinic-b.mesh.internal");
+	world_end(&w);
+}
+
+static void a_withdrawn_key_is_itself_revoked(void **state)
+{
+	struct world w;
+	struct keyring_key key;
+	int32_t id;
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 3);
+	sync_ok(&w);
+	id = serial_of(&w, 1);
+	assert_return_code(keyctl_link(id, KEY_SPEC_PROCESS_KEYRING), errno);
+	fill_host(&w, &w.hosts[1], 2);
+	w.roster.nhosts = 2;
+	sync_ok(&w);
+	assert_int_equal(lookup_rc(&w, 0), 0);
+	assert_int_equal(lookup_rc(&w, 1), ENOKEY);
+	assert_int_equal(lookup_rc(&w, 2), 0);
+	assert_int_equal(keyring_describe(id, &key), EKEYREVOKED);
+	keyctl_unlink(id, KEY_SPEC_PROCESS_KEYRING);
+	world_end(&w);
+}
+
+static void timeouts_follow_the_expiry_anew_every_time(void **state)
+{
+	struct world w;
+	char left[32];
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 3);
+	w.hosts[1].expires = time(NULL) + 5 * 86400 + 60;
+	w.hosts[2].expires = INT64_MAX - 1;
+	sync_ok(&w);
+	proc_field(serial_of(&w, 0), 3, left);
+	assert_string_equal(left, "perm");
+	proc_field(serial_of(&w, 1), 3, left);
+	assert_string_equal(left, "5d");
+	proc_field(serial_of(&w, 2), 3, left);
+	assert_string_not_equal(left, "perm");
+	w.hosts[0].expires = time(NULL) + 3 * 86400 + 60;
+	w.hosts[1].expires = time(NULL) + 2 * 86400 + 60;
+	w.hosts[1].sn = 9;
+	w.hosts[2].expires = NEVER;
+	sync_ok(&w);
+	proc_field(serial_of(&w, 0), 3, left);
+	assert_string_equal(left, "3d");
+	proc_field(serial_of(&w, 1), 3, left);
+	assert_string_equal(left, "2d");
+	proc_field(serial_of(&w, 2), 3, left);
+	assert_string_equal(left, "perm");
+	world_end(&w);
+}
+
+static void an_expired_key_is_refused_and_comes_back_when_the_roster_says_so(void **state)
+{
+	struct world w;
+	int rc = 0;
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 2);
+	w.hosts[0].expires = time(NULL) + 1;
+	sync_ok(&w);
+	for (int i = 0; rc == 0 && i < 40; i++) {
+		usleep(100 * 1000);
+		rc = lookup_rc(&w, 0);
+	}
+	assert_true(rc == EKEYEXPIRED || rc == ENOKEY);
+	assert_int_equal(lookup_rc(&w, 1), 0);
+	w.hosts[0].expires = time(NULL) + 1000;
+	sync_ok(&w);
+	assert_int_equal(lookup_rc(&w, 0), 0);
+	world_end(&w);
+}
+
+static void a_foreign_key_or_ring_among_the_peers_is_thrown_out(void **state)
+{
+	struct world w;
+	int32_t peers, ring;
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 1);
+	sync_ok(&w);
+	peers = (int32_t)keyctl_search(w.ring, "keyring", "peers:0", 0);
+	new_key(peers, "user", "junk", "x", 1);
+	ring = new_key(w.ring, "keyring", "more", NULL, 0);
+	new_key(ring, "user", "hidden", "x", 1);
+	assert_return_code(keyctl_setperm(serial_of(&w, 0), OURS | KEY_OTH_VIEW), errno);
+	assert_int_equal(lookup_rc(&w, 0), EPERM);
+	sync_ok(&w);
+	assert_int_equal(lookup_rc(&w, 0), 0);
+	assert_int_equal(keyctl_search(w.ring, "user", "junk", 0), -1);
+	assert_int_equal(keyctl_search(w.ring, "user", "hidden", 0), -1);
+	world_end(&w);
+}
+
+static void a_large_mesh_is_split_over_several_rings(void **state)
+{
+	const size_t n = 16010;
+	struct world w;
+	struct roster_host *hosts;
+	size_t found = 0;
+
+	(void)state;
+	need_real_root("the key quota of others is 200");
+	world_begin(&w);
+	hosts = calloc(n, sizeof *hosts);
+	assert_non_null(hosts);
+	for (size_t i = 0; i < n; i++)
+		fill_host(&w, &hosts[i], i);
+	w.roster = (struct roster){.policy = &w.policy, .hosts = hosts, .nhosts = n};
+	sync_ok(&w);
+	for (size_t i = 0; i < n; i++)
+		found += lookup_rc(&w, i) == 0;
+	assert_int_equal(found, n);
+	assert_int_equal(
+		keyctl_read((int32_t)keyctl_search(w.ring, "keyring", "peers:0", 0), NULL, 0),
+		16000 * sizeof(int32_t));
+	assert_int_equal(
+		keyctl_read((int32_t)keyctl_search(w.ring, "keyring", "peers:1", 0), NULL, 0),
+		10 * sizeof(int32_t));
+	sync_ok(&w);
+	w.roster.nhosts = 1;
+	sync_ok(&w);
+	for (size_t i = 1; i < n; i++)
+		assert_int_equal(lookup_rc(&w, i), ENOKEY);
+	assert_int_equal(lookup_rc(&w, 0), 0);
+	free(hosts);
+	world_end(&w);
+}
+
+/* In a user namespace of an own user, whose quota is 200 keys and 20,000 bytes. */
+static int fill_the_quota(void)
+{
+	struct world w;
+	struct err err = {0};
+	int bad;
+
+	if (setresgid(64321, 64321, 64321) || setresuid(64321, 64321, 64321) ||
+		prctl(PR_SET_DUMPABLE, 1) || !rootless_enter())
+		return 77;
+	world_begin(&w);
+	set_hosts(&w, 3);
+	sync_ok(&w);
+	set_hosts(&w, 300);
+	w.hosts[1].label[0] = 'x';
+	w.hosts[2].self = true;
+	bad = keyring_sync(w.ring, &w.roster, &err);
+	if (!strstr(err.text, "kernel.keys.root_maxkeys") || strchr(err.text, '\n'))
+		bad = 1;
+	bad |= lookup_rc(&w, 0) != 0;	   /* what was there stays, */
+	bad |= lookup_rc(&w, 1) != 0;	   /* also what is to change, */
+	bad |= lookup_rc(&w, 2) != ENOKEY; /* and a withdrawal takes effect */
+	set_hosts(&w, 3);
+	bad |= !keyring_sync(w.ring, &w.roster, &err) || lookup_rc(&w, 2) != 0;
+	world_end(&w);
+	return bad;
+}
+
+static void a_full_quota_is_said_and_hurts_nobody(void **state)
+{
+	int status;
+	pid_t child;
+
+	(void)state;
+	need_real_root("the quota of this user is not the test's to fill");
+	child = fork();
+	if (child == 0)
+		_exit(fill_the_quota());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+		printf("no user namespace to have a small quota in\n");
+		skip();
+	}
+	assert_int_equal(status, 0);
+}
+
+static void secrets_are_put_replaced_and_read(void **state)
+{
+	struct world w;
+	struct err err = {0};
+	uint8_t out[8];
+	size_t n = 0;
+
+	(void)state;
+	world_begin(&w);
+	assert_false(keyring_get(w.ring, "tunnel", out, sizeof out, &n, &err));
+	assert_int_equal(err.status, ERR_NO);
+	assert_true(keyring_put(w.ring, "tunnel", span_of("\0\1\2", 3), &err));
+	assert_true(keyring_get(w.ring, "tunnel", out, sizeof out, &n, &err));
+	assert_int_equal(n, 3);
+	assert_memory_equal(out, "\0\1\2", 3);
+	assert_true(keyring_put(w.ring, "tunnel", span_str("12345678"), &err));
+	assert_true(keyring_get(w.ring, "tunnel", out, sizeof out, &n, &err));
+	assert_int_equal(n, 8);
+	assert_memory_equal(out, "12345678", 8);
+	assert_false(keyring_get(w.ring, "tunnel", out, 7, &n, &err));
+	assert_int_equal(err.status, ERR_ENV);
+	sync_ok(&w);
+	assert_true(keyring_get(w.ring, "tunnel", out, sizeof out, &n, &err));
+	assert_false(keyring_put(w.ring, "tunnel", span_of(NULL, 0), &err));
+	world_end(&w);
+}
+
+static void remove_revokes_everything(void **state)
+{
+	struct world w;
+	struct err err = {0};
+	struct keyring_key key;
+	int32_t peer, secret, ring;
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 2);
+	sync_ok(&w);
+	assert_true(keyring_put(w.ring, "identity", span_str("seed"), &err));
+	ring = w.ring;
+	peer = serial_of(&w, 1);
+	secret = (int32_t)keyctl_search(ring, "user", "identity", 0);
+	assert_return_code(keyctl_link(peer, KEY_SPEC_PROCESS_KEYRING), errno);
+	assert_return_code(keyctl_link(secret, KEY_SPEC_PROCESS_KEYRING), errno);
+	assert_return_code(keyctl_link(ring, KEY_SPEC_PROCESS_KEYRING), errno);
+	assert_true(keyring_remove(w.root, w.interface, &err));
+	assert_int_equal(keyring_describe(peer, &key), EKEYREVOKED);
+	assert_int_equal(keyring_describe(secret, &key), EKEYREVOKED);
+	assert_int_equal(keyring_describe(ring, &key), EKEYREVOKED);
+	keyctl_unlink(peer, KEY_SPEC_PROCESS_KEYRING);
+	keyctl_unlink(secret, KEY_SPEC_PROCESS_KEYRING);
+	keyctl_unlink(ring, KEY_SPEC_PROCESS_KEYRING);
+	assert_int_equal(open_rc(&w), ENOENT);
+	assert_int_equal(keyctl_search(KEY_SPEC_USER_KEYRING, "keyring", w.name, 0), -1);
+	world_end(&w);
+}
+
+/* --- reading --- */
+
+static void a_serial_file_is_believed_only_when_root_alone_could_write_it(void **state)
+{
+	struct world w;
+	char other[160];
+
+	(void)state;
+	world_begin(&w);
+	assert_return_code(chmod(w.serial, 0664), errno);
+	assert_int_equal(open_rc(&w), EPERM);
+	assert_return_code(chmod(w.serial, 0646), errno);
+	assert_int_equal(open_rc(&w), EPERM);
+	assert_return_code(chmod(w.serial, 0600), errno);
+	assert_int_equal(open_rc(&w), 0);
+	if (real_root) {
+		assert_return_code(chown(w.serial, 65534, 0), errno);
+		assert_int_equal(open_rc(&w), EPERM);
+		assert_return_code(chown(w.serial, 0, 0), errno);
+	}
+	snprintf(other, sizeof other, "%s.real", w.serial);
+	assert_return_code(rename(w.serial, other), errno);
+	assert_int_equal(open_rc(&w), ENOENT);
+	assert_return_code(symlink(other, w.serial), errno);
+	assert_int_equal(open_rc(&w), EPERM);
+	unlink(w.serial);
+	unlink(other);
+	assert_return_code(mkfifo(w.serial, 0600), errno);
+	assert_int_equal(open_rc(&w), EPERM);
+	unlink(w.serial);
+	assert_return_code(mkdir(w.serial, 0700), errno);
+	assert_int_equal(open_rc(&w), EPERM);
+	rmdir(w.serial);
+	world_end(&w);
+}
+
+static void a_serial_is_a_positive_decimal(void **state)
+{
+	static const char *const texts[] = {"", "\n", "0", "-4", "+12", " 12", "12 ", "12\n\n",
+		"12x", "0x12", "012", "2147483648", "99999999999999999999", "4294967297"};
+	struct world w;
+	char text[32];
+
+	(void)state;
+	world_begin(&w);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		write_serial(&w, texts[i]);
+		if (open_rc(&w) != EPERM)
+			fail_msg("\"%s\" gave %d", texts[i], open_rc(&w));
+	}
+	snprintf(text, sizeof text, "%" PRId32 "\n", w.ring);
+	write_serial(&w, text);
+	assert_int_equal(open_rc(&w), 0);
+	write_number(&w, w.ring);
+	assert_int_equal(open_rc(&w), 0);
+	world_end(&w);
+}
+
+static void a_serial_of_anything_else_is_not_believed(void **state)
+{
+	struct world w;
+	int32_t id;
+	char name[300];
+
+	(void)state;
+	world_begin(&w);
+	id = new_key(w.ring, "user", w.name, "x", 1);
+	assert_serial_refused(&w, id, EPERM);
+	id = new_key(w.ring, "keyring", "verimesh:", NULL, 0);
+	assert_serial_refused(&w, id, EPERM);
+	snprintf(name, sizeof name, "%s.", w.name);
+	id = new_key(w.ring, "keyring", name, NULL, 0);
+	assert_serial_refused(&w, id, EPERM);
+	snprintf(name, sizeof name, "%s;%0*d", w.name, 200, 0);
+	id = new_key(w.ring, "keyring", name, NULL, 0);
+	assert_serial_refused(&w, id, EPERM);
+	assert_return_code(keyctl_invalidate(id), errno);
+	write_number(&w, id);
+	assert_int_not_equal(open_rc(&w), 0);
+	write_number(&w, w.ring);
+	for (uint32_t bit = 1; bit <= KEY_GRP_SETATTR; bit <<= 1) {
+		if (!(bit & (KEY_GRP_ALL | KEY_OTH_ALL)))
+			continue;
+		assert_return_code(keyctl_setperm(w.ring, OURS | bit), errno);
+		assert_int_equal(open_rc(&w), EPERM);
+	}
+	assert_return_code(keyctl_setperm(w.ring, OURS), errno);
+	assert_int_equal(open_rc(&w), 0);
+	world_end(&w);
+}
+
+/* A ring of that name which a caller made for himself, and opened to everybody. */
+static void a_callers_own_ring_is_not_believed(void **state)
+{
+	struct world w;
+	int ready_pipe[2], done_pipe[2];
+	int32_t id = 0;
+	pid_t child;
+
+	(void)state;
+	need_real_root("another user makes the ring");
+	world_begin(&w);
+	assert_return_code(pipe2(ready_pipe, O_CLOEXEC), errno);
+	assert_return_code(pipe2(done_pipe, O_CLOEXEC), errno);
+	child = fork();
+	if (child == 0) {
+		if (setresuid(65534, 65534, 65534) == 0) {
+			id = add_key("keyring", w.name, NULL, 0, KEY_SPEC_PROCESS_KEYRING);
+			keyctl_setperm(id, 0x3f3f3f3f);
+		}
+		if (write(ready_pipe[1], &id, sizeof id) != sizeof id)
+			_exit(1);
+		close(done_pipe[1]);
+		_exit(read(done_pipe[0], &id, 1) != 0);
+	}
+	assert_int_equal(read(ready_pipe[0], &id, sizeof id), sizeof id);
+	assert_true(id > 0);
+	assert_serial_refused(&w, id, EPERM);
+	for (size_t i = 0; i < 2; i++) {
+		close(ready_pipe[i]);
+		close(done_pipe[i]);
+	}
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	world_end(&w);
+}
+
+static void an_expired_ring_is_refused(void **state)
+{
+	struct world w;
+	int rc = 0;
+
+	(void)state;
+	world_begin(&w);
+	assert_return_code(keyctl_set_timeout(w.ring, 1), errno);
+	for (int i = 0; rc == 0 && i < 40; i++) {
+		usleep(100 * 1000);
+		rc = open_rc(&w);
+	}
+	assert_true(rc == EKEYEXPIRED || rc == ENOKEY);
+	keyctl_unlink(w.ring, KEY_SPEC_USER_KEYRING);
+	world_end(&w);
+}
+
+static void a_key_that_others_could_touch_is_refused(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 1);
+	sync_ok(&w);
+	for (uint32_t bit = 1; bit <= KEY_GRP_SETATTR; bit <<= 1) {
+		if (!(bit & (KEY_GRP_ALL | KEY_OTH_ALL)))
+			continue;
+		assert_return_code(keyctl_setperm(serial_of(&w, 0), OURS | bit), errno);
+		assert_int_equal(lookup_rc(&w, 0), EPERM);
+	}
+	assert_return_code(keyctl_setperm(serial_of(&w, 0), OURS), errno);
+	assert_int_equal(lookup_rc(&w, 0), 0);
+	if (real_root) {
+		assert_return_code(
+			keyctl_setperm(serial_of(&w, 0), KEY_POS_ALL | KEY_USR_ALL), errno);
+		assert_return_code(keyctl_chown(serial_of(&w, 0), 65534, (gid_t)-1), errno);
+		assert_int_not_equal(lookup_rc(&w, 0), 0);
+	}
+	world_end(&w);
+}
+
+static void a_revoked_key_is_refused(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 2);
+	sync_ok(&w);
+	assert_return_code(keyctl_revoke(serial_of(&w, 0)), errno);
+	assert_int_equal(lookup_rc(&w, 0), EKEYREVOKED);
+	assert_int_equal(lookup_rc(&w, 1), 0);
+	world_end(&w);
+}
+
+static void a_key_of_another_type_or_length_is_refused(void **state)
+{
+	struct world w;
+	uint8_t key[WG_KEY_BYTES];
+	char name[WG_KEY_TEXT], payload[KEYRING_PAYLOAD];
+
+	(void)state;
+	world_begin(&w);
+	key_of(5, key);
+	wg_key_encode(key, name);
+	memset(payload, 'x', sizeof payload);
+	new_key(w.ring, "logon", "a:b", "x", 1);
+	new_key(w.ring, "keyring", name, NULL, 0);
+	assert_int_equal(lookup_rc(&w, 5), ENOKEY);
+	new_key(w.ring, "user", name, payload, KEYRING_PAYLOAD - 1);
+	assert_int_equal(lookup(&w, 5, payload), 0);
+	assert_int_equal(strlen(payload), KEYRING_PAYLOAD - 1);
+	new_key(w.ring, "user", name, payload, KEYRING_PAYLOAD);
+	assert_int_equal(lookup_rc(&w, 5), EMSGSIZE);
+	world_end(&w);
+}
+
+static void errno_is_preserved(void **state)
+{
+	struct world w;
+	char payload[KEYRING_PAYLOAD];
+	int32_t ring;
+	uint8_t key[WG_KEY_BYTES] = {0};
+
+	(void)state;
+	world_begin(&w);
+	errno = 4711;
+	assert_int_equal(keyring_peer(w.ring, key, payload), ENOKEY);
+	assert_int_equal(errno, 4711);
+	assert_int_equal(keyring_open("/nowhere", w.interface, &ring), ENOENT);
+	assert_int_equal(errno, 4711);
+	world_end(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest before[] = {
+		cmocka_unit_test(an_ordinary_user_is_told_that_it_needs_root),
+	};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_ring_is_roots_and_the_serial_file_names_it),
+		cmocka_unit_test(a_good_ring_is_used_again_and_a_stale_serial_rewritten),
+		cmocka_unit_test(a_revoked_ring_is_made_anew),
+		cmocka_unit_test(a_ring_that_is_not_as_we_make_it_is_not_taken_over),
+		cmocka_unit_test(a_ring_of_another_user_is_not_taken_over),
+		cmocka_unit_test(a_ring_inside_another_ring_is_not_ours),
+		cmocka_unit_test(it_works_without_possession),
+		cmocka_unit_test(peers_of_the_roster_are_found_and_others_not),
+		cmocka_unit_test(the_longest_payload_fits),
+		cmocka_unit_test(every_key_is_closed_to_others),
+		cmocka_unit_test(an_unchanged_key_stays_and_a_changed_one_is_replaced),
+		cmocka_unit_test(a_withdrawn_key_is_itself_revoked),
+		cmocka_unit_test(timeouts_follow_the_expiry_anew_every_time),
+		cmocka_unit_test(an_expired_key_is_refused_and_comes_back_when_the_roster_says_so),
+		cmocka_unit_test(a_foreign_key_or_ring_among_the_peers_is_thrown_out),
+		cmocka_unit_test(a_large_mesh_is_split_over_several_rings),
+		cmocka_unit_test(a_full_quota_is_said_and_hurts_nobody),
+		cmocka_unit_test(secrets_are_put_replaced_and_read),
+		cmocka_unit_test(remove_revokes_everything),
+		cmocka_unit_test(a_serial_file_is_believed_only_when_root_alone_could_write_it),
+		cmocka_unit_test(a_serial_is_a_positive_decimal),
+		cmocka_unit_test(a_serial_of_anything_else_is_not_believed),
+		cmocka_unit_test(a_callers_own_ring_is_not_believed),
+		cmocka_unit_test(an_expired_ring_is_refused),
+		cmocka_unit_test(a_key_that_others_could_touch_is_refused),
+		cmocka_unit_test(a_revoked_key_is_refused),
+		cmocka_unit_test(a_key_of_another_type_or_length_is_refused),
+		cmocka_unit_test(errno_is_preserved),
+	};
+	int failed = cmocka_run_group_tests_name("keyring, before", before, NULL, NULL);
+
+	real_root = getuid() == 0;
+	ready = real_root || rootless_enter();
+	return failed + cmocka_run_group_tests_name("keyring", tests, NULL, NULL);
+}
