@@ -85,6 +85,8 @@ bool prefix_parse(struct span text, struct prefix *out)
 	}
 	if (!slash)
 		bits = (unsigned)addr_size(&out->addr) * 8;
+	else if (out->addr.family == AF_INET && memchr(head.p, ':', head.n))
+		return false; /* "::ffff:10.0.0.0/8": the bits would count from elsewhere */
 	else if (tail.n == 0 || tail.n > 3 || (tail.n > 1 && tail.p[0] == '0'))
 		return false;
 	if (bits > addr_size(&out->addr) * 8)
