@@ -24,7 +24,7 @@ bool file_path(char out[static PATH_MAX], const char *root, const char *path, co
 	if (n >= 0 && n < PATH_MAX)
 		return true;
 	errno = ENAMETOOLONG;
-	return fail(err, path);
+	return err_set(err, ERR_ENV, "%.64s...: %m", path);
 }
 
 /* What is read may be a secret, so no copy is left behind. */

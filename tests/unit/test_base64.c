@@ -114,9 +114,7 @@ static void each_byte_at_each_place_as_libsodium(void **state)
 
 			sodium_bin2base64(text, sizeof text, raw, sizeof raw, URL);
 			text[at] = (char)c;
-			good = sodium_base642bin(want, sizeof want, text, 8, NULL, &n, NULL, URL) ==
-				       0 &&
-			       n == sizeof want;
+			good = sodium_decodes(text, 8, want, sizeof want, URL);
 			exact = bytes_copy(text, 8);
 			assert_int_equal(base64url_decode((const char *)exact.p, 8, got), good);
 			bytes_free(exact);
@@ -167,9 +165,7 @@ static void each_byte_at_each_place_of_a_key(void **state)
 
 			sodium_bin2base64(text, sizeof text, key, sizeof key, STANDARD);
 			text[at] = (char)c;
-			good = sodium_base642bin(want, sizeof want, text, 44, NULL, &n, NULL,
-				       STANDARD) == 0 &&
-			       n == sizeof want;
+			good = sodium_decodes(text, 44, want, sizeof want, STANDARD);
 			exact = bytes_copy(text, 44);
 			assert_int_equal(wg_key_decode((const char *)exact.p, 44, got), good);
 			bytes_free(exact);
