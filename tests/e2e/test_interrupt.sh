@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# test_interrupt.sh: a demo that is interrupted leaves nothing behind on the real host.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+set -euo pipefail
+
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+
+# A process and all that descend from it.
+family() {
+    ps -e -o pid=,ppid= | awk -v top="$1" '
+        { parent[$1] = $2 }
+        END {
+            for (pid in parent)
+                for (p = pid; p > 1; p = parent[p])
+                    if (p == top) { print pid; break }
+        }'
+}
+
+# What is left of a demo: its processes $1, its directory $2, its id $3.
+left() {
+    local pid host
+    for pid in $1; do
+        [ ! -d "/proc/$pid" ] || echo "process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
+    done
+    [ ! -e "$2" ] || echo "directory $2"
+    ! grep "$2" /proc/self/mounts || echo "mount of $2"
+    for host in web1 db1; do
+        ! keyctl search @u keyring "verimesh:$host-$3" 2>/dev/null || echo "keyring of $host"
+        [ ! -e "/sys/class/net/$host-$3" ] || echo "interface of $host"
+    done
+}
+
+# Sends a signal to a demo's process group once its output has a line that matches.
+interrupt() {
+    local signal=$1 moment=$2 status=0 demo processes directory id rest
+    # Without job control the shell has background processes ignore SIGINT; a terminal does not.
+    env --default-signal=INT setsid tests/e2e/demo.sh >"$out" 2>&1 &
+    demo=$!
+    until grep -Eq "$moment" "$out"; do
+        [ -d "/proc/$demo" ] || { cat "$out" && break; }
+        sleep 0.05
+    done
+    processes=$(family "$demo")
+    directory=$(grep -o '/tmp/verimesh-lab\.[A-Za-z0-9]*' "/proc/$demo/mountinfo" | head -n 1)
+    id=$(sed -n 's/.*web1-\([0-9a-f]\{6\}\).*/\1/p' "$out" | head -n 1)
+    kill "-$signal" -- "-$demo"
+    wait "$demo" || status=$?
+    rest=$(left "$processes" "$directory" "${id:-none}")
+    if [ "$status" -eq $((128 + $(kill -l "$signal"))) ] && [ -z "$rest" ]; then
+        echo "ok SIG$signal at '$moment' leaves nothing behind"
+    else
+        cat "$out"
+        printf 'exit status %d; left: %s\n' "$status" "$rest"
+        echo "not ok SIG$signal at '$moment' leaves nothing behind"
+        return 1
+    fi
+}
+
+interrupt INT 'two hosts'
+interrupt INT 'wg show'
+interrupt TERM 'may log in'
