@@ -9,10 +9,11 @@
 
 #include "addr.h"
 #include "base64.h"
+#include "book.h"
+#include "card.h"
 #include "cesr.h"
+#include "err.h"
 #include "policy.h"
-
-#define NEVER INT64_MAX /* an expiry that does not come */
 
 /* One login of a host that policy admits: who it becomes here. */
 struct roster_login {
@@ -31,7 +32,8 @@ struct roster_host {
 	size_t naddrs;
 	struct prefix *routes;
 	size_t nroutes;
-	char endpoint[64]; /* "" for none */
+	struct addr endpoint; /* family 0: none */
+	uint16_t endpoint_port;
 	struct roster_login *logins;
 	size_t nlogins;
 	bool self; /* this very host */
@@ -44,5 +46,14 @@ struct roster {
 	const struct roster_host *self; /* this host's own entry, NULL when it has no card */
 	unsigned refused;		/* claims that were refused */
 };
+
+/* Builds it from the logs and cards of the book, as of now (seconds since 1970). Each claim that is
+ * refused is handed to report, with both claims and the mend (DESIGN.md 5.3 to 5.6), and left out.
+ * False only when memory runs out. The roster points into the policy; roster_free releases it. */
+bool roster_build(struct roster *roster, const struct policy *policy, const struct book *book,
+	int64_t now, void (*report)(void *ctx, const struct err *claim), void *ctx,
+	struct err *err);
+
+void roster_free(struct roster *roster);
 
 #endif
