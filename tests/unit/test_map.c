@@ -1,0 +1,904 @@
+/* test_map.c: the map: written, read back, read by others' tools, damaged, replaced. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <cdb.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "bytes.h"
+#include "map.h"
+#include "map_build.h"
+#include "map_sample.h"
+#include "private_state.h"
+
+#define NOW 2000 /* behind SAMPLE_EXPIRED */
+#define PEERS_IN_MANY 100
+#define HOSTS_IN_MANY 10000
+
+_Static_assert(MAP_SUPERSEDED % 4 == 0, "the superseded word is aligned");
+
+static struct sample sample;
+static bool private_state; /* map_open has a root-owned directory to read from */
+static char dir[64], path[80], temp[96];
+
+/* A map in memory of exactly its size. */
+static struct map in_memory(struct span bytes)
+{
+	struct span copy = bytes_copy(bytes.p, bytes.n);
+
+	return (struct map){copy.p, copy.n};
+}
+
+static void drop(struct map *map)
+{
+	bytes_free(span_of(map->base, map->size));
+	*map = (struct map){0};
+}
+
+static struct map built(void)
+{
+	struct err err = {0};
+	struct span bytes;
+
+	if (!map_build(&sample.roster, path, &err))
+		fail_msg("%s", err.text);
+	bytes = bytes_of_file(path);
+	return (struct map){bytes.p, bytes.n};
+}
+
+static void write_file(const char *name, struct span bytes, mode_t mode)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes.p, bytes.n), bytes.n);
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+static void need_private_state(void)
+{
+	if (private_state)
+		return;
+	printf("map_open needs a root-owned directory, and there are no private mounts here\n");
+	skip();
+}
+
+static bool by_name(const struct map *map, const char *name, struct map_host *host)
+{
+	return map_by_name(map, span_str(name), NOW, host);
+}
+
+static bool by_addr(const struct map *map, const char *text, struct map_host *host)
+{
+	struct addr addr = sample_addr(text);
+
+	return map_by_addr(map, &addr, NOW, host);
+}
+
+static void assert_span(struct span found, const void *p, size_t n)
+{
+	assert_int_equal(found.n, n);
+	assert_memory_equal(found.p, p, n);
+}
+
+static void assert_text(struct span found, const char *text)
+{
+	assert_span(found, text, strlen(text));
+}
+
+/* All that the record of db1.clinic-b must say. */
+static bool is_db1(const struct map_host *host)
+{
+	const struct addr *addrs = sample.addrs[SAMPLE_DB1_B];
+
+	return host->expires == NEVER && span_is(host->name, "db1.clinic-b.mesh.internal") &&
+	       span_is(host->alias, "db1." SAMPLE_AID_B ".mesh.internal") &&
+	       span_eq(host->v4, span_of("\x0a\x4d\x02\x05\x0a\x4d\x02\x06", 8)) &&
+	       host->v6.n == 32 && memcmp(host->v6.p, addrs[0].bytes, 16) == 0 &&
+	       memcmp(host->v6.p + 16, addrs[3].bytes, 16) == 0;
+}
+
+static bool is_db1_card(const struct map_card *card)
+{
+	struct span logins = card->logins, login, account;
+
+	return card->expires == NEVER && card->sn == 7 && span_is(card->peer, "clinic-b") &&
+	       span_is(card->label, "db1") && span_is(card->name, "db1.clinic-b.mesh.internal") &&
+	       span_is(card->aid, SAMPLE_AID_B) && span_is(card->said, SAMPLE_SAID) &&
+	       card->v4.n == 8 && card->v6.n == 32 &&
+	       memcmp(card->v6.p, sample.addrs[SAMPLE_DB1_B][0].bytes, 16) == 0 &&
+	       map_login_next(&logins, &login, &account) && span_is(login, "alice") &&
+	       span_is(account, "alice") && map_login_next(&logins, &login, &account) &&
+	       span_is(login, "bob") && span_is(account, "rsmith") &&
+	       !map_login_next(&logins, &login, &account);
+}
+
+static void names_find_hosts(void **state)
+{
+	struct map map = built();
+	struct map_host host;
+
+	(void)state;
+	assert_true(by_name(&map, "db1.clinic-b.mesh.internal", &host) && is_db1(&host));
+	assert_true(by_name(&map, "db1." SAMPLE_AID_B ".mesh.internal", &host) && is_db1(&host));
+	assert_true(by_name(&map, "DB1.Clinic-B.MESH.internal", &host) && is_db1(&host));
+	assert_true(by_name(&map, "db1.clinic-b.mesh.internal.", &host) && is_db1(&host));
+	assert_true(by_name(&map, "db1.edp1vhcw_wc4m__fj53-cjabnzzasd-amtaswezq-pc2.mesh.internal",
+			    &host) == false);
+	assert_true(by_name(&map, "db1.edp1vhcw_wc4m__fj53-cjabnzzasd-amtasyweq-pc2.mesh.internal",
+			    &host) &&
+		    is_db1(&host));
+	assert_true(by_name(&map, "db1.clinic-a.mesh.internal", &host));
+	assert_text(host.alias, "db1." SAMPLE_AID_A ".mesh.internal");
+	assert_int_equal(host.v4.n, 0);
+	drop(&map);
+}
+
+static void other_names_find_nothing(void **state)
+{
+	static const char *const names[] = {"", ".", "db1", "db1.clinic-b", "mesh.internal",
+		"clinic-b.mesh.internal", "db2.clinic-b.mesh.internal",
+		"db1.clinic-b.mesh.internal..", ".db1.clinic-b.mesh.internal",
+		"db1.clinic-b.mesh.interna", "xdb1.clinic-b.mesh.internal",
+		"db1.clinic-b.mesh.internal.org", "db1.clinic-b@mesh.internal"};
+	char longer[400];
+	struct map map = built();
+	struct map_host host;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (by_name(&map, names[i], &host))
+			fail_msg("'%s' found something", names[i]);
+	memset(longer, 'a', sizeof longer);
+	for (size_t n = 0; n <= sizeof longer; n++)
+		assert_false(map_by_name(&map, span_of(longer, n), NOW, &host));
+	drop(&map);
+}
+
+static void addresses_find_hosts(void **state)
+{
+	struct map map = built();
+	struct map_host host;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(map_by_addr(&map, &sample.addrs[SAMPLE_DB1_B][i], NOW, &host));
+		assert_true(is_db1(&host));
+	}
+	assert_true(by_addr(&map, "::ffff:10.77.2.5", &host) && is_db1(&host));
+	assert_false(by_addr(&map, "10.77.2.7", &host));
+	assert_false(by_addr(&map, "a4d:205::", &host));
+	assert_false(by_addr(&map, "::10.77.2.5", &host));
+	drop(&map);
+}
+
+static void tunnel_keys_find_cards(void **state)
+{
+	struct map map = built();
+	struct map_card card;
+	uint8_t key[WG_KEY_BYTES];
+
+	(void)state;
+	assert_true(map_by_key(&map, sample.hosts[SAMPLE_DB1_B].key, NOW, &card));
+	assert_true(is_db1_card(&card));
+	assert_true(map_by_key(&map, sample.hosts[SAMPLE_WEB_B].key, NOW, &card));
+	assert_int_equal(card.logins.n, 0);
+	memcpy(key, sample.hosts[SAMPLE_DB1_B].key, sizeof key);
+	key[31] ^= 1;
+	assert_false(map_by_key(&map, key, NOW, &card));
+	drop(&map);
+}
+
+static void header_names_interface_domain_and_prefixes(void **state)
+{
+	char expected[5][PREFIX_TEXT], text[PREFIX_TEXT];
+	struct prefix prefix = derived_prefix(SAMPLE_AID_A);
+	struct map map = built();
+	struct map_header header;
+	size_t n = 0;
+
+	(void)state;
+	prefix_format(&prefix, expected[0]);
+	prefix = derived_prefix(SAMPLE_AID_B);
+	prefix_format(&prefix, expected[1]);
+	for (size_t i = 0; i < 3; i++)
+		prefix_format(&sample.allowed[i], expected[2 + i]);
+	assert_true(map_header(&map, &header));
+	assert_text(header.interface, "verimesh0");
+	assert_text(header.domain, "mesh.internal");
+	for (; map_prefix_next(&header.prefixes, &prefix); n++)
+		assert_string_equal(prefix_format(&prefix, text), expected[n]);
+	assert_int_equal(n, 5);
+	drop(&map);
+}
+
+static void mesh_and_domain_have_their_borders(void **state)
+{
+	static const char *const in[] = {"10.77.2.0", "10.77.2.255", "10.99.0.1", "fd77:2::1",
+		"fd77:2:7fff:ffff::", "::ffff:10.77.2.9"};
+	static const char *const out[] = {"10.77.1.255", "10.77.3.0", "10.99.0.2",
+		"fd77:2:8000::", "fd77:3::", "::", "0.0.0.0", "192.0.2.1"};
+	static const char *const ours[] = {"mesh.internal", "MESH.Internal.", "x.mesh.internal",
+		"a.b.c.d.mesh.internal.", ".mesh.internal"};
+	static const char *const others[] = {"", ".", "internal", "xmesh.internal",
+		"mesh.internal.org", "mesh.internal..", "x.mesh.internat", "localhost"};
+	struct map map = built();
+	struct addr addr = sample.addrs[SAMPLE_WEB_B][0];
+
+	(void)state;
+	assert_true(map_in_mesh(&map, &addr));
+	addr.bytes[15] ^= 1;
+	assert_true(map_in_mesh(&map, &addr));
+	addr.bytes[5] ^= 1;
+	assert_false(map_in_mesh(&map, &addr));
+	for (size_t i = 0; i < sizeof in / sizeof *in; i++)
+		assert_true((addr = sample_addr(in[i]), map_in_mesh(&map, &addr)));
+	for (size_t i = 0; i < sizeof out / sizeof *out; i++)
+		assert_false((addr = sample_addr(out[i]), map_in_mesh(&map, &addr)));
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+		assert_true(map_in_domain(&map, span_str(ours[i])));
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		assert_false(map_in_domain(&map, span_str(others[i])));
+	drop(&map);
+}
+
+static void own_section_without_identity_gives_no_prefix(void **state)
+{
+	struct map map;
+	struct map_header header;
+	struct prefix prefix;
+	size_t n = 0;
+
+	(void)state;
+	sample.peers[0].aid[0] = 0;
+	sample.roster.nhosts = 0;
+	map = built();
+	assert_true(map_header(&map, &header));
+	while (map_prefix_next(&header.prefixes, &prefix))
+		n++;
+	assert_int_equal(n, 4);
+	sample_init(&sample);
+	drop(&map);
+}
+
+static void records_end_at_their_expiry(void **state)
+{
+	struct span name = span_str("old.clinic-b.mesh.internal");
+	const struct roster_host *old = &sample.hosts[SAMPLE_OLD_B];
+	struct map map = built();
+	struct map_host host;
+	struct map_card card;
+
+	(void)state;
+	assert_true(map_by_name(&map, name, SAMPLE_EXPIRED - 1, &host));
+	assert_int_equal(host.expires, SAMPLE_EXPIRED);
+	assert_true(map_by_addr(&map, &old->addrs[0], SAMPLE_EXPIRED - 1, &host));
+	assert_true(map_by_key(&map, old->key, SAMPLE_EXPIRED - 1, &card));
+	assert_false(map_by_name(&map, name, SAMPLE_EXPIRED, &host));
+	assert_false(map_by_addr(&map, &old->addrs[0], SAMPLE_EXPIRED, &host));
+	assert_false(map_by_key(&map, old->key, SAMPLE_EXPIRED, &card));
+	assert_true(map_by_name(&map, span_str("web.clinic-b.mesh.internal"), NEVER - 1, &host));
+	drop(&map);
+}
+
+/* Every record that libcdb finds by its own search is one that we find, and the other way round. */
+static void libcdb_finds_every_record(void **state)
+{
+	struct map map = built();
+	struct cdb cdb;
+	unsigned position, records = 0;
+	uint8_t key[MAP_KEY_MAX];
+	struct map_host host;
+	struct map_card card;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(cdb_init(&cdb, fd), 0);
+	for (cdb_seqinit(&position, &cdb); cdb_seqnext(&position, &cdb) > 0; records++) {
+		struct addr addr;
+
+		assert_int_equal(cdb_readkey(&cdb, key), 0);
+		assert_true(cdb_find(&cdb, key, cdb_keylen(&cdb)) > 0);
+		if (key[0] == MAP_NAME)
+			assert_true(map_by_name(
+				&map, span_of(key + 1, cdb_keylen(&cdb) - 1), 0, &host));
+		if (key[0] == MAP_ADDR) {
+			addr = addr_from_bytes(cdb_keylen(&cdb) == 5 ? AF_INET : AF_INET6, key + 1);
+			assert_true(map_by_addr(&map, &addr, 0, &host));
+		}
+		if (key[0] == MAP_KEY)
+			assert_true(map_by_key(&map, key + 1, 0, &card));
+	}
+	/* the header; two names, a key, an address of each host; three more addresses */
+	assert_int_equal(records, 1 + 4 * SAMPLE_HOSTS + 3);
+	cdb_free(&cdb);
+	close(fd);
+	drop(&map);
+}
+
+/* Runs a shell command in which $MAP is the map; the lines that it prints, -1 if it failed. */
+static int lines_of(const char *command)
+{
+	char line[4096];
+	int lines = 0;
+	FILE *out;
+
+	setenv("MAP", path, 1);
+	out = popen(command, "re");
+	assert_non_null(out);
+	while (fgets(line, sizeof line, out))
+		lines++;
+	return pclose(out) == 0 ? lines : -1;
+}
+
+static void cdb_tool_reads_it(void **state)
+{
+	struct map map = built();
+
+	(void)state;
+	drop(&map);
+	if (lines_of("command -v cdb") != 1) {
+		printf("the cdb tool (package tinycdb) is not installed\n");
+		skip();
+	}
+	assert_int_equal(lines_of("cdb -d $MAP | LC_ALL=C grep -aoE '[+][0-9]+,[0-9]+:[Hnak]'"),
+		1 + 4 * SAMPLE_HOSTS + 3);
+	assert_int_equal(lines_of("cdb -s $MAP | grep '^number of records: 20$'"), 1);
+	assert_int_equal(lines_of("cdb -q $MAP ndb1.clinic-b.mesh.internal | grep -ac db1"), 1);
+}
+
+static bool finds_only_truth(const struct map *map)
+{
+	const struct sample *s = &sample;
+	struct map_host host;
+	struct map_card card;
+	bool truth = true;
+
+	if (by_name(map, "db1.clinic-b.mesh.internal", &host))
+		truth = truth && is_db1(&host);
+	if (by_name(map, "db1." SAMPLE_AID_B ".mesh.internal", &host))
+		truth = truth && is_db1(&host);
+	for (size_t i = 0; i < 4; i++)
+		if (map_by_addr(map, &s->addrs[SAMPLE_DB1_B][i], NOW, &host))
+			truth = truth && is_db1(&host);
+	if (map_by_key(map, s->hosts[SAMPLE_DB1_B].key, NOW, &card))
+		truth = truth && is_db1_card(&card);
+	truth = truth && !by_name(map, "db2.clinic-b.mesh.internal", &host);
+	return truth && !by_name(map, "old.clinic-b.mesh.internal", &host);
+}
+
+/* The header's sum is verified by map_open; here it is enough that nothing outside is read. */
+static void walk_header(const struct map *map)
+{
+	struct map_header header;
+	struct prefix prefix;
+	struct addr addr = sample_addr("192.0.2.1");
+
+	map_in_mesh(map, &addr);
+	map_in_domain(map, span_str("db1.clinic-b.mesh.internal"));
+	if (map_header(map, &header))
+		while (map_prefix_next(&header.prefixes, &prefix))
+			addr = prefix.addr;
+}
+
+static void damage_is_never_believed(void **state)
+{
+	static const uint8_t changes[] = {0x01, 0x20, 0x80, 0xff};
+	struct map good = built(), bad = in_memory(span_of(good.base, good.size));
+	uint8_t *bytes = (uint8_t *)(uintptr_t)bad.base;
+
+	(void)state;
+	assert_true(finds_only_truth(&good));
+	for (size_t at = 0; at < bad.size; at++)
+		for (size_t i = 0; i < sizeof changes; i++) {
+			bytes[at] ^= changes[i];
+			if (!finds_only_truth(&bad))
+				fail_msg("byte %zu changed by %#x: wrong answer", at, changes[i]);
+			walk_header(&bad);
+			bytes[at] ^= changes[i];
+		}
+	drop(&good);
+	drop(&bad);
+}
+
+/* Whole words, so that offsets and lengths point anywhere, also far outside. */
+static void wild_offsets_stay_inside(void **state)
+{
+	static const uint32_t words[] = {
+		0, 1, 8, 2047, 2048, 2049, 0x10000, 0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff};
+	struct map good = built(), bad;
+	uint32_t word, size = (uint32_t)good.size;
+
+	(void)state;
+	for (size_t at = 0; at + 4 <= good.size; at += at < 2048 ? 4 : 1)
+		for (size_t i = 0; i <= sizeof words / sizeof *words; i++) {
+			word = htole32(i < sizeof words / sizeof *words ? words[i] : size - 1);
+			bad = in_memory(span_of(good.base, good.size));
+			memcpy((uint8_t *)(uintptr_t)bad.base + at, &word, sizeof word);
+			assert_true(finds_only_truth(&bad));
+			walk_header(&bad);
+			drop(&bad);
+		}
+	drop(&good);
+}
+
+static void truncation_is_never_believed(void **state)
+{
+	struct map good = built(), bad;
+
+	(void)state;
+	for (size_t n = 0; n < good.size; n++) {
+		bad = in_memory(span_of(good.base, n));
+		assert_true(finds_only_truth(&bad));
+		walk_header(&bad);
+		drop(&bad);
+	}
+	drop(&good);
+}
+
+/* The tables of a cdb may be full, which no writer makes: a search then ends after one round. */
+static void full_tables_end(void **state)
+{
+	struct map map = built();
+	struct map_host host;
+	uint8_t *bytes = (uint8_t *)(uintptr_t)map.base;
+	const uint32_t slots = htole32((uint32_t)((map.size - 2048) / 8));
+
+	(void)state;
+	memset(bytes + 2048, 0xff, map.size - 2048);
+	for (size_t i = 0; i < 256; i++) {
+		memcpy(bytes + i * 8, &(uint32_t){htole32(2048)}, 4);
+		memcpy(bytes + i * 8 + 4, &slots, 4);
+	}
+	assert_false(by_name(&map, "db1.clinic-b.mesh.internal", &host));
+	drop(&map);
+}
+
+static void sum_shows_every_changed_byte(void **state)
+{
+	uint8_t bytes[41];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(i * 37);
+	for (size_t n = 0; n <= sizeof bytes; n++) {
+		uint64_t sum = map_sum(span_of(bytes, n));
+
+		for (size_t at = 0; at < n; at++)
+			for (unsigned change = 1; change < 256; change++) {
+				bytes[at] ^= (uint8_t)change;
+				assert_true(map_sum(span_of(bytes, n)) != sum);
+				bytes[at] ^= (uint8_t)change;
+			}
+		assert_true(n == 0 || map_sum(span_of(bytes, n - 1)) != sum);
+	}
+}
+
+static void opens_what_root_alone_can_write(void **state)
+{
+	struct map map = {0};
+	struct map_host host;
+	struct stat st;
+	mode_t mask;
+
+	(void)state;
+	need_private_state();
+	mask = umask(0077);
+	map = built();
+	drop(&map);
+	umask(mask);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0644);
+	errno = 4711;
+	assert_int_equal(map_open(&map, path), 0);
+	assert_int_equal(errno, 4711);
+	assert_false(map_superseded(&map));
+	assert_true(by_name(&map, "db1.clinic-b.mesh.internal", &host) && is_db1(&host));
+	map_close(&map);
+	assert_null(map.base);
+	map_close(&map);
+	assert_int_equal(errno, 4711);
+}
+
+static void assert_refused(const char *file, int code)
+{
+	struct map map;
+	int next = dup(0);
+
+	close(next);
+	errno = 4711;
+	assert_int_equal(map_open(&map, file), code);
+	assert_int_equal(errno, 4711);
+	assert_null(map.base);
+	assert_int_equal(dup(0), next); /* no descriptor was kept */
+	close(next);
+}
+
+static void others_must_not_be_able_to_write(void **state)
+{
+	static const mode_t bad[] = {0664, 0646, 0666};
+	struct map map;
+
+	(void)state;
+	need_private_state();
+	map = built();
+	drop(&map);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(chmod(path, bad[i]), 0);
+		assert_refused(path, EPERM);
+	}
+	assert_int_equal(chmod(path, 0644), 0);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(chmod(dir, bad[i] | 0111), 0);
+		assert_refused(path, EPERM);
+	}
+	assert_int_equal(chmod(dir, 01777), 0);
+	assert_refused(path, EPERM);
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(map_open(&map, path), 0);
+	map_close(&map);
+}
+
+static void owner_must_be_root(void **state)
+{
+	struct map map;
+
+	(void)state;
+	need_private_state();
+	map = built();
+	drop(&map);
+	if (chown(path, 65534, 0) != 0) {
+		printf("an ordinary user cannot give a file away, not even in a user namespace\n");
+		skip();
+	}
+	assert_refused(path, EPERM);
+	assert_int_equal(chown(path, 0, 0), 0);
+	assert_int_equal(chown(dir, 65534, 0), 0);
+	assert_refused(path, EPERM);
+	assert_int_equal(chown(dir, 0, 0), 0);
+	assert_int_equal(map_open(&map, path), 0);
+	map_close(&map);
+}
+
+static void only_regular_files_are_opened(void **state)
+{
+	char other[96];
+	struct map map;
+
+	(void)state;
+	need_private_state();
+	map = built();
+	drop(&map);
+	snprintf(other, sizeof other, "%s/other", dir);
+	assert_refused(other, ENOENT);
+	assert_int_equal(symlink(path, other), 0);
+	assert_refused(other, ELOOP);
+	unlink(other);
+	assert_int_equal(mkfifo(other, 0644), 0);
+	assert_refused(other, EPERM);
+	unlink(other);
+	assert_int_equal(mkdir(other, 0755), 0);
+	assert_refused(other, EPERM);
+	rmdir(other);
+	write_file(other, span_of(NULL, 0), 0644);
+	assert_refused(other, EINVAL);
+	unlink(other);
+	assert_refused("/dev/null", EPERM);
+	assert_refused("peers.cdb", EINVAL);
+	assert_refused("", EINVAL);
+	assert_refused("/nowhere/peers.cdb", ENOENT);
+}
+
+static size_t header_end(const struct map *map)
+{
+	uint32_t length;
+
+	memcpy(&length, map->base + MAP_SUPERSEDED - 8, sizeof length);
+	return MAP_SUPERSEDED + le32toh(length);
+}
+
+static void only_whole_maps_are_opened(void **state)
+{
+	struct map good, bad, map;
+	uint8_t *bytes;
+
+	(void)state;
+	need_private_state();
+	good = built();
+	for (size_t n = 0; n < good.size; n++) {
+		write_file(path, span_of(good.base, n), 0644);
+		assert_refused(path, EINVAL);
+	}
+	bad = in_memory(span_of(good.base, good.size));
+	bytes = (uint8_t *)(uintptr_t)bad.base;
+	for (size_t at = 2048; at < header_end(&good); at++) {
+		bytes[at] ^= 4;
+		write_file(path, span_of(bytes, bad.size), 0644);
+		bytes[at] ^= 4;
+		if (at < MAP_SUPERSEDED || at >= MAP_SUPERSEDED + 4) {
+			assert_refused(path, EINVAL);
+		} else {
+			assert_int_equal(map_open(&map, path), 0);
+			map_close(&map);
+		}
+	}
+	drop(&good);
+	drop(&bad);
+}
+
+static void other_versions_are_refused(void **state)
+{
+	struct map map;
+	uint8_t *value;
+	size_t size;
+	uint64_t sum;
+
+	(void)state;
+	need_private_state();
+	map = built();
+	value = (uint8_t *)(uintptr_t)map.base + MAP_SUPERSEDED;
+	size = header_end(&map) - MAP_SUPERSEDED;
+	for (uint8_t version = 0; version < 4; version++) {
+		value[12] = version;
+		sum = htole64(map_sum(span_of(value + 12, size - 12)));
+		memcpy(value + 4, &sum, sizeof sum);
+		write_file(path, span_of(map.base, map.size), 0644);
+		if (version != MAP_VERSION)
+			assert_refused(path, EINVAL);
+	}
+	value[12] = MAP_VERSION;
+	sum = htole64(map_sum(span_of(value + 12, size - 12)));
+	memcpy(value + 4, &sum, sizeof sum);
+	write_file(path, span_of(map.base, map.size), 0644);
+	drop(&map);
+	assert_int_equal(map_open(&map, path), 0);
+	map_close(&map);
+}
+
+static void readers_see_that_they_are_superseded(void **state)
+{
+	struct map old, new;
+	struct map_host host;
+
+	(void)state;
+	need_private_state();
+	new = built();
+	drop(&new);
+	assert_int_equal(map_open(&old, path), 0);
+	assert_false(map_superseded(&old));
+	new = built();
+	drop(&new);
+	assert_true(map_superseded(&old));
+	assert_true(by_name(&old, "db1.clinic-b.mesh.internal", &host) && is_db1(&host));
+	assert_int_equal(map_open(&new, path), 0);
+	assert_false(map_superseded(&new));
+	map_close(&old);
+	map_close(&new);
+}
+
+/* The writer died between mark and rename: what is there is served. */
+static void marked_map_in_its_place_is_served(void **state)
+{
+	struct map map;
+	int fd;
+
+	(void)state;
+	need_private_state();
+	map = built();
+	drop(&map);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "\1", 1, MAP_SUPERSEDED), 1);
+	close(fd);
+	assert_int_equal(map_open(&map, path), 0);
+	assert_true(map_superseded(&map));
+	assert_true(finds_only_truth(&map));
+	map_close(&map);
+}
+
+static void build_fails(const char *file, const char *text)
+{
+	struct err err = {0};
+
+	assert_false(map_build(&sample.roster, file, &err));
+	assert_int_equal(err.status, ERR_ENV);
+	if (!strstr(err.text, text))
+		fail_msg("'%s' does not say '%s'", err.text, text);
+}
+
+static void failed_write_changes_nothing(void **state)
+{
+	struct rlimit old, small = {3000, RLIM_INFINITY};
+	struct map before, after;
+
+	(void)state;
+	before = built();
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small.rlim_max = old.rlim_max;
+	signal(SIGXFSZ, SIG_IGN);
+	for (rlim_t n = 0; n < before.size; n += 500) {
+		small.rlim_cur = n;
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+		build_fails(path, "peers.cdb.new: File too large");
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+		assert_int_equal(access(temp, F_OK), -1);
+		after = (struct map){bytes_of_file(path).p, before.size};
+		assert_memory_equal(before.base, after.base, before.size);
+		drop(&after);
+	}
+	signal(SIGXFSZ, SIG_DFL);
+	drop(&before);
+	build_fails("/nowhere/peers.cdb", "/nowhere/peers.cdb.new: No such file or directory");
+}
+
+/* A file that is a mount point can be written, but not replaced. */
+static void failed_rename_takes_the_mark_back(void **state)
+{
+	struct map map;
+
+	(void)state;
+	need_private_state();
+	map = built();
+	drop(&map);
+	assert_int_equal(mount(path, path, "none", MS_BIND, NULL), 0);
+	assert_int_equal(map_open(&map, path), 0);
+	build_fails(path, "peers.cdb: Device or resource busy");
+	assert_false(map_superseded(&map));
+	assert_int_equal(access(temp, F_OK), -1);
+	map_close(&map);
+	assert_int_equal(umount2(path, MNT_DETACH), 0);
+}
+
+static void leftovers_and_strangers_are_replaced(void **state)
+{
+	char junk[4096];
+	struct map map;
+	int stranger;
+
+	(void)state;
+	memset(junk, 'x', sizeof junk);
+	unlink(path);
+	write_file(path, span_of(junk, sizeof junk), 0600);
+	write_file(temp, span_of(junk, sizeof junk), 0600);
+	stranger = open(path, O_RDONLY | O_CLOEXEC);
+	map = built();
+	assert_true(finds_only_truth(&map));
+	assert_int_equal(access(temp, F_OK), -1);
+	memset(junk, 0, sizeof junk);
+	assert_int_equal(pread(stranger, junk, sizeof junk, 0), sizeof junk);
+	for (size_t i = 0; i < sizeof junk; i++)
+		assert_int_equal(junk[i], 'x'); /* no mark was written to what is no map */
+	close(stranger);
+	drop(&map);
+	unlink(path);
+	assert_int_equal(symlink("/dev/null", path), 0);
+	map = built();
+	assert_true(finds_only_truth(&map));
+	drop(&map);
+}
+
+static void many_fill(struct sample *many, struct policy_peer *peers, struct roster_host *hosts,
+	struct addr (*addrs)[2])
+{
+	for (uint32_t i = 0; i < PEERS_IN_MANY; i++) {
+		memcpy(peers[i].aid, SAMPLE_AID_A, CESR_TEXT);
+		peers[i].aid[10] = (char)('0' + i / 10);
+		peers[i].aid[11] = (char)('0' + i % 10);
+		snprintf(peers[i].name, sizeof peers[i].name, "peer-%" PRIu32, i);
+	}
+	for (uint32_t i = 0; i < HOSTS_IN_MANY; i++) {
+		char label[16];
+		uint32_t v4 = htobe32(0x0a000000 + i);
+
+		snprintf(label, sizeof label, "host%" PRIu32, i);
+		sample_host(&hosts[i], &peers[i % PEERS_IN_MANY], label, addrs[i]);
+		addrs[i][1] = addr_from_bytes(AF_INET, &v4);
+		hosts[i].naddrs = 2;
+	}
+	many->policy.peers = peers;
+	many->policy.npeers = PEERS_IN_MANY;
+	many->roster.hosts = hosts;
+	many->roster.nhosts = HOSTS_IN_MANY;
+}
+
+static void ten_thousand_hosts(void **state)
+{
+	static struct policy_peer peers[PEERS_IN_MANY];
+	static struct roster_host hosts[HOSTS_IN_MANY];
+	static struct addr addrs[HOSTS_IN_MANY][2];
+	struct stat st;
+	struct map map;
+	struct map_host host;
+	struct map_card card;
+	int fd;
+
+	(void)state;
+	many_fill(&sample, peers, hosts, addrs);
+	assert_true(map_build(&sample.roster, path, NULL));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &st), 0);
+	map.size = (size_t)st.st_size;
+	map.base = mmap(NULL, map.size, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	for (size_t i = 0; i < HOSTS_IN_MANY; i++) {
+		char name[200];
+
+		snprintf(name, sizeof name, "HOST%zu.peer-%zu.mesh.internal", i, i % PEERS_IN_MANY);
+		assert_true(by_name(&map, name, &host));
+		assert_span(host.v6, addrs[i][0].bytes, 16);
+		snprintf(name, sizeof name, "host%zu.%s.mesh.internal", i, hosts[i].peer->aid);
+		assert_true(by_name(&map, name, &host));
+		assert_span(host.v4, addrs[i][1].bytes, 4);
+		assert_text(host.alias, name);
+		assert_true(map_by_addr(&map, &addrs[i][1], NOW, &host));
+		assert_text(host.alias, name);
+		assert_true(map_by_key(&map, hosts[i].key, NOW, &card));
+		assert_text(card.label, hosts[i].label);
+	}
+	munmap((void *)(uintptr_t)map.base, map.size);
+	sample_init(&sample);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	sample_init(&sample);
+	private_state = private_state_enter();
+	snprintf(dir, sizeof dir, "%s", private_state ? PATH_STATE : "/tmp/verimesh-map-XXXXXX");
+	if (!private_state && !mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof path, "%s/peers.cdb", dir);
+	snprintf(temp, sizeof temp, "%s.new", path);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	unlink(path);
+	return private_state ? 0 : rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_find_hosts),
+		cmocka_unit_test(other_names_find_nothing),
+		cmocka_unit_test(addresses_find_hosts),
+		cmocka_unit_test(tunnel_keys_find_cards),
+		cmocka_unit_test(header_names_interface_domain_and_prefixes),
+		cmocka_unit_test(mesh_and_domain_have_their_borders),
+		cmocka_unit_test(own_section_without_identity_gives_no_prefix),
+		cmocka_unit_test(records_end_at_their_expiry),
+		cmocka_unit_test(libcdb_finds_every_record),
+		cmocka_unit_test(cdb_tool_reads_it),
+		cmocka_unit_test(damage_is_never_believed),
+		cmocka_unit_test(wild_offsets_stay_inside),
+		cmocka_unit_test(truncation_is_never_believed),
+		cmocka_unit_test(full_tables_end),
+		cmocka_unit_test(sum_shows_every_changed_byte),
+		cmocka_unit_test(opens_what_root_alone_can_write),
+		cmocka_unit_test(others_must_not_be_able_to_write),
+		cmocka_unit_test(owner_must_be_root),
+		cmocka_unit_test(only_regular_files_are_opened),
+		cmocka_unit_test(only_whole_maps_are_opened),
+		cmocka_unit_test(other_versions_are_refused),
+		cmocka_unit_test(readers_see_that_they_are_superseded),
+		cmocka_unit_test(marked_map_in_its_place_is_served),
+		cmocka_unit_test(failed_write_changes_nothing),
+		cmocka_unit_test(failed_rename_takes_the_mark_back),
+		cmocka_unit_test(leftovers_and_strangers_are_replaced),
+		cmocka_unit_test(ten_thousand_hosts),
+	};
+
+	return cmocka_run_group_tests_name("map", tests, set_up, tear_down);
+}
