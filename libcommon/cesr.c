@@ -98,14 +98,13 @@ void cesr_reader_init(struct cesr_reader *r, struct span bytes)
 
 /* Copies what may be read next, at most n characters, over text; the rest of text stays. So a
  * primitive that the end cuts short is judged as if the best were to follow: if even so it is bad,
- * then a bad byte stands before the end. Returns how many characters there were. */
-static size_t look(const struct cesr_reader *r, size_t n, char *text)
+ * then a bad byte stands before the end. */
+static void look(const struct cesr_reader *r, size_t n, char *text)
 {
 	struct span there = span_cut(span_cut(r->rest, 0, r->frame), 0, n);
 
 	if (there.n)
 		memcpy(text, there.p, there.n);
-	return there.n;
 }
 
 /* Moves past n characters that were found good. */
@@ -231,7 +230,7 @@ static enum cesr_step read_signature(struct cesr_reader *r, struct cesr_item *it
 }
 
 /* -X and two characters of count, or -0V or --V and five. */
-static enum cesr_step read_counter(struct cesr_reader *r, char *group, uint32_t *count)
+static enum cesr_step read_counter(struct cesr_reader *r, uint32_t *count)
 {
 	char text[] = "-0VAAAAA";
 	size_t big, chars;
@@ -242,19 +241,22 @@ static enum cesr_step read_counter(struct cesr_reader *r, char *group, uint32_t 
 	if (!big)
 		text[2] = 'A';
 	look(r, chars, text);
-	*group = text[1 + big];
-	if (text[0] != '-' || (big ? *group != 'V' : !memchr("ABCDEFGHIV", *group, 10)) ||
+	r->group = text[1 + big];
+	if (text[0] != '-' || (big ? r->group != 'V' : !memchr("ABCDEFGHIV", r->group, 10)) ||
 		!number(text + 2 + big, big ? 5 : 2, count))
 		return CESR_BAD;
 	return advance(r, chars);
 }
 
+/* The only counter that may stand within an item. */
 static enum cesr_step read_nested(struct cesr_reader *r)
 {
-	char group;
-	enum cesr_step step = read_counter(r, &group, &r->nested);
+	char text[] = "-AAA";
 
-	return group == 'A' ? step : CESR_BAD;
+	look(r, 4, text);
+	if (text[0] != '-' || text[1] != 'A' || !number(text + 2, 2, &r->nested))
+		return CESR_BAD;
+	return advance(r, 4);
 }
 
 static enum cesr_step read_part(struct cesr_reader *r, char part, struct cesr_item *item)
@@ -321,7 +323,7 @@ static enum cesr_step read_group(struct cesr_reader *r)
 		r->frame = SIZE_MAX;
 	if (r->frame == SIZE_MAX && (r->rest.n == 0 || r->rest.p[0] != '-'))
 		return CESR_END;
-	step = read_counter(r, &r->group, &count);
+	step = read_counter(r, &count);
 	if (step != CESR_ITEM)
 		return step;
 	if (r->group != 'V')
