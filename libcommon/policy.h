@@ -1,5 +1,19 @@
 /* policy.h: verimesh.conf, what this host's administrator allows (DESIGN.md 5.5). */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Beyond that section: keys and section words match without case, as in wg; values, yes and no
+ * match as written. White space around keys, values and names does not count, a carriage return is
+ * white space, a byte order mark is skipped, a NUL byte is refused.
+ *   Name        [A-Za-z0-9_=+.-]{1,15}, not . or .., no - at the start
+ *   Domain      labels of at most 63 characters; kept in lower case
+ *   FetchEvery, MaxAge   seconds, or a number and s, m, h, d; 1 to UINT32_MAX seconds
+ *   IdRange     within 1000 to 4294967293 and without 65534 and 65535 (nobody)
+ *   Home        %u login, %p petname, %% a %; no other %. Shell: no %
+ *   Logins, AllowedIPs   words apart by white space or commas, possibly none
+ *   AllowedIPs  canonical text; an address without /n is that one host
+ *   Source      one in a line; file:/PATH or file:///PATH, http(s)://HOST..., no white space
+ *   Uid, Gid    1 to 4294967293
+ */
 #ifndef VERIMESH_POLICY_H
 #define VERIMESH_POLICY_H
 
@@ -16,11 +30,13 @@
 #define LOGIN_MAX 32 /* characters of a login or account */
 #define DOMAIN_MAX 100
 
-/* One word of `Logins`: this login of the peer becomes that account here. */
+/* One word of `Logins`: this login of the peer becomes that account here. The account root stands
+ * only where it is written. */
 struct policy_login {
 	char login[LOGIN_MAX + 1];
 	char account[LOGIN_MAX + LABEL_MAX + 2]; /* as written, or login@peer with Accounts = yes */
 	bool written;				 /* `login=account` stands in the file */
+	unsigned line;				 /* where it is listed */
 };
 
 /* A number settled by hand: `Uid.LOGIN = N`. */
@@ -59,18 +75,20 @@ struct policy {
 	size_t npeers;
 };
 
-/* Reads a configuration's text; name is for errors ("FILE:LINE: WHAT"). On failure *policy is
- * empty; else the caller frees it with policy_free. */
+/* Reads a configuration's text, in time n log n; name is for errors ("FILE:LINE: WHAT"). On failure
+ * *policy is empty (err: ERR_USAGE, or ERR_ENV without memory); else the caller frees it with
+ * policy_free. Without Host this machine's short host name is asked for. */
 bool policy_parse(struct span text, const char *name, struct policy *policy, struct err *err);
 
-/* Reads it from root + PATH_CONF. */
+/* Reads it from root + PATH_CONF, at most 16 MiB. A file that is not there: errno ENOENT. */
 bool policy_load(const char *root, struct policy *policy, struct err *err);
 
 void policy_free(struct policy *policy);
 
 /* Adds the section of the own organisation if the file has none, and its AID if it has no AID
  * (DESIGN.md 5.5: implied where this host holds the identity). An AID that differs, or that folded
- * equals another peer's, is an error. The implied section comes first. */
+ * equals another peer's, is an error that leaves *policy as it was. The implied section comes
+ * first; pointers to peers from before are void. */
 bool policy_imply_self(struct policy *policy, const char *aid, struct err *err);
 
 /* NULL when there is none. */
