@@ -31,20 +31,23 @@ static void note_damage(void *ctx, const struct verdict *verdict)
 	damage->verdict = *verdict;
 }
 
-static bool take_lock(struct store *store, struct err *err)
+int store_lock(const char *root, struct err *err)
 {
 	char path[PATH_MAX];
+	int fd;
 
-	if (!file_path(path, store->root, PATH_STORE, NULL, err) || !file_mkdir(path, 0755, err) ||
-		!file_path(path, store->root, PATH_STORE, "kel", err) ||
-		!file_mkdir(path, 0755, err) || !file_path(path, store->root, PATH_LOCK, NULL, err))
-		return false;
-	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (store->lock < 0)
-		return err_set(err, ERR_ENV, "%s: %m", path);
-	if (flock(store->lock, LOCK_EX) != 0)
-		return err_set(err, ERR_ENV, "%s: cannot be locked: %m", path);
-	return true;
+	if (!file_path(path, root, PATH_STORE, NULL, err) || !file_mkdir(path, 0755, err) ||
+		!file_path(path, root, PATH_LOCK, NULL, err))
+		return -1;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		err_set(err, ERR_ENV, "%s: %m", path);
+	} else if (flock(fd, LOCK_EX) != 0) {
+		err_set(err, ERR_ENV, "%s: cannot be locked: %m", path);
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 static bool file_name(
@@ -135,7 +138,9 @@ bool store_open(struct store *store, const char *root, bool writing, struct err 
 
 	*store = (struct store){.root = root, .lock = -1};
 	store->book = (struct book){.keep = true, .report = note_damage, .ctx = &damage};
-	if ((writing && !take_lock(store, err)) || !load_all(store, err)) {
+	if (writing)
+		store->lock = store_lock(root, err);
+	if ((writing && store->lock < 0) || !load_all(store, err)) {
 		store_close(store);
 		return false;
 	}

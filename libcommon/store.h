@@ -18,6 +18,10 @@ struct store {
 	struct book book;
 };
 
+/* Takes the lock that every writer holds (DESIGN.md 6: one writer at a time), waiting for another,
+ * and makes the directories. The lock ends when the descriptor is closed; -1 on failure. */
+int store_lock(const char *root, struct err *err);
+
 /* Reads the store whole and verifies it. writing: takes the lock first (one writer at a time,
  * DESIGN.md 6), waiting for another writer, and makes the directories. A store that does not verify
  * is an error. On failure nothing is left open. */

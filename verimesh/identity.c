@@ -1,0 +1,263 @@
+/* identity.c: the embedded DKMS: Ed25519, pre-rotated, BLAKE3, no witnesses; see identity.h. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "event.h"
+#include "file.h"
+#include "identity.h"
+#include "paths.h"
+
+/* ---- files ---- */
+
+static bool write_file(const char *root, const char *name, const char *text, struct err *err)
+{
+	char path[PATH_MAX];
+
+	if (!file_path(path, root, PATH_STATE, NULL, err) || !file_mkdir(path, 0755, err) ||
+		!file_path(path, root, PATH_IDENTITY, NULL, err) || !file_mkdir(path, 0700, err))
+		return false;
+	return file_path(path, root, PATH_IDENTITY, name, err) &&
+	       file_replace(path, span_str(text), 0600, err);
+}
+
+/* Reads a file that holds one line of 44 characters into text. False with errno ENOENT: not there.
+ */
+static bool read_file(
+	const char *root, const char *name, char text[static CESR_TEXT], struct err *err)
+{
+	char path[PATH_MAX];
+	uint8_t *data;
+	bool good;
+	size_t n;
+
+	if (!file_path(path, root, PATH_IDENTITY, name, err) ||
+		!file_read(path, 128, &data, &n, err))
+		return false;
+	good = n == CESR_CHARS + 1 && data[CESR_CHARS] == '\n' &&
+	       span_copy(span_of(data, CESR_CHARS), text, CESR_TEXT);
+	sodium_memzero(data, n);
+	free(data);
+	errno = 0;
+	return good || err_set(err, ERR_ENV, "%s: damaged; restore it from a backup", path);
+}
+
+static bool write_seed(
+	const char *root, const char *name, const uint8_t seed[static SEED_BYTES], struct err *err)
+{
+	char text[CESR_TEXT + 1];
+	bool good;
+
+	strcat(cesr_encode(CESR_SEED, seed, text), "\n");
+	good = write_file(root, name, text, err);
+	sodium_memzero(text, sizeof text);
+	return good;
+}
+
+static bool read_seed(
+	const char *root, const char *name, uint8_t seed[static SEED_BYTES], struct err *err)
+{
+	char text[CESR_TEXT];
+	bool good = read_file(root, name, text, err) &&
+		    (cesr_decode(span_str(text), CESR_SEED, seed) ||
+			    err_set(err, ERR_ENV, "%s/%s: damaged; restore it from a backup",
+				    PATH_IDENTITY, name));
+
+	sodium_memzero(text, sizeof text);
+	return good;
+}
+
+bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err)
+{
+	uint8_t raw[CESR_RAW];
+
+	aid[0] = 0;
+	if (!read_file(root, "aid", aid, err))
+		return errno == ENOENT;
+	return cesr_decode(span_str(aid), CESR_BLAKE3, raw) ||
+	       err_set(err, ERR_ENV, "%s/aid: damaged; restore it from a backup", PATH_IDENTITY);
+}
+
+bool identity_load(const char *root, struct identity *identity, struct err *err)
+{
+	*identity = (struct identity){0};
+	if (!identity_aid(root, identity->aid, err))
+		return false;
+	if (!identity->aid[0])
+		return err_set(err, ERR_ENV,
+			"%s: this host holds no identity; make one with verimesh init",
+			PATH_IDENTITY);
+	return read_seed(root, "seed", identity->seed, err);
+}
+
+bool identity_adopt(const char *root, const struct identity *identity, struct err *err)
+{
+	char text[CESR_TEXT + 1];
+
+	snprintf(text, sizeof text, "%s\n", identity->aid);
+	return write_file(root, "aid", text, err);
+}
+
+void identity_wipe(struct identity *identity)
+{
+	sodium_memzero(identity, sizeof *identity);
+}
+
+/* ---- events ---- */
+
+/* Completes the body and puts its signature behind it. */
+static bool sign(char **event, size_t *n, const uint8_t seed[static SEED_BYTES], struct err *err)
+{
+	uint8_t public[CESR_RAW], secret[crypto_sign_SECRETKEYBYTES], sig[CESR_SIG_RAW];
+	char text[CESR_SIG_CHARS + 1], *grown;
+
+	event_fill(*event, *n);
+	crypto_sign_seed_keypair(public, secret, seed);
+	crypto_sign_detached(sig, NULL, (const uint8_t *)*event, *n, secret);
+	sodium_memzero(secret, sizeof secret);
+	cesr_encode_indexed(0, sig, text);
+	grown = realloc(*event, *n + 4 + CESR_SIG_CHARS + 1);
+	if (!grown) {
+		free(*event);
+		*event = NULL;
+		return err_set(err, ERR_ENV, "out of memory");
+	}
+	*event = grown;
+	memcpy(grown + *n, "-AAB", 4);
+	memcpy(grown + *n + 4, text, sizeof text);
+	*n += 4 + CESR_SIG_CHARS;
+	return true;
+}
+
+static void public_text(const uint8_t seed[static SEED_BYTES], char text[static CESR_TEXT])
+{
+	uint8_t public[CESR_RAW], secret[crypto_sign_SECRETKEYBYTES];
+
+	crypto_sign_seed_keypair(public, secret, seed);
+	sodium_memzero(secret, sizeof secret);
+	cesr_encode(CESR_ED25519, public, text);
+}
+
+bool identity_make(
+	const char *root, struct identity *identity, char **event, size_t *n, struct err *err)
+{
+	uint8_t next[SEED_BYTES];
+	char key[CESR_TEXT], next_key[CESR_TEXT], digest[CESR_TEXT];
+	bool good;
+	int size;
+
+	randombytes_buf(identity->seed, sizeof identity->seed);
+	randombytes_buf(next, sizeof next);
+	public_text(identity->seed, key);
+	public_text(next, next_key);
+	cesr_digest(span_str(next_key), digest);
+	good = write_seed(root, "seed", identity->seed, err) && write_seed(root, "next", next, err);
+	sodium_memzero(next, sizeof next);
+	if (!good)
+		return false;
+	size = asprintf(event,
+		"{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"0\","
+		"\"kt\":\"1\","
+		"\"k\":[\"%s\"],\"nt\":\"1\",\"n\":[\"%s\"],\"bt\":\"0\",\"b\":[],\"c\":[],\"a\":[]"
+		"}",
+		EVENT_BLANK_SAID, EVENT_BLANK_SAID, key, digest);
+	if (size < 0)
+		return err_set(err, ERR_ENV, "out of memory");
+	*n = (size_t)size;
+	if (!sign(event, n, identity->seed, err))
+		return false;
+	/* an inception's identifier is its SAID, which stands where every event has it */
+	memcpy(identity->aid,
+		*event + strlen("{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\""), CESR_CHARS);
+	identity->aid[CESR_CHARS] = 0;
+	return true;
+}
+
+bool identity_seal(const struct identity *identity, const struct kel *kel, const char *said,
+	const char *replaces, char **event, size_t *n, struct err *err)
+{
+	char prior[CESR_TEXT], seal[200];
+	int size;
+
+	if (replaces)
+		snprintf(seal, sizeof seal, "{\"i\":\"%s\",\"s\":\"1\",\"d\":\"%s\"}", replaces,
+			said);
+	else
+		snprintf(seal, sizeof seal, "{\"d\":\"%s\"}", said);
+	kel_said(kel, kel->count - 1, prior);
+	size = asprintf(event,
+		"{\"v\":\"KERI10JSON000000_\",\"t\":\"ixn\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%"
+		"llx\",\"p\":\"%s\","
+		"\"a\":[%s]}",
+		EVENT_BLANK_SAID, identity->aid, (unsigned long long)kel->count, prior, seal);
+	if (size < 0)
+		return err_set(err, ERR_ENV, "out of memory");
+	*n = (size_t)size;
+	return sign(event, n, identity->seed, err);
+}
+
+/* ---- what grows from the host seed ---- */
+
+static void derive(const char *purpose, const uint8_t seed[static SEED_BYTES], const char *label,
+	uint8_t out[static SEED_BYTES])
+{
+	crypto_generichash_state state;
+
+	crypto_generichash_init(&state, seed, SEED_BYTES, SEED_BYTES);
+	crypto_generichash_update(&state, (const uint8_t *)purpose, strlen(purpose) + 1);
+	crypto_generichash_update(&state, (const uint8_t *)label, strlen(label));
+	crypto_generichash_final(&state, out, SEED_BYTES);
+	sodium_memzero(&state, sizeof state);
+}
+
+void derive_tunnel(const uint8_t seed[static SEED_BYTES], const char *label,
+	uint8_t secret[static WG_KEY_BYTES])
+{
+	derive("verimesh tunnel v1", seed, label, secret);
+}
+
+void tunnel_public(const uint8_t secret[static WG_KEY_BYTES], uint8_t key[static WG_KEY_BYTES])
+{
+	crypto_scalarmult_base(key, secret);
+}
+
+void derive_journal(
+	const uint8_t seed[static SEED_BYTES], const char *label, char text[static CESR_TEXT])
+{
+	uint8_t journal[SEED_BYTES];
+
+	derive("verimesh journal v1", seed, label, journal);
+	public_text(journal, text);
+	sodium_memzero(journal, sizeof journal);
+}
+
+bool tunnel_secret_write(
+	const char *root, const uint8_t secret[static WG_KEY_BYTES], struct err *err)
+{
+	char text[WG_KEY_TEXT + 1];
+	bool good;
+
+	wg_key_encode(secret, text);
+	strcat(text, "\n");
+	good = write_file(root, "tunnel", text, err);
+	sodium_memzero(text, sizeof text);
+	return good;
+}
+
+bool tunnel_secret_read(const char *root, uint8_t secret[static WG_KEY_BYTES], struct err *err)
+{
+	char text[CESR_TEXT];
+	bool good = read_file(root, "tunnel", text, err);
+
+	if (!good && errno == ENOENT)
+		err_set(err, ERR_ENV,
+			"%s/tunnel: not there; make this host's key with verimesh init",
+			PATH_IDENTITY);
+	if (good && !wg_key_decode(text, strlen(text), secret))
+		good = err_set(err, ERR_ENV, "%s/tunnel: damaged; restore it from a backup",
+			PATH_IDENTITY);
+	sodium_memzero(text, sizeof text);
+	return good;
+}

@@ -1,0 +1,58 @@
+/* identity.h: this organisation's own identity, the embedded DKMS (DESIGN.md 7). */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VERIMESH_IDENTITY_H
+#define VERIMESH_IDENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base64.h"
+#include "cesr.h"
+#include "err.h"
+#include "kel.h"
+
+#define SEED_BYTES 32
+
+/* An identity that this host holds. identity_wipe ends its life. */
+struct identity {
+	char aid[CESR_TEXT];
+	uint8_t seed[SEED_BYTES]; /* signs now */
+};
+
+/* The AID of the identity that this host holds; "" when it holds none. */
+bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err);
+
+/* Reads AID and signing seed. Holding none is an error that says what to do. */
+bool identity_load(const char *root, struct identity *identity, struct err *err);
+
+/* Makes fresh seeds, writes both, and the inception event: *event is malloc'd, with its signature.
+ * The identity counts only after identity_adopt. */
+bool identity_make(
+	const char *root, struct identity *identity, char **event, size_t *n, struct err *err);
+
+/* From now on this host holds it. */
+bool identity_adopt(const char *root, const struct identity *identity, struct err *err);
+
+void identity_wipe(struct identity *identity);
+
+/* The next event of the log: an interaction that seals a card. replaces: the SAID of the card that
+ * it replaces (the seal then voids that one), or NULL. *event is malloc'd, with its signature. */
+bool identity_seal(const struct identity *identity, const struct kel *kel, const char *said,
+	const char *replaces, char **event, size_t *n, struct err *err);
+
+/* X25519 secret of a host's tunnel, grown from its host seed (DESIGN.md 7). The caller wipes it. */
+void derive_tunnel(const uint8_t seed[static SEED_BYTES], const char *label,
+	uint8_t secret[static WG_KEY_BYTES]);
+/* Public half of it. */
+void tunnel_public(const uint8_t secret[static WG_KEY_BYTES], uint8_t key[static WG_KEY_BYTES]);
+/* Public key that signs a host's journal, as CESR text. */
+void derive_journal(
+	const uint8_t seed[static SEED_BYTES], const char *label, char text[static CESR_TEXT]);
+
+/* This host's tunnel secret, root-only on disk, so that `up` needs nothing else. */
+bool tunnel_secret_write(
+	const char *root, const uint8_t secret[static WG_KEY_BYTES], struct err *err);
+bool tunnel_secret_read(const char *root, uint8_t secret[static WG_KEY_BYTES], struct err *err);
+
+#endif

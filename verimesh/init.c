@@ -1,0 +1,159 @@
+/* init.c: `verimesh init`: this organisation's identity, its first card, a commented configuration.
+ */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "issue.h"
+#include "paths.h"
+#include "policy.h"
+#include "verimesh.h"
+
+#define DEFAULT_SELF "self"
+
+/* Writes what a newcomer edits; every key of DESIGN.md 5.5 stands in it, defaults as comments. */
+static bool write_conf(const char *path, const struct options *options, struct err *err)
+{
+	char *text = NULL, **addr = options->card.addrs, **route = options->card.routes;
+	const char *self = options->self ? options->self : DEFAULT_SELF;
+	bool good;
+	size_t n;
+	FILE *out = open_memstream(&text, &n);
+
+	if (!out)
+		return err_set(err, ERR_ENV, "out of memory");
+	fprintf(out,
+		"# Verimesh on this host; see verimesh.conf(5). verimesh sync puts changes in "
+		"force.\n\n"
+		"[Interface]\n"
+		"Self = %s\n"
+		"Host = %s\n"
+		"#Name = verimesh0\n"
+		"#Domain = mesh.internal\n"
+		"#ListenPort = 51820\n"
+		"#Adopt = no\n"
+		"#FetchEvery = 5m\n"
+		"#MaxAge = 24h\n"
+		"#IdRange = 1879048192-2130706431\n"
+		"#Home = /home/%%u@%%p\n"
+		"#Shell = /bin/bash\n",
+		self, options->label);
+	if (addr || route)
+		fprintf(out,
+			"\n# What hosts of this organisation may claim beside their derived "
+			"addresses.\n[Peer %s]\n",
+			self);
+	for (; addr && *addr; addr++)
+		fprintf(out, "AllowedIPs = %s\n", *addr);
+	for (; route && *route; route++)
+		fprintf(out, "AllowedIPs = %s\n", *route);
+	fputs("\n# One section for each organisation that this host meshes with.\n"
+	      "#[Peer clinic-b]\n"
+	      "#AID = E...                       # printed by their verimesh init\n"
+	      "#AllowedIPs = 10.77.2.0/24        # what their hosts may claim\n"
+	      "#Logins = alice bob=rsmith        # who of theirs may log in here\n"
+	      "#Source = https://dkms.clinic-b.example/oobi/E...\n"
+	      "#Accounts = no\n",
+		out);
+	good = fclose(out) == 0 || err_set(err, ERR_ENV, "out of memory");
+	good = good && file_replace(path, span_of(text, n), 0644, err);
+	free(text);
+	return good;
+}
+
+/* Reads the configuration, writing it first where there is none. LABEL must be this host. */
+static bool prepare_conf(
+	const char *root, const struct options *options, struct policy *policy, struct err *err)
+{
+	char path[PATH_MAX], dir[PATH_MAX];
+
+	if (!file_path(path, root, PATH_CONF, NULL, err) ||
+		!file_path(dir, root, "/etc/verimesh", NULL, err))
+		return false;
+	if (access(path, F_OK) != 0 && errno == ENOENT &&
+		!(file_mkdir(dir, 0755, err) && write_conf(path, options, err)))
+		return false;
+	if (!policy_load(root, policy, err))
+		return false;
+	if (strcmp(policy->host, options->label) != 0)
+		return err_set(err, ERR_USAGE, "%s: Host is %s, not %s; make them agree", path,
+			policy->host, options->label);
+	if (options->self && strcmp(policy->self, options->self) != 0)
+		return err_set(err, ERR_USAGE, "%s: Self is %s, not %s; make them agree", path,
+			policy->self, options->self);
+	return true;
+}
+
+static bool make_identity(struct store *store, struct identity *identity, struct options *options,
+	char said[static CESR_TEXT], struct err *err)
+{
+	uint8_t secret[WG_KEY_BYTES];
+	char *event;
+	bool good;
+	size_t n;
+
+	if (!identity_make(store->root, identity, &event, &n, err))
+		return false;
+	good = book_own(&store->book, event, n, err);
+	free(event);
+	if (!good || !issue_card(store, identity, options, true, said, err) ||
+		!store_commit(store, err))
+		return false;
+	derive_tunnel(identity->seed, options->label, secret);
+	good = tunnel_secret_write(store->root, secret, err);
+	sodium_memzero(secret, sizeof secret);
+	/* last, so that an interrupted init leaves no half identity behind */
+	return good && identity_adopt(store->root, identity, err);
+}
+
+static bool refuse_second(const char *root, struct err *err)
+{
+	char aid[CESR_TEXT];
+
+	if (!identity_aid(root, aid, err))
+		return false;
+	return !aid[0] || err_set(err, ERR_ENV,
+				  "this host holds %s already; use verimesh issue for cards", aid);
+}
+
+int verb_init(const struct command *command)
+{
+	struct identity identity = {0};
+	struct policy policy = {0};
+	struct options options;
+	struct store store;
+	char said[CESR_TEXT];
+	struct err err;
+	bool good;
+
+	if (!options_read(&options, command->args, command->nargs, true, now_micros(), &err))
+		return err.status == ERR_USAGE ? usage(command, err.text) : problem(&err);
+	if (options.card.key) {
+		options_free(&options);
+		return usage(command,
+			"--key is for other hosts; this host's key grows from the identity");
+	}
+	good = store_open(&store, command->root, true, &err);
+	if (good) {
+		good = refuse_second(command->root, &err) &&
+		       prepare_conf(command->root, &options, &policy, &err) &&
+		       make_identity(&store, &identity, &options, said, &err);
+		store_close(&store);
+	}
+	if (good)
+		printf("identity %s\nhost     %s.%s.%s, card %s\n\n"
+		       "Others need this identity for their [Peer %s] section, and what verimesh "
+		       "export prints.\n"
+		       "It has no witnesses: a fork would show only to those who have two "
+		       "Sources.\n"
+		       "Take " PATH_IDENTITY "/next offline: it holds the next signing key.\n",
+			identity.aid, options.label, policy.self, policy.domain, said, policy.self);
+	identity_wipe(&identity);
+	policy_free(&policy);
+	options_free(&options);
+	return good ? 0 : problem(&err);
+}

@@ -1,0 +1,100 @@
+/* run.c: runs wg, ip and wireguard-go; see run.h. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "run.h"
+
+/* A file in memory that holds the input, read from its start. */
+static int input_file(struct span input)
+{
+	int fd = memfd_create("verimesh", MFD_CLOEXEC);
+
+	while (fd >= 0 && input.n) {
+		ssize_t wrote = write(fd, input.p, input.n);
+
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0) {
+			close(fd);
+			return -1;
+		}
+		input = span_from(input, (size_t)wrote);
+	}
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+static void wipe_file(int fd, size_t n)
+{
+	void *page = n ? mmap(NULL, n, PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
+
+	if (page == MAP_FAILED)
+		return;
+	sodium_memzero(page, n);
+	munmap(page, n);
+}
+
+static bool spawn(const char *const argv[], int in, int out, pid_t *pid)
+{
+	static char *const environment[] = {
+		(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C", NULL};
+	posix_spawn_file_actions_t actions;
+	int error;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
+	error = posix_spawnp(pid, argv[0], &actions, NULL, (char *const *)argv, environment);
+	posix_spawn_file_actions_destroy(&actions);
+	errno = error;
+	return error == 0;
+}
+
+/* Turns the program's complaint into an error. */
+static bool complain(const char *program, int out, int status, struct err *err)
+{
+	char text[256] = "";
+	ssize_t n = pread(out, text, sizeof text - 1, 0);
+
+	text[n > 0 ? n : 0] = 0;
+	text[strcspn(text, "\n")] = 0;
+	if (!text[0])
+		snprintf(text, sizeof text,
+			WIFEXITED(status) ? "exit status %d" : "killed by signal %d",
+			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+	return err_set(err, ERR_ENV, "%s: %s", program, text);
+}
+
+bool run(const char *const argv[], struct span input, struct err *err)
+{
+	int in = input_file(input), out = memfd_create("verimesh", MFD_CLOEXEC), status = 0;
+	bool good = false;
+	pid_t pid;
+
+	if (in < 0 || out < 0)
+		err_set(err, ERR_ENV, "%s: %m", argv[0]);
+	else if (!spawn(argv, in, out, &pid))
+		err_set(err, ERR_ENV, "%s: %m; install wireguard-tools and iproute2", argv[0]);
+	else {
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+		good = (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
+		       complain(argv[0], out, status, err);
+	}
+	if (in >= 0) {
+		wipe_file(in, input.n);
+		close(in);
+	}
+	if (out >= 0)
+		close(out);
+	return good;
+}

@@ -1,0 +1,28 @@
+/* sync.h: store and policy into map, keyring and WireGuard; what sync, up and down share. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VERIMESH_SYNC_H
+#define VERIMESH_SYNC_H
+
+#include "policy.h"
+#include "roster.h"
+#include "store.h"
+
+/* All that a sync works on. mesh_close ends its life. */
+struct mesh {
+	const char *root;
+	struct policy policy;
+	struct store store; /* locked */
+	struct roster roster;
+};
+
+/* Reads configuration, identity and store, and builds the roster; each refused claim is printed. On
+ * failure nothing is left open. */
+bool mesh_open(struct mesh *mesh, const char *root, struct err *err);
+void mesh_close(struct mesh *mesh);
+
+/* Brings the map, the keyring and, where the interface is up, WireGuard in line with the roster.
+ * Goes on after a failure, so that a withdrawal takes effect wherever it can; the first failure is
+ * in err. */
+bool mesh_sync(const struct mesh *mesh, struct err *err);
+
+#endif
