@@ -26,7 +26,7 @@
 #define SN "0A" A22
 #define SN_MAX "0A" A10 "AH__________" /* 2^63 - 1 */
 #define SN_OVER "0A" A10 "AIAAAAAAAAAA"
-#define SN_WIDE "0A" A10 "EAAAAAAAAAAA" /* 2^64 */
+#define SN_WIDE "0A" A10 "AQAAAAAAAAAA" /* 2^64 */
 #define COUPLE_SIG "0B" A86
 #define SIG "AA" A86
 #define SIG_B "BA" A86
@@ -318,8 +318,10 @@ static const struct attachment {
 	{"-A__" SIG "3", "kB"},
 	{"-VPo-AAB" SIG "A", "kB"},
 	{"-VPo-AAB" SIG "-J", "kB"},
-	{"-G__0AAI", "T"},
-	{"-G__0AAAAAAAAAAAAAI", "B"},
+	{"-G__0AAA", "T"},
+	{"-G__0AAI", "B"},
+	{"-G__0A" A10 "AI", "B"},
+	{"-G__0A" A10 "AH", "T"},
 	{"-G__0AB", "B"},
 	{"-E__" SN "1AAG20x", "B"},
 	{"-C__D", "B"},
