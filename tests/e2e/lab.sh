@@ -143,7 +143,6 @@ END
 BatchMode yes
 ConnectTimeout 5
 StrictHostKeyChecking accept-new
-LogLevel ERROR
 END
     for service in sshd su login other; do
         cat >"$etc/pam.d/$service" <<'END'

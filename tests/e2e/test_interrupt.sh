@@ -17,11 +17,12 @@ family() {
         }'
 }
 
-# What is left of a demo: its processes $1, its directory $2, its id $3.
+# What is left of a demo: its processes $1, its directory $2, keyrings and interfaces of its id $3.
+# A process that only waits to be reaped has no /proc/PID/exe.
 left() {
     local pid host
     for pid in $1; do
-        [ ! -d "/proc/$pid" ] || echo "process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
+        [ ! -e "/proc/$pid/exe" ] || echo "process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
     done
     [ ! -e "$2" ] || echo "directory $2"
     ! grep "$2" /proc/self/mounts || echo "mount of $2"
