@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test_demo.sh: what the demo shows, and then what happens on its hosts when something is broken.
+# test_demo.sh: what the demo shows; then, on its hosts, what is broken, forged or changed.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 # shellcheck source=tests/e2e/demo.sh
@@ -51,6 +51,64 @@ gave 2 '^verimesh: /etc/verimesh/verimesh\.conf:[0-9]+: .*Colour'
 run alice@web1 "ssh $ADDRESS_B true"
 gave 0
 run db1 "sed -i '\$d' /etc/verimesh/verimesh.conf; verimesh sync"
+gave 0
+passed
+
+# 10.77.2.5 over the cable instead of the tunnel, from 10.77.1.5. The answers take the tunnel; then,
+# with the second route, they take the cable too.
+step 'a mesh address that comes in over the bare cable is refused'
+run alice@web1 'ssh 10.77.2.5 true'
+gave 0
+run web1 'ip route add 10.77.2.5/32 dev to-db1 src 10.77.1.5'
+run alice@web1 'ssh 10.77.2.5 true'
+gave 255
+logged db1 'refused account=alice from=10\.77\.1\.5'
+run db1 'ip route add 10.77.1.5/32 dev to-web1'
+run alice@web1 'ssh 10.77.2.5 true'
+gave 255
+logged db1 'refused account=alice from=10\.77\.1\.5'
+run web1 'ip route del 10.77.2.5/32 dev to-db1'
+run db1 'ip route del 10.77.1.5/32 dev to-web1'
+run alice@web1 'ssh 10.77.2.5 true'
+gave 0
+passed
+
+step 'a new card for web1: bob is admitted, alice no longer'
+run web1 'verimesh issue web1 --endpoint 192.0.2.1:51820 --addr 10.77.1.5 --login bob'
+gave 0
+demo_carry web1 db1 clinic-a.cesr
+run db1 'verimesh sync'
+gave 0
+run alice@web1 "ssh bob@$ADDRESS_B id -un"
+gave 0 '^bob$'
+run alice@web1 "ssh $ADDRESS_B id -un"
+gave 255
+passed
+
+step 'a stream that was tampered with is refused, and nothing changes'
+run db1 "sed 's/clinic/clinik/; s/web1/web2/' clinic-a.cesr | verimesh import -"
+gave 1 '^verimesh: '
+run db1 'head -c 700 clinic-a.cesr | verimesh verify --json -'
+gave 1 '"verdict":"truncated"'
+run db1 'verimesh sync'
+gave 0
+run alice@web1 "ssh bob@$ADDRESS_B true"
+gave 0
+passed
+
+step 'up again is no trouble; an interface of somebody else is left alone'
+run db1 'verimesh up'
+gave 0
+run web1 "verimesh down; wireguard-go ${HOST_IF[web1]}"
+gave 0
+soon on web1 wg show "${HOST_IF[web1]}" >/dev/null 2>&1
+run web1 "wg set ${HOST_IF[web1]} peer \$(wg genkey | wg pubkey); verimesh up"
+gave 3 "^verimesh: ${HOST_IF[web1]}.* 1 peers? that verimesh does not know"
+run web1 'verimesh down'
+gave 3
+run web1 "ip link del ${HOST_IF[web1]}; verimesh up"
+gave 0
+run alice@web1 "ssh bob@$ADDRESS_B true"
 gave 0
 passed
 
