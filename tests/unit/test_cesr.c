@@ -295,6 +295,8 @@ static const struct attachment {
 	{"-VAW-AAB" SIG, "B"},
 	{"-VAY-AAB" SIG "{\"v\":\"", "kB"},
 	{"-VAB-AAB" SIG, "B"},
+	{"-VAB-AAB", "B"},
+	{"-VAY-AAC" SIG "AAAA", "kB"},
 	{"-VAA-AAC" SIG "{" A86, "kB"},
 	{"-VAX-AAC" SIG SIG, "kB"},
 	{"-VAY-VAX-AAB" SIG, "B"},

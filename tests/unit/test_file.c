@@ -284,32 +284,60 @@ static void leftovers_do_no_harm(void **state)
 	assert_content(target, "innocent");
 }
 
-static void a_failed_replace_leaves_the_old(void **state)
+/* Runs one of them where no file may grow over four bytes, as on a full disk. */
+static bool on_a_full_disk(bool (*replace)(const char *), const char *path)
 {
 	struct rlimit old, small;
-	char path[PATH], beside[PATH];
-	struct err err;
 	bool good;
 
-	(void)state;
-	in("kept", path);
-	in("kept.new", beside);
-	assert_true(file_replace(path, span_str("old"), 0600, NULL));
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	small = old;
 	small.rlim_cur = 4;
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	good = file_replace(path, span_str("longer than four"), 0600, &err);
-	setrlimit(RLIMIT_FSIZE, &old);
+	good = replace(path);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	signal(SIGXFSZ, SIG_DFL);
-	assert_false(good);
-	assert_int_equal(err.status, ERR_ENV);
+	return good;
+}
+
+static bool replace_by_much(const char *path)
+{
+	return file_replace(path, span_str("longer than four"), 0600, NULL);
+}
+
+static bool append_much(const char *path)
+{
+	return file_append(path, 3, span_str("longer than four"), 0600, NULL);
+}
+
+static void a_failed_replace_leaves_the_old(void **state)
+{
+	char path[PATH], beside[PATH];
+	struct err err;
+
+	(void)state;
+	in("kept", path);
+	in("kept.new", beside);
+	assert_true(file_replace(path, span_str("old"), 0600, NULL));
+	assert_false(on_a_full_disk(replace_by_much, path));
 	assert_content(path, "old");
 	assert_int_not_equal(access(beside, F_OK), 0);
 	assert_false(file_replace(dir, span_str("x"), 0600, NULL));
 	assert_false(file_replace(in("no/such/dir", path), span_str("x"), 0600, &err));
+	assert_int_equal(err.status, ERR_ENV);
 	assert_non_null(strstr(err.text, "No such file"));
+}
+
+static void a_failed_append_is_cut_by_the_next(void **state)
+{
+	char path[PATH];
+
+	(void)state;
+	assert_true(file_append(in("full", path), 0, span_str("one"), 0600, NULL));
+	assert_false(on_a_full_disk(append_much, path));
+	assert_true(file_append(path, 3, span_str("two"), 0600, NULL));
+	assert_content(path, "onetwo");
 }
 
 static void append_adds_and_cuts(void **state)
@@ -393,6 +421,7 @@ int main(void)
 		cmocka_unit_test(who_has_the_old_file_open_keeps_it),
 		cmocka_unit_test(leftovers_do_no_harm),
 		cmocka_unit_test(a_failed_replace_leaves_the_old),
+		cmocka_unit_test(a_failed_append_is_cut_by_the_next),
 		cmocka_unit_test(append_adds_and_cuts),
 		cmocka_unit_test(mkdir_makes_those_above),
 		cmocka_unit_test(no_descriptor_stays_open),
