@@ -12,14 +12,14 @@
 struct gate_request {
 	const char *root;    /* "" or the directory that all paths are below */
 	const char *account; /* the local account that is wanted */
-	struct addr remote;  /* where the login comes from; never IPv4-mapped */
+	struct addr remote;  /* where the login comes from; family 0: what is no address */
 	int fd;		     /* the connected socket when the caller holds it, else -1 */
 };
 
 /* The conditions, in the order in which they are looked at. */
 enum gate_condition {
 	GATE_MAP,     /* the map is there and can be believed */
-	GATE_MESH,    /* the address is a mesh address (else: outside) */
+	GATE_MESH,    /* the address may be a mesh address (else, for certain: outside) */
 	GATE_OWNER,   /* one peer of the interface owns it, by a /32 or /128 */
 	GATE_ROUTE,   /* the reply route leaves through the interface */
 	GATE_INGRESS, /* the connection arrived on it (only with fd) */
@@ -58,13 +58,12 @@ void gate_decide(const struct gate_request *request, struct gate_decision *decis
 /* A short name for a condition ("address owned by one peer"), for `verimesh gate`. */
 const char *gate_condition_name(enum gate_condition condition);
 
-/* Where a login comes from, out of the numeric texts that a service gives (DESIGN.md 5.9, Remote
- * end). */
+/* Where a login comes from, out of a service's sockets and texts (DESIGN.md 5.9, Remote end). */
 enum gate_remote {
 	GATE_REMOTE_ADDR,    /* *out is filled */
 	GATE_REMOTE_NONE,    /* no remote end: rhost null or empty and nothing else */
-	GATE_REMOTE_OUTSIDE, /* a value that is no address */
-	GATE_REMOTE_REFUSE,  /* the sources disagree, or there are several peers */
+	GATE_REMOTE_OUTSIDE, /* a value that is no address; *out has family 0 */
+	GATE_REMOTE_REFUSE,  /* the sources disagree, there are several peers, or no telling */
 };
 
 /* rhost: PAM_RHOST or NULL; connection: SSH_CONNECTION of the PAM environment or NULL (callers in

@@ -1,0 +1,372 @@
+/* gate.c: decides whether a remote login may happen; see gate.h. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <limits.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gate.h"
+#include "keyring.h"
+#include "map.h"
+#include "paths.h"
+#include "tunnel.h"
+
+/* What the conditions hand on to those behind them. */
+struct gate {
+	const struct gate_request *request;
+	struct gate_decision *decision;
+	char *detail;		 /* of the condition that is being looked at */
+	char address[ADDR_TEXT]; /* its text */
+	struct map map;
+	char interface[IFNAMSIZ];
+	unsigned ifindex; /* 0: there is no such interface */
+	int owner;	  /* what tunnel_owner returned, with the next two */
+	uint8_t key[WG_KEY_BYTES];
+	struct prefix by;
+	struct span logins;
+};
+
+/* Notes a condition's detail, printable and cut to fit. Returns met. */
+static bool __attribute__((format(printf, 3, 4)))
+say(struct gate *g, bool met, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(g->detail, sizeof g->decision->details[0], fmt, args);
+	va_end(args);
+	for (char *c = g->detail; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	return met;
+}
+
+static bool check_map(struct gate *g)
+{
+	struct map_header header;
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof path, "%s%s", g->request->root, PATH_MAP);
+	int rc = n > 0 && (size_t)n < sizeof path ? map_open(&g->map, path) : ENAMETOOLONG;
+
+	if (rc == 0 && (!map_header(&g->map, &header) ||
+			       !span_copy(header.interface, g->interface, IFNAMSIZ)))
+		rc = EINVAL;
+	return say(g, rc == 0, "map %s: %s", path,
+		rc == 0	       ? "read"
+		: rc == EPERM  ? "not root's alone"
+		: rc == EINVAL ? "damaged, or of another version"
+			       : strerror(rc));
+}
+
+/* Fails only where certainly no peer owns the address: all else is for the next condition. */
+static bool check_mesh(struct gate *g)
+{
+	const bool in_prefix = map_in_mesh(&g->map, &g->request->remote);
+	bool owned;
+
+	g->ifindex = if_nametoindex(g->interface);
+	g->owner = errno;
+	if (g->ifindex)
+		g->owner = tunnel_owner(g->interface, &g->request->remote, g->key, &g->by);
+	owned = g->request->remote.family && g->owner != (g->ifindex ? ENOENT : ENODEV);
+	return say(g, in_prefix || owned, "%s is %s", g->address,
+		in_prefix ? "in a mesh prefix"
+		: owned	  ? "in no mesh prefix, but maybe a peer's"
+			  : "outside the mesh");
+}
+
+static bool check_owner(struct gate *g)
+{
+	char by[PREFIX_TEXT];
+	bool single;
+
+	if (g->owner == ENOENT)
+		return say(g, false, "%s is owned by no peer of %s", g->address, g->interface);
+	if (g->owner != 0)
+		return say(g, false, "%s: %s", g->interface, strerror(g->owner));
+	single = g->by.bits == prefix_host(&g->request->remote).bits;
+	wg_key_encode(g->key, g->decision->key);
+	return say(g, single, "%s is %s by %s to peer %s", g->address,
+		single ? "given" : "only routed", prefix_format(&g->by, by), g->decision->key);
+}
+
+static int read_attribute(const struct nlattr *attr, void *oif)
+{
+	if (mnl_attr_get_type(attr) == RTA_OIF && mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+		*(uint32_t *)oif = mnl_attr_get_u32(attr);
+	return MNL_CB_OK;
+}
+
+static int read_route(const struct nlmsghdr *message, void *oif)
+{
+	return mnl_attr_parse(message, sizeof(struct rtmsg), read_attribute, oif);
+}
+
+/* Gives the index of the interface by which the kernel sends to an address. `from` is the local end
+ * of the connection, for rules that route by it; family 0: not known. 0, or an errno value. The
+ * kernel answers inside the call that asks, so that nothing here waits. */
+static int find_route(const struct addr *to, const struct addr *from, uint32_t *oif)
+{
+	alignas(struct nlmsghdr) char buf[4096];
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
+	struct rtmsg *route = mnl_nlmsg_put_extra_header(message, sizeof *route);
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	ssize_t n;
+	int rc = 0;
+
+	if (!nl)
+		return errno;
+	message->nlmsg_type = RTM_GETROUTE;
+	message->nlmsg_flags = NLM_F_REQUEST;
+	route->rtm_family = to->family;
+	route->rtm_dst_len = prefix_host(to).bits;
+	mnl_attr_put(message, RTA_DST, addr_size(to), to->bytes);
+	if (from->family == to->family) {
+		route->rtm_src_len = route->rtm_dst_len;
+		mnl_attr_put(message, RTA_SRC, addr_size(from), from->bytes);
+	}
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+		mnl_socket_sendto(nl, message, message->nlmsg_len) < 0 ||
+		(n = mnl_socket_recvfrom(nl, buf, sizeof buf)) < 0 ||
+		mnl_cb_run(buf, (size_t)n, 0, mnl_socket_get_portid(nl), read_route, oif) < 0)
+		rc = errno;
+	mnl_socket_close(nl);
+	return rc;
+}
+
+static bool check_route(struct gate *g)
+{
+	struct sockaddr_storage local = {0};
+	socklen_t size = sizeof local;
+	struct addr from = {0};
+	char name[IFNAMSIZ];
+	uint32_t oif = 0;
+	int rc;
+
+	if (getsockname(g->request->fd, (struct sockaddr *)&local, &size) == 0)
+		addr_from_sockaddr((struct sockaddr *)&local, &from);
+	rc = find_route(&g->request->remote, &from, &oif);
+	if (rc != 0)
+		return say(g, false, "no route to %s: %s", g->address, strerror(rc));
+	return say(g, oif == g->ifindex, "the reply to %s leaves through %s", g->address,
+		if_indextoname(oif, name) ? name : "no interface");
+}
+
+/* Gives the index of the interface on which a connection arrived, as the kernel tells it while the
+ * option for packet information is on. A peer in IPv4, mapped or not, has it at the IPv4 level, one
+ * in IPv6 only at its own. 0, or an errno value. */
+static int find_ingress(int fd, int family, unsigned *ifindex)
+{
+	const bool v4 = family == AF_INET;
+	const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+	const int option = v4 ? IP_PKTINFO : IPV6_2292PKTINFO;
+	const int answer = v4 ? IP_PKTOPTIONS : IPV6_2292PKTOPTIONS;
+	const size_t at = v4 ? offsetof(struct in_pktinfo, ipi_ifindex)
+			     : offsetof(struct in6_pktinfo, ipi6_ifindex);
+	alignas(struct cmsghdr) char control[512];
+	struct msghdr message = {.msg_control = control};
+	int before, on = 1, rc = 0;
+	socklen_t before_n = sizeof before, n = sizeof control;
+
+	if (getsockopt(fd, level, option, &before, &before_n) != 0 ||
+		setsockopt(fd, level, option, &on, sizeof on) != 0)
+		return errno;
+	if (getsockopt(fd, level, answer, control, &n) != 0)
+		rc = errno;
+	if (setsockopt(fd, level, option, &before, before_n) != 0)
+		rc = errno;
+	message.msg_controllen = rc == 0 ? n : 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
+		if (c->cmsg_level == level && c->cmsg_type == option &&
+			c->cmsg_len >= CMSG_LEN(at + sizeof *ifindex))
+			memcpy(ifindex, CMSG_DATA(c) + at, sizeof *ifindex);
+	return rc;
+}
+
+static bool check_ingress(struct gate *g)
+{
+	char name[IFNAMSIZ];
+	unsigned ifindex = 0;
+	int rc = find_ingress(g->request->fd, g->request->remote.family, &ifindex);
+
+	if (rc != 0)
+		return say(g, false, "where %s came from: %s", g->address, strerror(rc));
+	return say(g, ifindex == g->ifindex, "the connection of %s arrived on %s", g->address,
+		if_indextoname(ifindex, name) ? name : "no interface");
+}
+
+static bool check_key(struct gate *g)
+{
+	char payload[KEYRING_PAYLOAD];
+	int32_t ring;
+	int rc = keyring_open(g->request->root, g->interface, &ring);
+
+	if (rc != 0)
+		return say(g, false, "keyring verimesh:%s: %s", g->interface, strerror(rc));
+	rc = keyring_peer(ring, g->key, payload);
+	return say(g, rc == 0, "key %s in the keyring: %s", g->decision->key,
+		rc == 0 ? payload : strerror(rc));
+}
+
+static bool has_addr(struct span list, const struct addr *addr)
+{
+	for (size_t n = addr_size(addr); list.n >= n; list = span_from(list, n))
+		if (memcmp(list.p, addr->bytes, n) == 0)
+			return true;
+	return false;
+}
+
+static bool check_card(struct gate *g)
+{
+	const struct addr *remote = &g->request->remote;
+	struct gate_decision *d = g->decision;
+	struct map_card card;
+
+	if (!map_by_key(&g->map, g->key, time(NULL), &card))
+		return say(g, false, "the map has no live card for key %s", d->key);
+	span_copy(card.name, d->host, sizeof d->host);
+	span_copy(card.aid, d->aid, sizeof d->aid);
+	span_copy(card.said, d->said, sizeof d->said);
+	d->sn = card.sn;
+	g->logins = card.logins;
+	if (!has_addr(remote->family == AF_INET ? card.v4 : card.v6, remote))
+		return say(g, false, "%s is no address of %s", g->address, d->host);
+	return say(g, true, "card %s gives %s to %s", d->said, g->address, d->host);
+}
+
+static bool check_login(struct gate *g)
+{
+	struct gate_decision *d = g->decision;
+	const char *wanted = g->request->account;
+	struct span login, account;
+
+	while (map_login_next(&g->logins, &login, &account))
+		if (span_is(account, wanted) && span_copy(login, d->login, sizeof d->login))
+			return say(g, true, "login %s of %s becomes %s", d->login, d->host, wanted);
+	return say(g, false, "no login of %s becomes %s", d->host, wanted);
+}
+
+static const struct {
+	const char *name;
+	bool (*check)(struct gate *);
+} conditions[GATE_CONDITIONS] = {
+	[GATE_MAP] = {"map to be believed", check_map},
+	[GATE_MESH] = {"address not outside the mesh", check_mesh},
+	[GATE_OWNER] = {"address owned by one peer", check_owner},
+	[GATE_ROUTE] = {"reply leaves through the interface", check_route},
+	[GATE_INGRESS] = {"connection arrived on the interface", check_ingress},
+	[GATE_KEY] = {"tunnel key in the keyring", check_key},
+	[GATE_CARD] = {"live card with key and address", check_card},
+	[GATE_LOGIN] = {"login that becomes the account", check_login},
+};
+
+const char *gate_condition_name(enum gate_condition condition)
+{
+	return conditions[condition].name;
+}
+
+void gate_decide(const struct gate_request *request, struct gate_decision *decision)
+{
+	struct gate g = {.request = request, .decision = decision};
+	enum gate_condition c;
+	char text[ADDR_TEXT];
+	int saved = errno;
+
+	*decision = (struct gate_decision){.verdict = GATE_REFUSE};
+	snprintf(g.address, sizeof g.address, "%s",
+		request->remote.family ? addr_format(&request->remote, text)
+				       : "what is no address");
+	for (c = 0; c < GATE_CONDITIONS; c++) {
+		if (c == GATE_INGRESS && request->fd < 0)
+			continue;
+		g.detail = decision->details[c];
+		decision->answers[c] = conditions[c].check(&g) ? GATE_MET : GATE_FAILED;
+		if (decision->answers[c] != GATE_MET)
+			break;
+	}
+	if (c == GATE_CONDITIONS)
+		decision->verdict = GATE_ADMIT;
+	else if (c == GATE_MESH)
+		decision->verdict = GATE_OUTSIDE;
+	snprintf(decision->reason, sizeof decision->reason, "%s", g.detail);
+	map_close(&g.map);
+	errno = saved;
+}
+
+static bool socket_peer(int fd, struct addr *peer)
+{
+	struct sockaddr_storage end = {0};
+	socklen_t end_size = sizeof end, type_size = sizeof(int);
+	int type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == SOCK_STREAM &&
+	       getpeername(fd, (struct sockaddr *)&end, &end_size) == 0 &&
+	       addr_from_sockaddr((struct sockaddr *)&end, peer);
+}
+
+/* Looks through the process's descriptors for the connected socket whose peer is *end, or, where
+ * that has no family, whose peer is the only distinct one, which *end becomes. *fd stays when there
+ * is no connected socket at all. False when there are only others. */
+static bool find_socket(DIR *descriptors, struct addr *end, int *fd)
+{
+	const bool wanted = end->family != 0;
+	const struct dirent *entry;
+	int number, found = -1, others = 0;
+	struct addr peer;
+
+	while ((entry = readdir(descriptors))) {
+		number = (int)strtol(entry->d_name, NULL, 10);
+		if (entry->d_name[0] == '.' || !socket_peer(number, &peer))
+			continue;
+		if (!end->family)
+			*end = peer;
+		if (!addr_eq(&peer, end))
+			others++;
+		else if (found < 0)
+			found = number;
+	}
+	if (others && (found < 0 || !wanted))
+		return false;
+	*fd = found;
+	return true;
+}
+
+enum gate_remote gate_remote_end(
+	const char *rhost, const char *connection, bool sockets, struct addr *out, int *fd)
+{
+	const bool spoken = connection || (rhost && *rhost);
+	struct addr by_rhost = {0};
+	DIR *descriptors;
+	bool found;
+
+	*out = by_rhost;
+	*fd = -1;
+	if (connection)
+		addr_parse(span_of(connection, strcspn(connection, " ")), out);
+	if (rhost && addr_parse(span_str(rhost), &by_rhost)) {
+		if (out->family && !addr_eq(out, &by_rhost))
+			return GATE_REMOTE_REFUSE;
+		*out = by_rhost;
+	}
+	descriptors = sockets ? opendir("/proc/self/fd") : NULL;
+	if (descriptors) {
+		found = find_socket(descriptors, out, fd);
+		closedir(descriptors);
+		if (!found)
+			return GATE_REMOTE_REFUSE;
+	} else if (sockets && spoken) {
+		/* but a console, of which nothing speaks, stays open when /proc is broken */
+		return GATE_REMOTE_REFUSE;
+	}
+	if (out->family)
+		return GATE_REMOTE_ADDR;
+	return spoken ? GATE_REMOTE_OUTSIDE : GATE_REMOTE_NONE;
+}
