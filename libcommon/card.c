@@ -236,7 +236,7 @@ static bool check_block(struct span block, struct span said, struct err *err)
 {
 	char text[CESR_TEXT];
 
-	if (!said.n)
+	if (!said.p)
 		return true;
 	cesr_said(block, said, span_of(NULL, 0), text);
 	return span_is(said, text) || err_set(err, ERR_NO, "d of the block is not its digest");
@@ -294,15 +294,6 @@ static struct json read_head(struct span body, struct card *card, struct span *s
 	json_field(&j, "s");
 	*schema = json_string(&j);
 	return j;
-}
-
-bool card_is_one(struct span body)
-{
-	struct card card;
-	struct span schema;
-	struct json j = read_head(body, &card, &schema);
-
-	return !j.error && span_is(schema, CARD_SCHEMA);
 }
 
 bool card_check_said(struct span body, char said[static CESR_TEXT], struct err *err)

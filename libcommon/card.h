@@ -39,14 +39,12 @@ struct card {
 	struct span addrs, routes, logins, loginkeys, hostkeys;
 };
 
-/* True when the body is an ACDC of the tunnel card's schema (its `s`, wherever it stands in the
- * body's first fields). */
-bool card_is_one(struct span body);
-
-/* SAID of any ACDC: reads v and d, and d must be the digest of the body. said gets d. */
+/* SAID of any ACDC whose version string cesr_message has checked: canonical JSON, v and d first, and
+ * d must be the digest of the body. said gets d. */
 bool card_check_said(struct span body, char said[static CESR_TEXT], struct err *err);
 
-/* Reads a tunnel card: SAID, schema, field order, every value canonical. */
+/* Reads a tunnel card: SAID, schema, field order, every value canonical. On failure *card is half
+ * filled. */
 bool card_parse(struct span body, struct card *card, struct err *err);
 
 /* What a new card says; spans and lists of the caller. */
