@@ -252,6 +252,24 @@ static void mesh_and_domain_have_their_borders(void **state)
 	drop(&map);
 }
 
+static void bad_prefixes_end_the_list(void **state)
+{
+	static const uint8_t bad[][4] = {{4, 33, 1, 2}, {4, 255, 1, 2}, {6, 129, 1, 2},
+		{5, 8, 1, 2}, {4, 24, 1, 2}, {0, 0, 0, 0}};
+	uint8_t long_one[2 + 32] = {4, 255};
+	struct span list = span_of(long_one, sizeof long_one);
+	struct prefix prefix;
+
+	(void)state;
+	assert_false(map_prefix_next(&list, &prefix));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		list = span_of(bad[i], sizeof bad[i]);
+		assert_false(map_prefix_next(&list, &prefix));
+	}
+	list = span_of(bad[0], 1);
+	assert_false(map_prefix_next(&list, &prefix));
+}
+
 static void own_section_without_identity_gives_no_prefix(void **state)
 {
 	struct map map;
@@ -877,6 +895,7 @@ int main(void)
 		cmocka_unit_test(tunnel_keys_find_cards),
 		cmocka_unit_test(header_names_interface_domain_and_prefixes),
 		cmocka_unit_test(mesh_and_domain_have_their_borders),
+		cmocka_unit_test(bad_prefixes_end_the_list),
 		cmocka_unit_test(own_section_without_identity_gives_no_prefix),
 		cmocka_unit_test(records_end_at_their_expiry),
 		cmocka_unit_test(libcdb_finds_every_record),
