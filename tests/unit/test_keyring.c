@@ -32,6 +32,11 @@ struct world {
 	struct roster_host hosts[512];
 };
 
+/* Where the worlds are, for what a failed test leaves. */
+static struct {
+	char interface[16], root[64];
+} places[64];
+
 static bool real_root;	/* not root of a user namespace */
 static bool ready;	/* uid 0, one way or the other */
 static unsigned worlds; /* made so far */
@@ -89,6 +94,9 @@ static void world_begin(struct world *w)
 	snprintf(w->name, sizeof w->name, "verimesh:%s", w->interface);
 	snprintf(w->root, sizeof w->root, "/tmp/verimesh-keyring-XXXXXX");
 	assert_non_null(mkdtemp(w->root));
+	assert_true(worlds <= sizeof places / sizeof *places);
+	memcpy(places[worlds - 1].interface, w->interface, sizeof w->interface);
+	memcpy(places[worlds - 1].root, w->root, sizeof w->root);
 	snprintf(w->serial, sizeof w->serial, "%s" PATH_RUN "/%s.ring", w->root, w->interface);
 	snprintf(w->policy.domain, sizeof w->policy.domain, "mesh.internal");
 	snprintf(w->peer.name, sizeof w->peer.name, "clinic-b");
@@ -99,18 +107,42 @@ static void world_begin(struct world *w)
 		fail_msg("%s", err.text);
 }
 
-static void world_end(struct world *w)
+static int remove_dirs(const char *root)
 {
 	static const char *const dirs[] = {PATH_RUN, "/run", ""};
 	char path[128];
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+		snprintf(path, sizeof path, "%s%s", root, dirs[i]);
+		rc |= rmdir(path);
+	}
+	return rc;
+}
+
+static void world_end(struct world *w)
+{
 	struct err err = {0};
 
 	if (!keyring_remove(w->root, w->interface, &err))
 		fail_msg("%s", err.text);
-	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
-		snprintf(path, sizeof path, "%s%s", w->root, dirs[i]);
-		assert_return_code(rmdir(path), errno);
+	assert_return_code(remove_dirs(w->root), errno);
+}
+
+/* What failed tests left. */
+static int clean_up(void **state)
+{
+	char name[32];
+
+	(void)state;
+	for (unsigned i = 0; i < worlds; i++) {
+		snprintf(name, sizeof name, "verimesh:%s", places[i].interface);
+		keyctl_unlink((int32_t)keyctl_search(KEY_SPEC_USER_KEYRING, "keyring", name, 0),
+			KEY_SPEC_USER_KEYRING);
+		keyring_remove(places[i].root, places[i].interface, NULL);
+		remove_dirs(places[i].root);
 	}
+	return 0;
 }
 
 static void sync_ok(struct world *w)
@@ -276,11 +308,16 @@ static void a_good_ring_is_used_again_and_a_stale_serial_rewritten(void **state)
 {
 	struct world w;
 	struct err err = {0};
-	int32_t again = 0;
+	int32_t again = 0, twin;
 
 	(void)state;
 	world_begin(&w);
 	write_serial(&w, "1\n");
+	assert_true(keyring_make(w.root, w.interface, &again, &err));
+	assert_int_equal(again, w.ring);
+	assert_int_equal(open_rc(&w), 0);
+	twin = new_key(w.ring, "keyring", w.name, NULL, 0);
+	write_number(&w, twin);
 	assert_true(keyring_make(w.root, w.interface, &again, &err));
 	assert_int_equal(again, w.ring);
 	assert_int_equal(open_rc(&w), 0);
@@ -462,19 +499,23 @@ static void an_unchanged_key_stays_and_a_changed_one_is_replaced(void **state)
 {
 	struct world w;
 	char payload[KEYRING_PAYLOAD];
-	int32_t serials[2];
+	int32_t serials[3];
 
 	(void)state;
 	world_begin(&w);
-	set_hosts(&w, 2);
+	set_hosts(&w, 3);
 	sync_ok(&w);
-	serials[0] = serial_of(&w, 0);
-	serials[1] = serial_of(&w, 1);
-	w.hosts[1].sn = 77;
+	for (size_t i = 0; i < 3; i++)
+		serials[i] = serial_of(&w, i);
+	fill_host(&w, &w.hosts[0], 2);
+	fill_host(&w, &w.hosts[2], 0);
+	w.hosts[1].sn = 7;
 	sync_ok(&w);
 	assert_int_equal(serial_of(&w, 0), serials[0]);
+	assert_int_not_equal(serial_of(&w, 1), serials[1]);
+	assert_int_equal(serial_of(&w, 2), serials[2]);
 	assert_int_equal(lookup(&w, 1, payload), 0);
-	assert_string_equal(payload, AID " 77 " SAID " db1.clinic-b.mesh.internal");
+	assert_string_equal(payload, AID " 7 " SAID " db1.clinic-b.mesh.internal");
 	world_end(&w);
 }
 
@@ -573,6 +614,32 @@ static void a_foreign_key_or_ring_among_the_peers_is_thrown_out(void **state)
 	assert_int_equal(lookup_rc(&w, 0), 0);
 	assert_int_equal(keyctl_search(w.ring, "user", "junk", 0), -1);
 	assert_int_equal(keyctl_search(w.ring, "user", "hidden", 0), -1);
+	world_end(&w);
+}
+
+static void a_second_copy_of_a_key_is_revoked(void **state)
+{
+	struct world w;
+	int32_t ring, copy;
+	uint8_t key[WG_KEY_BYTES];
+	char name[WG_KEY_TEXT];
+	struct keyring_key described;
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 1);
+	sync_ok(&w);
+	ring = new_key(w.ring, "keyring", "peers:1", NULL, 0);
+	key_of(0, key);
+	wg_key_encode(key, name);
+	copy = new_key(ring, "user", name, "old", 3);
+	assert_return_code(keyctl_link(copy, KEY_SPEC_PROCESS_KEYRING), errno);
+	sync_ok(&w);
+	assert_int_equal(keyring_describe(copy, &described), EKEYREVOKED);
+	keyctl_unlink(copy, KEY_SPEC_PROCESS_KEYRING);
+	w.roster.nhosts = 0;
+	sync_ok(&w);
+	assert_int_equal(lookup_rc(&w, 0), ENOKEY);
 	world_end(&w);
 }
 
@@ -956,6 +1023,7 @@ int main(void)
 		cmocka_unit_test(timeouts_follow_the_expiry_anew_every_time),
 		cmocka_unit_test(an_expired_key_is_refused_and_comes_back_when_the_roster_says_so),
 		cmocka_unit_test(a_foreign_key_or_ring_among_the_peers_is_thrown_out),
+		cmocka_unit_test(a_second_copy_of_a_key_is_revoked),
 		cmocka_unit_test(a_large_mesh_is_split_over_several_rings),
 		cmocka_unit_test(a_full_quota_is_said_and_hurts_nobody),
 		cmocka_unit_test(secrets_are_put_replaced_and_read),
@@ -974,5 +1042,5 @@ int main(void)
 
 	real_root = getuid() == 0;
 	ready = real_root || rootless_enter();
-	return failed + cmocka_run_group_tests_name("keyring", tests, NULL, NULL);
+	return failed + cmocka_run_group_tests_name("keyring", tests, NULL, clean_up);
 }

@@ -375,6 +375,7 @@ static void what_is_not_the_protocol_is_an_error(void **state)
 		"allowed_ip=fd00::1%eth0/64", "last_handshake_time_sec=-1",
 		"last_handshake_time_sec=9223372036854775808", "listen_port=65536",
 		"listen_port=", "public_key=", "public_key=00", "public_key=" HEX1 "00",
+		"public_key=" HEX1 "x",
 		"public_key=000100000000000000000000000000000000000000000000000000000000000G",
 		"errno=1", "errno=", "errno=00", "no equals sign", "",
 		"endpoint=[2001:db8::1]:"
@@ -430,13 +431,16 @@ enum server { SILENT, DRIPPING, ENDLESS, SERVERS };
 
 static void serve(enum server kind, int fd)
 {
-	static const char line[] = "fwmark=0\n";
+	static char lines[9 * 4096];
+	bool drips = kind == DRIPPING;
 
+	for (size_t i = 0; i < sizeof lines; i++)
+		lines[i] = "fwmark=0\n"[i % 9];
 	for (size_t i = 0; kind != SILENT; i++) {
-		if (send(fd, line + (kind == DRIPPING ? i % 9 : 0), kind == DRIPPING ? 1 : 9,
-			    MSG_NOSIGNAL) < 0)
+		if (send(fd, lines + (drips ? i % 9 : 0), drips ? 1 : sizeof lines, MSG_NOSIGNAL) <
+			0)
 			_exit(0);
-		if (kind == DRIPPING)
+		if (drips)
 			usleep(50 * 1000);
 	}
 	pause();
