@@ -17,7 +17,7 @@ static bool registry_sealed(const struct book *book, const struct kel *kel, stru
 			continue;
 		body = book_body(book, seal->d);
 		if (body && !body->acdc && event_parse(span_of(body->bytes, body->n), &vcp, NULL) &&
-			vcp.ilk == EVENT_VCP && span_eq(vcp.aid, registry) &&
+			vcp.ilk == EVENT_VCP && vcp.sn == 0 && span_eq(vcp.aid, registry) &&
 			span_is(vcp.delegator, kel->aid))
 			return true;
 	}
@@ -39,7 +39,7 @@ static const char *anchored_said(const struct book *book, const struct kel *kel,
 		return seal->d;
 	body = seal->s == 0 ? book_body(book, seal->d) : NULL;
 	if (!body || body->acdc || !event_parse(span_of(body->bytes, body->n), &iss, NULL) ||
-		iss.ilk != EVENT_ISS || !span_is(iss.aid, seal->i) ||
+		iss.ilk != EVENT_ISS || iss.sn != 0 || !span_is(iss.aid, seal->i) ||
 		!registry_sealed(book, kel, iss.registry))
 		return NULL;
 	*registry = iss.registry;

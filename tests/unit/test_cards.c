@@ -1,0 +1,705 @@
+/* test_cards.c: a card counts when its issuer's log anchors it, and as long as nothing voids it. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "bytes.h"
+#include "cards.h"
+#include "org.h"
+
+#define GOLDEN "EGw6m53qIwpwmE5qWvOz-mTCVF0E7rLd36djPVtHX8tP"
+#define CARD_1 "EHrpaxeZMQKxs10HsHFVU4ytlHyqs_rTlCvFWkaWIcEi"
+#define CARD_2 "EEmUDF3lPIkFzLBrW0ZhLno8iNJuF_IGVRhT2q9mdmlC"
+#define CARD_3 "EO249hmr2chQY7DDTa5Oa-c14IXpgPytj0wcOum4CkxX"
+#define NOBODY "EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2"
+#define KEY "\"key\":\"CIbtvYZ0GU82RKmIPzDdJh1Sl86-y1y-PqfYKyhiTIM_\""
+#define DB1 "\"host\":\"db1\"," KEY
+#define DB2 "\"host\":\"db2\"," KEY
+
+/* What was read: the book and the cards of one issuer in it. */
+struct outcome {
+	struct book book;
+	struct cards_entry *entries;
+	size_t n;
+};
+
+static void print_verdict(void *ctx, const struct verdict *verdict)
+{
+	(void)ctx;
+	print_error("event %d: %s\n", (int)verdict->event, verdict->reason);
+}
+
+static struct outcome read_cards(struct span stream, const char *aid)
+{
+	struct outcome o = {.book = {.keep = true, .report = print_verdict}};
+	const struct kel *kel;
+	struct err err;
+
+	book_read(&o.book, stream);
+	assert_true(book_finish(&o.book));
+	kel = book_kel(&o.book, aid);
+	assert_non_null(kel);
+	assert_true(cards_list(&o.book, kel, &o.entries, &o.n, &err));
+	return o;
+}
+
+static void drop(struct outcome *o)
+{
+	free(o->entries);
+	book_free(&o->book);
+}
+
+static struct outcome read_golden(const char *path)
+{
+	struct span stream = bytes_of_file(path);
+	struct outcome o = read_cards(stream, GOLDEN);
+
+	bytes_free(stream);
+	return o;
+}
+
+/* The stream ends here. */
+static struct outcome read_org(struct org_stream *stream, const struct org *org)
+{
+	struct outcome o = read_cards(span_of(stream->text, stream->n), org->aid);
+
+	free(stream->text);
+	return o;
+}
+
+static const struct cards_entry *entry_of(const struct outcome *o, const char *said)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (span_is(o->entries[i].card.said, said))
+			return &o->entries[i];
+	return NULL;
+}
+
+static const struct cards_entry *last_of(const struct outcome *o, const char *host)
+{
+	return cards_last(o->entries, o->n, span_str(host));
+}
+
+/* The last card of the host is in force. */
+static bool in_force(const struct outcome *o, const char *host, const char *said)
+{
+	const struct cards_entry *last = last_of(o, host);
+
+	return last && span_is(last->card.said, said) && !last->voided && last->card.has_key;
+}
+
+static bool counts(const struct outcome *o, const char *said)
+{
+	return entry_of(o, said) != NULL;
+}
+
+/* ---- golden streams ---- */
+
+static void golden_1_is_in_force(void **state)
+{
+	struct outcome o = read_golden("tests/vectors/card/golden-1-issued.cesr");
+
+	(void)state;
+	assert_int_equal(o.n, 1);
+	assert_true(in_force(&o, "db1", CARD_1));
+	assert_null(last_of(&o, "db2"));
+	drop(&o);
+}
+
+static void golden_2_replaces_it(void **state)
+{
+	struct outcome o = read_golden("tests/vectors/card/golden-2-replaced.cesr");
+
+	(void)state;
+	assert_int_equal(o.n, 2);
+	assert_true(in_force(&o, "db1", CARD_2));
+	assert_true(entry_of(&o, CARD_1)->voided);
+	assert_false(entry_of(&o, CARD_1)->last);
+	assert_true(entry_of(&o, CARD_1)->place < entry_of(&o, CARD_2)->place);
+	drop(&o);
+}
+
+static void golden_3_withdraws_the_host(void **state)
+{
+	struct outcome o = read_golden("tests/vectors/card/golden-3-withdrawn.cesr");
+
+	(void)state;
+	assert_int_equal(o.n, 3);
+	assert_true(span_is(last_of(&o, "db1")->card.said, CARD_3));
+	assert_false(last_of(&o, "db1")->card.has_key);
+	assert_true(entry_of(&o, CARD_1)->voided);
+	assert_true(entry_of(&o, CARD_2)->voided);
+	drop(&o);
+}
+
+/* A source must not be able to hide a withdrawal by leaving out a body. */
+static void golden_4_withholds_the_successor(void **state)
+{
+	struct outcome o = read_golden("tests/vectors/card/golden-4-successor-withheld.cesr");
+
+	(void)state;
+	assert_int_equal(o.n, 1);
+	assert_true(span_is(last_of(&o, "db1")->card.said, CARD_1));
+	assert_true(last_of(&o, "db1")->voided);
+	drop(&o);
+}
+
+/* ---- anchors ---- */
+
+/* One organisation and its stream, after the inception. */
+struct scene {
+	struct org org;
+	struct org_stream stream;
+};
+
+static struct scene start(void)
+{
+	struct scene scene = {.org = {.number = 1}};
+
+	org_incept(&scene.org, &scene.stream, "");
+	return scene;
+}
+
+static struct outcome finish(struct scene *scene)
+{
+	return read_org(&scene->stream, &scene->org);
+}
+
+/* Adds a card's body; nothing anchors it yet. */
+static void add_card(struct scene *s, const char *attributes, char said[static CESR_TEXT])
+{
+	org_card(&s->org, &s->stream, NULL, attributes, said);
+}
+
+/* Adds an interaction with these seals. */
+static void seal(struct scene *s, const char *seals)
+{
+	org_seal(&s->org, &s->stream, seals);
+}
+
+static void anchor(struct scene *s, const char *card)
+{
+	char text[ORG_SEAL];
+
+	seal(s, org_anchor(card, text));
+}
+
+static void event_seal(struct scene *s, const char *i, const char *number, const char *d)
+{
+	char text[ORG_SEAL];
+
+	seal(s, org_event_seal(i, number, d, text));
+}
+
+/* Adds a card and its anchor. */
+static void issue(struct scene *s, const char *attributes, char said[static CESR_TEXT])
+{
+	org_issue(&s->org, &s->stream, attributes, said);
+}
+
+static void a_body_may_stand_anywhere(void **state)
+{
+	(void)state;
+	for (int place = 0; place < 3; place++) {
+		struct scene s = {.org = {.number = 1}};
+		char card[CESR_TEXT];
+		struct outcome o;
+
+		org_incept(&s.org, NULL, "");
+		if (place == 0)
+			add_card(&s, DB1, card);
+		org_incept(&s.org, &s.stream, "");
+		org_card(&s.org, place == 1 ? &s.stream : NULL, NULL, DB1, card);
+		anchor(&s, card);
+		if (place == 2)
+			add_card(&s, DB1, card);
+		o = finish(&s);
+		assert_int_equal(o.n, 1);
+		assert_true(in_force(&o, "db1", card));
+		drop(&o);
+	}
+}
+
+static void without_an_anchor_it_does_not_count(void **state)
+{
+	char card[CESR_TEXT], other[CESR_TEXT];
+	struct scene s = start();
+	struct outcome o;
+
+	(void)state;
+	add_card(&s, DB1, card);
+	issue(&s, DB2, other);
+	o = finish(&s);
+	assert_false(counts(&o, card));
+	assert_true(counts(&o, other));
+	assert_null(last_of(&o, "db1"));
+	drop(&o);
+}
+
+/* An identifier that is its own key could seal a card there; others cannot even write one. */
+static void an_inception_neither_anchors_nor_voids(void **state)
+{
+	struct scene s = {.org = {.number = 7, .basic = true}};
+	char in_inception[CESR_TEXT], later[CESR_TEXT], text[2 * ORG_SEAL], one[ORG_SEAL];
+	struct outcome o;
+
+	(void)state;
+	org_keypair(&s.org, 0, (uint8_t[crypto_sign_SECRETKEYBYTES]){0}, s.org.aid);
+	add_card(&s, DB1, in_inception);
+	add_card(&s, DB2, later);
+	snprintf(text, sizeof text, "%s,", org_anchor(in_inception, one));
+	strcat(text, org_event_seal(later, "1", NOBODY, one));
+	org_incept(&s.org, &s.stream, text);
+	anchor(&s, later);
+	o = finish(&s);
+	assert_false(counts(&o, in_inception));
+	assert_true(in_force(&o, "db2", later));
+	drop(&o);
+}
+
+static void a_rotation_anchors_and_keeps_cards(void **state)
+{
+	char before[CESR_TEXT], in[CESR_TEXT], text[ORG_SEAL];
+	struct scene s = start();
+	struct outcome o;
+
+	(void)state;
+	issue(&s, DB1, before);
+	add_card(&s, DB2, in);
+	org_rotate(&s.org, &s.stream, s.org.sn, org_anchor(in, text));
+	o = finish(&s);
+	assert_true(in_force(&o, "db1", before));
+	assert_true(in_force(&o, "db2", in));
+	drop(&o);
+}
+
+static void what_was_superseded_neither_anchors_nor_voids(void **state)
+{
+	char kept[CESR_TEXT], lost[CESR_TEXT];
+	struct scene s = start();
+	struct outcome o;
+
+	(void)state;
+	issue(&s, DB1, kept);
+	issue(&s, DB2, lost);
+	event_seal(&s, kept, "1", NOBODY);
+	org_rotate(&s.org, &s.stream, 2, "");
+	o = finish(&s);
+	assert_true(in_force(&o, "db1", kept));
+	assert_false(counts(&o, lost));
+	drop(&o);
+}
+
+static void only_the_issuers_own_log_anchors(void **state)
+{
+	struct scene s = start();
+	struct org other = {.number = 2};
+	char card[CESR_TEXT], text[ORG_SEAL];
+	struct outcome o;
+
+	(void)state;
+	org_incept(&other, &s.stream, "");
+	org_card(&other, &s.stream, NULL, DB1, card);
+	anchor(&s, card);
+	o = read_cards(span_of(s.stream.text, s.stream.n), other.aid);
+	assert_int_equal(o.n, 0);
+	drop(&o);
+	o = finish(&s);
+	assert_int_equal(o.n, 0);
+	drop(&o);
+
+	/* nor can another log void it */
+	s = start();
+	issue(&s, DB1, card);
+	other = (struct org){.number = 2};
+	org_incept(&other, &s.stream, "");
+	org_seal(&other, &s.stream, org_event_seal(card, "1", NOBODY, text));
+	o = finish(&s);
+	assert_true(in_force(&o, "db1", card));
+	drop(&o);
+}
+
+static void what_is_no_card_does_not_count(void **state)
+{
+	static const char *const schemas[] = {GOLDEN, CARD_SCHEMA};
+	struct scene s = start();
+	char said[CESR_TEXT];
+	struct outcome o;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		org_body(&s.stream, said,
+			"{\"v\":\"ACDC10JSON000000_\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%s\","
+			"\"a\":{\"dt\":\"2026-01-01T00:00:00.000000+00:00\",\"host\":\"%s\"}}",
+			EVENT_BLANK_SAID, s.org.aid, schemas[i], i == 0 ? "db1" : "DB1");
+		anchor(&s, said);
+	}
+	anchor(&s, s.org.saids[0]); /* an event */
+	anchor(&s, NOBODY);
+	seal(&s, "{\"d\":\"\"},{\"d\":\"x\"},{},[],\"\",1,null");
+	o = finish(&s);
+	assert_int_equal(o.n, 0);
+	drop(&o);
+}
+
+/* A seal counts only as a map of exactly the fields named, all strings. */
+static void a_seal_has_exactly_its_fields(void **state)
+{
+	static const char *const anchors[] = {
+		"{\"d\":\"%s\",\"x\":\"\"}",
+		"{\"x\":\"\",\"d\":\"%s\"}",
+		"{\"D\":\"%s\"}",
+		"{\"s\":\"1\",\"d\":\"%s\"}",
+		"{\"i\":\"" CARD_1 "\",\"d\":\"%s\"}",
+		"{\"s\":\"1\",\"i\":\"" CARD_1 "\",\"d\":\"%s\"}",
+		"{\"d\":\"%s\",\"i\":\"" CARD_1 "\",\"s\":\"1\"}",
+		"{\"i\":\"" CARD_1 "\",\"s\":1,\"d\":\"%s\"}",
+		"{\"i\":\"" CARD_1 "\",\"s\":\"2\",\"d\":\"%s\"}",
+		"{\"i\":\"" CARD_1 "\",\"s\":\"0\",\"d\":\"%s\"}",
+		"{\"i\":\"" CARD_1 "\",\"s\":\"01\",\"d\":\"%s\"}",
+		"{\"i\":\"" CARD_1 "\",\"s\":\"1\",\"d\":\"%s\",\"x\":\"\"}",
+		"{\"i\":null,\"s\":\"1\",\"d\":\"%s\"}",
+		"[\"%s\"]",
+		"\"%s\"",
+		"{\"d\":[\"%s\"]}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof anchors / sizeof anchors[0]; i++) {
+		char card[CESR_TEXT], text[200], *at;
+		struct scene s = start();
+		struct outcome o;
+
+		add_card(&s, DB1, card);
+		snprintf(text, sizeof text, "%s", anchors[i]);
+		at = strstr(text, "%s");
+		memmove(at + CESR_CHARS, at + 2, strlen(at + 2) + 1);
+		memcpy(at, card, CESR_CHARS);
+		seal(&s, text);
+		o = finish(&s);
+		if (o.n)
+			fail_msg("%s", text);
+		drop(&o);
+	}
+}
+
+/* ---- order ---- */
+
+static void the_last_anchored_card_of_a_host_wins(void **state)
+{
+	char first[CESR_TEXT], second[CESR_TEXT], third[CESR_TEXT], text[2 * ORG_SEAL];
+	char one[ORG_SEAL];
+	struct scene s = start();
+	struct outcome o;
+
+	(void)state;
+	/* in the reverse order of their bodies, two of them in one event */
+	add_card(&s, DB1 ",\"logins\":[\"c\"]", third);
+	add_card(&s, DB1 ",\"logins\":[\"b\"]", second);
+	add_card(&s, DB1 ",\"logins\":[\"a\"]", first);
+	anchor(&s, first);
+	snprintf(text, sizeof text, "%s,", org_anchor(second, one));
+	seal(&s, strcat(text, org_anchor(third, one)));
+	o = finish(&s);
+	assert_int_equal(o.n, 3);
+	assert_true(in_force(&o, "db1", third));
+	assert_true(entry_of(&o, first)->place < entry_of(&o, second)->place);
+	assert_true(entry_of(&o, second)->place < entry_of(&o, third)->place);
+	assert_false(entry_of(&o, first)->last || entry_of(&o, second)->last);
+	drop(&o);
+}
+
+static void a_card_sealed_twice_has_its_first_place(void **state)
+{
+	char first[CESR_TEXT], second[CESR_TEXT];
+	struct scene s = start();
+	struct outcome o;
+
+	(void)state;
+	issue(&s, DB1 ",\"logins\":[\"a\"]", first);
+	issue(&s, DB1 ",\"logins\":[\"b\"]", second);
+	anchor(&s, first);
+	event_seal(&s, NOBODY, "1", first);
+	o = finish(&s);
+	assert_int_equal(o.n, 2);
+	assert_true(in_force(&o, "db1", second));
+	drop(&o);
+}
+
+static void hosts_do_not_touch_each_other(void **state)
+{
+	char one[CESR_TEXT], two[CESR_TEXT], gone[CESR_TEXT];
+	struct scene s = start();
+	struct outcome o;
+
+	(void)state;
+	issue(&s, DB1, one);
+	issue(&s, DB2, two);
+	add_card(&s, "\"host\":\"db2\"", gone);
+	event_seal(&s, two, "1", gone);
+	o = finish(&s);
+	assert_true(in_force(&o, "db1", one));
+	assert_true(span_is(last_of(&o, "db2")->card.said, gone));
+	assert_false(in_force(&o, "db2", gone));
+	assert_null(last_of(&o, "db"));
+	assert_null(last_of(&o, "db11"));
+	drop(&o);
+}
+
+/* ---- voids ---- */
+
+static void any_s_but_0_voids(void **state)
+{
+	static const struct {
+		const char *s;
+		bool voids;
+	} cases[] = {
+		{"0", false},
+		{"1", true},
+		{"2", true},
+		{"a", true},
+		{"00", true},
+		{"01", true},
+		{"", true},
+		{"x", true},
+		{"-0", true},
+		{"10000000000000000000", true},
+		{"0000000000000000", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		for (int before = 0; before < 2; before++) {
+			char card[CESR_TEXT];
+			struct scene s = start();
+			struct outcome o;
+
+			add_card(&s, DB1, card);
+			if (before)
+				event_seal(&s, card, cases[i].s, NOBODY);
+			anchor(&s, card);
+			if (!before)
+				event_seal(&s, card, cases[i].s, "not even a digest");
+			o = finish(&s);
+			assert_int_equal(o.n, 1);
+			if (o.entries[0].voided != cases[i].voids)
+				fail_msg("s \"%s\"", cases[i].s);
+			drop(&o);
+		}
+}
+
+static void a_seal_of_another_shape_voids_nothing(void **state)
+{
+	static const char *const shapes[] = {
+		"{\"i\":\"%s\",\"s\":1,\"d\":\"" NOBODY "\"}",
+		"{\"i\":\"%s\",\"s\":\"1\"}",
+		"{\"i\":\"%s\",\"d\":\"" NOBODY "\"}",
+		"{\"i\":\"%s\",\"s\":\"1\",\"d\":null}",
+		"{\"i\":\"%s\",\"s\":\"1\",\"d\":\"" NOBODY "\",\"x\":\"\"}",
+		"{\"i\":\"%sA\",\"s\":\"1\",\"d\":\"" NOBODY "\"}",
+		"{\"s\":\"1\",\"i\":\"%s\",\"d\":\"" NOBODY "\"}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+		char card[CESR_TEXT], text[200], *at;
+		struct scene s = start();
+		struct outcome o;
+
+		issue(&s, DB1, card);
+		snprintf(text, sizeof text, "%s", shapes[i]);
+		at = strstr(text, "%s");
+		memmove(at + CESR_CHARS, at + 2, strlen(at + 2) + 1);
+		memcpy(at, card, CESR_CHARS);
+		seal(&s, text);
+		o = finish(&s);
+		if (!in_force(&o, "db1", card))
+			fail_msg("%s", text);
+		drop(&o);
+	}
+}
+
+static void a_void_last_card_revives_no_other(void **state)
+{
+	char first[CESR_TEXT], second[CESR_TEXT];
+	struct scene s = start();
+	struct outcome o;
+
+	(void)state;
+	issue(&s, DB1 ",\"logins\":[\"a\"]", first);
+	issue(&s, DB1 ",\"logins\":[\"b\"]", second);
+	event_seal(&s, second, "1", NOBODY);
+	anchor(&s, first);
+	anchor(&s, second);
+	o = finish(&s);
+	assert_false(entry_of(&o, first)->voided);
+	assert_false(entry_of(&o, first)->last);
+	assert_true(span_is(last_of(&o, "db1")->card.said, second));
+	assert_true(last_of(&o, "db1")->voided);
+	drop(&o);
+}
+
+/* ---- registries ---- */
+
+/* What may be wrong with a card issued through a registry. */
+enum flaw {
+	SOUND,
+	KERIOX, /* no flaw: their registries have an i of their own, and no n */
+	REGISTRY_NOT_SEALED,
+	REGISTRY_SEALED_LATER_SN,
+	REGISTRY_WITHHELD,
+	REGISTRY_OF_ANOTHER,
+	REGISTRY_IS_NO_VCP,
+	REGISTRY_WITH_ANOTHER_SN,
+	ISS_NOT_SEALED,
+	ISS_SEALED_WITH_1,
+	ISS_SEALED_FOR_ANOTHER,
+	ISS_WITHHELD,
+	ISS_OF_ANOTHER_CARD,
+	ISS_OF_ANOTHER_REGISTRY,
+	ISS_WITH_ANOTHER_SN,
+	CARD_OF_ANOTHER_REGISTRY,
+	CARD_WITHOUT_REGISTRY,
+	SEALED_AS_A_CARD,
+	SEALED_AS_A_SUCCESSOR,
+	FLAWS
+};
+
+static void write_registry(struct scene *s, enum flaw flaw, char registry[static CESR_TEXT],
+	char vcp[static CESR_TEXT])
+{
+	struct org_stream *out = flaw == REGISTRY_WITHHELD ? NULL : &s->stream;
+	const char *owner = flaw == REGISTRY_OF_ANOTHER ? NOBODY : s->org.aid;
+
+	if (flaw == KERIOX) {
+		org_body(out, vcp,
+			"{\"v\":\"KERI10JSON000000_\",\"t\":\"vcp\",\"d\":\"%s\",\"i\":\"%s\","
+			"\"s\":\"0\",\"ii\":\"%s\",\"c\":[\"NB\"],\"bt\":\"0\",\"b\":[]}",
+			EVENT_BLANK_SAID, CARD_3, owner);
+		memcpy(registry, CARD_3, CESR_TEXT);
+		return;
+	}
+	org_body(out, vcp,
+		"{\"v\":\"KERI10JSON000000_\",\"t\":\"vcp\",\"d\":\"%s\",\"i\":\"%s\","
+		"\"ii\":\"%s\",\"s\":\"%s\",\"c\":[\"NB\"],\"bt\":\"0\",\"b\":[],\"n\":\"0A\"}",
+		EVENT_BLANK_SAID, EVENT_BLANK_SAID, owner,
+		flaw == REGISTRY_WITH_ANOTHER_SN ? "1" : "0");
+	memcpy(registry, vcp, CESR_TEXT);
+	if (flaw == REGISTRY_IS_NO_VCP)
+		org_body(out, vcp,
+			"{\"v\":\"KERI10JSON000000_\",\"t\":\"iss\",\"d\":\"%s\",\"i\":\"%s\","
+			"\"s\":\"0\",\"ri\":\"%s\",\"dt\":\"\"}",
+			EVENT_BLANK_SAID, registry, CARD_1);
+}
+
+static void write_iss(struct scene *s, enum flaw flaw, const char *card, const char *registry,
+	char iss[static CESR_TEXT])
+{
+	org_body(flaw == ISS_WITHHELD ? NULL : &s->stream, iss,
+		"{\"v\":\"KERI10JSON000000_\",\"t\":\"iss\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%s\","
+		"\"ri\":\"%s\",\"dt\":\"2026-01-01T00:00:00.000000+00:00\"}",
+		EVENT_BLANK_SAID, flaw == ISS_OF_ANOTHER_CARD ? CARD_1 : card,
+		flaw == ISS_WITH_ANOTHER_SN ? "1" : "0",
+		flaw == ISS_OF_ANOTHER_REGISTRY ? CARD_1 : registry);
+}
+
+/* A registry, a card of it and its issuance. */
+static struct scene through_registry(enum flaw flaw, char card[static CESR_TEXT])
+{
+	struct scene s = start();
+	char registry[CESR_TEXT], vcp[CESR_TEXT], iss[CESR_TEXT];
+	const char *named = registry;
+
+	write_registry(&s, flaw, registry, vcp);
+	if (flaw != REGISTRY_NOT_SEALED)
+		event_seal(&s, registry, flaw == REGISTRY_SEALED_LATER_SN ? "1" : "0", vcp);
+	if (flaw == CARD_OF_ANOTHER_REGISTRY)
+		named = CARD_1;
+	if (flaw == CARD_WITHOUT_REGISTRY)
+		named = NULL;
+	org_card(&s.org, &s.stream, named, DB1, card);
+	write_iss(&s, flaw, card, registry, iss);
+	if (flaw == SEALED_AS_A_CARD)
+		anchor(&s, card);
+	else if (flaw == SEALED_AS_A_SUCCESSOR)
+		event_seal(&s, NOBODY, "1", card);
+	else if (flaw != ISS_NOT_SEALED)
+		event_seal(&s, flaw == ISS_SEALED_FOR_ANOTHER ? NOBODY : card,
+			flaw == ISS_SEALED_WITH_1 ? "1" : "0", iss);
+	return s;
+}
+
+static void a_card_of_a_registry_counts_only_through_it(void **state)
+{
+	(void)state;
+	for (enum flaw flaw = SOUND; flaw < FLAWS; flaw++) {
+		char card[CESR_TEXT];
+		struct scene s = through_registry(flaw, card);
+		struct outcome o = finish(&s);
+		bool good = flaw == SOUND || flaw == KERIOX;
+
+		if (counts(&o, card) != good || in_force(&o, "db1", card) != good)
+			fail_msg("flaw %d: %s", (int)flaw, good ? "refused" : "taken");
+		drop(&o);
+	}
+}
+
+/* rev, whether its body is there or not. */
+static void a_revoked_card_is_void(void **state)
+{
+	char card[CESR_TEXT];
+	struct scene s = through_registry(SOUND, card);
+	struct outcome o;
+
+	(void)state;
+	event_seal(&s, card, "1", NOBODY);
+	o = finish(&s);
+	assert_true(counts(&o, card));
+	assert_false(in_force(&o, "db1", card));
+	drop(&o);
+}
+
+static void no_card_at_all(void **state)
+{
+	struct scene s = start();
+	struct outcome o = finish(&s);
+
+	(void)state;
+	assert_int_equal(o.n, 0);
+	assert_null(last_of(&o, "db1"));
+	drop(&o);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(golden_1_is_in_force),
+		cmocka_unit_test(golden_2_replaces_it),
+		cmocka_unit_test(golden_3_withdraws_the_host),
+		cmocka_unit_test(golden_4_withholds_the_successor),
+		cmocka_unit_test(a_body_may_stand_anywhere),
+		cmocka_unit_test(without_an_anchor_it_does_not_count),
+		cmocka_unit_test(an_inception_neither_anchors_nor_voids),
+		cmocka_unit_test(a_rotation_anchors_and_keeps_cards),
+		cmocka_unit_test(what_was_superseded_neither_anchors_nor_voids),
+		cmocka_unit_test(only_the_issuers_own_log_anchors),
+		cmocka_unit_test(what_is_no_card_does_not_count),
+		cmocka_unit_test(a_seal_has_exactly_its_fields),
+		cmocka_unit_test(the_last_anchored_card_of_a_host_wins),
+		cmocka_unit_test(a_card_sealed_twice_has_its_first_place),
+		cmocka_unit_test(hosts_do_not_touch_each_other),
+		cmocka_unit_test(any_s_but_0_voids),
+		cmocka_unit_test(a_seal_of_another_shape_voids_nothing),
+		cmocka_unit_test(a_void_last_card_revives_no_other),
+		cmocka_unit_test(a_card_of_a_registry_counts_only_through_it),
+		cmocka_unit_test(a_revoked_card_is_void),
+		cmocka_unit_test(no_card_at_all),
+	};
+
+	return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
+}
