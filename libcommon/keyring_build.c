@@ -249,7 +249,7 @@ static void find_shards(struct sync *sync, int32_t ring)
 		if (is_ours(ids[i], "user", &key))
 			continue;
 		if (is_ours(ids[i], "keyring", &key) && sscanf(key.name, "peers:%u", &shard) == 1 &&
-			shard < SHARDS)
+			shard < SHARDS && !sync->shards[shard].id)
 			sync->shards[shard].id = ids[i];
 		else
 			keyctl_unlink(ids[i], ring);

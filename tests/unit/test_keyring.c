@@ -608,12 +608,15 @@ static void a_foreign_key_or_ring_among_the_peers_is_thrown_out(void **state)
 	new_key(peers, "user", "junk", "x", 1);
 	ring = new_key(w.ring, "keyring", "more", NULL, 0);
 	new_key(ring, "user", "hidden", "x", 1);
+	ring = new_key(w.ring, "keyring", "peers:0x", NULL, 0);
+	new_key(ring, "user", "other", "x", 1);
 	assert_return_code(keyctl_setperm(serial_of(&w, 0), OURS | KEY_OTH_VIEW), errno);
 	assert_int_equal(lookup_rc(&w, 0), EPERM);
 	sync_ok(&w);
 	assert_int_equal(lookup_rc(&w, 0), 0);
 	assert_int_equal(keyctl_search(w.ring, "user", "junk", 0), -1);
 	assert_int_equal(keyctl_search(w.ring, "user", "hidden", 0), -1);
+	assert_int_equal(keyctl_search(w.ring, "user", "other", 0), -1);
 	world_end(&w);
 }
 
