@@ -5,31 +5,63 @@
 #include "cards.h"
 #include "event.h"
 
-static bool registry_sealed(const struct book *book, const struct kel *kel, struct span registry)
-{
-	for (size_t i = 0; i < kel->nseals; i++) {
-		const struct seal *seal = &kel->seals[i];
-		const struct book_body *body;
-		struct event vcp;
+/* What the cards of one issuer are read from. */
+struct source {
+	const struct book *book;
+	const struct kel *kel;
+	const char **registries; /* sealed ones, sorted; they point into the log's seals */
+	size_t nregistries;
+};
 
-		if (seal->sn == 0 || seal->kind != SEAL_EVENT || seal->s != 0 ||
-			!span_is(registry, seal->i))
-			continue;
-		body = book_body(book, seal->d);
-		if (body && !body->acdc && event_parse(span_of(body->bytes, body->n), &vcp, NULL) &&
-			vcp.ilk == EVENT_VCP && vcp.sn == 0 && span_eq(vcp.aid, registry) &&
-			span_is(vcp.delegator, kel->aid))
-			return true;
-	}
-	return false;
+static bool parse_body(const struct source *source, const char *said, struct event *event)
+{
+	const struct book_body *body = book_body(source->book, said);
+
+	return body && !body->acdc && event_parse(span_of(body->bytes, body->n), event, NULL);
+}
+
+/* {i,s:"0",d} of a registry's inception by the issuer; never in an inception of the log. */
+static bool seals_registry(const struct source *source, const struct seal *seal)
+{
+	struct event vcp;
+
+	return seal->sn > 0 && seal->kind == SEAL_EVENT && seal->s == 0 &&
+	       parse_body(source, seal->d, &vcp) && vcp.ilk == EVENT_VCP && vcp.sn == 0 &&
+	       span_is(vcp.aid, seal->i) && span_is(vcp.delegator, source->kel->aid);
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool list_registries(struct source *source)
+{
+	const struct kel *kel = source->kel;
+
+	source->registries = calloc(kel->nseals + 1, sizeof *source->registries);
+	if (!source->registries)
+		return false;
+	for (size_t i = 0; i < kel->nseals; i++)
+		if (seals_registry(source, &kel->seals[i]))
+			source->registries[source->nregistries++] = kel->seals[i].i;
+	qsort(source->registries, source->nregistries, sizeof *source->registries, compare_texts);
+	return true;
+}
+
+static bool registry_sealed(const struct source *source, struct span registry)
+{
+	char text[CESR_TEXT], *key = text;
+
+	return span_copy(registry, text, sizeof text) &&
+	       bsearch(&key, source->registries, source->nregistries, sizeof key, compare_texts);
 }
 
 /* The SAID of the card that a seal anchors, if it is one that can: {d}, {i,s:"1",d}, or the
  * issuance {i,s:"0",d} of a registry that is sealed too; registry is then filled. */
-static const char *anchored_said(const struct book *book, const struct kel *kel,
-	const struct seal *seal, struct span *registry)
+static const char *anchored_said(
+	const struct source *source, const struct seal *seal, struct span *registry)
 {
-	const struct book_body *body;
 	struct event iss;
 
 	*registry = span_of(NULL, 0);
@@ -37,26 +69,24 @@ static const char *anchored_said(const struct book *book, const struct kel *kel,
 		return NULL; /* an inception anchors nothing */
 	if (seal->kind == SEAL_DIGEST || seal->s == 1)
 		return seal->d;
-	body = seal->s == 0 ? book_body(book, seal->d) : NULL;
-	if (!body || body->acdc || !event_parse(span_of(body->bytes, body->n), &iss, NULL) ||
-		iss.ilk != EVENT_ISS || iss.sn != 0 || !span_is(iss.aid, seal->i) ||
-		!registry_sealed(book, kel, iss.registry))
+	if (seal->s != 0 || !parse_body(source, seal->d, &iss) || iss.ilk != EVENT_ISS ||
+		iss.sn != 0 || !span_is(iss.aid, seal->i) || !registry_sealed(source, iss.registry))
 		return NULL;
 	*registry = iss.registry;
 	return seal->i;
 }
 
-static bool anchors(
-	const struct book *book, const struct kel *kel, size_t place, struct cards_entry *entry)
+static bool anchors(const struct source *source, size_t place, struct cards_entry *entry)
 {
 	struct span registry;
-	const char *said = anchored_said(book, kel, &kel->seals[place], &registry);
-	const struct book_body *body = said ? book_body(book, said) : NULL;
+	const char *said = anchored_said(source, &source->kel->seals[place], &registry);
+	const struct book_body *body = said ? book_body(source->book, said) : NULL;
 
 	*entry = (struct cards_entry){.place = place};
 	return body && body->acdc &&
 	       card_parse(span_of(body->bytes, body->n), &entry->card, NULL) &&
-	       span_is(entry->card.issuer, kel->aid) && span_eq(entry->card.registry, registry);
+	       span_is(entry->card.issuer, source->kel->aid) &&
+	       span_eq(entry->card.registry, registry);
 }
 
 static int compare_spans(struct span a, struct span b)
@@ -124,14 +154,18 @@ static void mark_voided(const struct kel *kel, struct cards_entry *entries, size
 bool cards_list(const struct book *book, const struct kel *kel, struct cards_entry **entries,
 	size_t *n, struct err *err)
 {
+	struct source source = {.book = book, .kel = kel};
 	struct cards_entry *list = calloc(kel->nseals + 1, sizeof *list);
 	size_t count = 0;
 
-	if (!list)
+	if (!list || !list_registries(&source)) {
+		free(list);
 		return err_set(err, ERR_ENV, "out of memory");
+	}
 	for (size_t i = 0; i < kel->nseals; i++)
-		if (anchors(book, kel, i, &list[count]))
+		if (anchors(&source, i, &list[count]))
 			count++;
+	free(source.registries);
 	qsort(list, count, sizeof *list, by_said);
 	count = drop_repeated(list, count);
 	mark_voided(kel, list, count);
