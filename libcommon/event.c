@@ -68,7 +68,8 @@ static const struct shape {
 	{"ixn", EVENT_IXN, {HEAD, SN, PRIOR, FIELD("a", FIELD_LIST, seals)}},
 	{"rct", EVENT_RCT, {HEAD, SN}},
 	{"vcp", EVENT_VCP,
-		{HEAD, FIELD("ii", FIELD_TEXT, delegator), SN, BACKERS, {"n", FIELD_TEXT, 0}}},
+		{HEAD, FIELD("ii", FIELD_TEXT, delegator), SN, BACKERS,
+			FIELD("n", FIELD_TEXT, next)}},
 	{"vcp", EVENT_VCP, {HEAD, SN, FIELD("ii", FIELD_TEXT, delegator), BACKERS}},
 	{"iss", EVENT_ISS, {HEAD, SN, REGISTRY, DATED}},
 	{"rev", EVENT_REV, {HEAD, SN, REGISTRY, PRIOR, DATED}},
@@ -183,17 +184,33 @@ static bool read_fields(
 	       err_set(err, ERR_NO, "%s", j->error ? "a field too many" : "bytes behind the body");
 }
 
+/* Only registries without backers of their own; sn 0, and 1 for a revocation. */
+static bool check_registry(const struct event *event, struct err *err)
+{
+	bool vcp = event->ilk == EVENT_VCP;
+
+	if (event->sn != (event->ilk == EVENT_REV))
+		return err_set(
+			err, ERR_NO, "sn %llu of a registry event", (unsigned long long)event->sn);
+	if (vcp && (!span_is(event->witnesses, "[]") ||
+			   (!span_is(event->bt, "\"0\"") && !span_is(event->bt, "0"))))
+		return err_set(err, ERR_NO, "a registry with backers is not supported");
+	/* keriox's have no nonce, and an i of their own */
+	if (vcp && !event->next.p && span_eq(event->aid, event->said))
+		return err_set(err, ERR_NO, "i equals d in a registry without n");
+	return true;
+}
+
 /* d is the digest of the bytes; of an inception's i, too, when that is a digest. */
 static bool check_said(const struct event *event, struct err *err)
 {
-	bool inception =
-		event->ilk == EVENT_ICP || event->ilk == EVENT_DIP || event->ilk == EVENT_VCP;
+	bool inception = event->ilk == EVENT_ICP || event->ilk == EVENT_DIP ||
+			 (event->ilk == EVENT_VCP && event->next.p);
 	bool both = inception && event->aid.p[0] == CESR_BLAKE3;
 	char said[CESR_TEXT];
 
-	/* keriox's registries have an i of their own */
-	if (event->ilk == EVENT_VCP && !span_eq(event->aid, event->said))
-		both = false;
+	if (event->ilk > EVENT_RCT && !check_registry(event, err))
+		return false;
 	if (both && !span_eq(event->aid, event->said))
 		return err_set(err, ERR_NO, "i differs from d");
 	if (event->ilk == EVENT_DIP && !both)
@@ -207,9 +224,11 @@ static bool check_said(const struct event *event, struct err *err)
 
 bool event_parse(struct span body, struct event *event, struct err *err)
 {
-	struct err first = {0};
+	const uint8_t *furthest = NULL;
+	struct err why, nearest;
+	struct event tried;
+	struct json j, rest;
 	struct span ilk;
-	struct json j;
 
 	*event = (struct event){.body = body, .sn = UINT64_MAX};
 	json_init(&j, body);
@@ -221,22 +240,27 @@ bool event_parse(struct span body, struct event *event, struct err *err)
 	if (j.error)
 		return err_set(err, ERR_NO, "no type: %s", j.error);
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-		struct json rest = j;
-
 		if (!span_is(ilk, shapes[i].name))
 			continue;
-		*event = (struct event){.body = body, .sn = UINT64_MAX, .ilk = shapes[i].ilk};
-		if (read_fields(&rest, &shapes[i], event, err))
+		tried = (struct event){.body = body, .sn = UINT64_MAX, .ilk = shapes[i].ilk};
+		rest = j;
+		if (read_fields(&rest, &shapes[i], &tried, &why)) {
+			*event = tried;
 			return event->ilk == EVENT_RCT || check_said(event, err);
-		if (!first.text[0] && err)
-			first = *err;
+		}
+		/* of two shapes, the one that fits better tells what is wrong */
+		if (furthest && rest.p <= furthest)
+			continue;
+		furthest = rest.p;
+		*event = tried;
+		nearest = why;
 	}
-	if (first.text[0]) {
-		*err = first;
-		return false;
-	}
-	return err_set(
-		err, ERR_NO, "type \"%.*s\" is not supported", SPAN_ARG(span_cut(ilk, 0, 8)));
+	if (!furthest)
+		return err_set(err, ERR_NO, "type \"%.*s\" is not supported",
+			SPAN_ARG(span_cut(ilk, 0, 8)));
+	if (err)
+		*err = nearest;
+	return false;
 }
 
 /* A list is taken apart from the front: what is left of it starts with a comma or the bracket. */

@@ -34,7 +34,7 @@ struct event {
 	struct span delegator;	   /* di; vcp: ii, the issuer */
 	struct span registry;	   /* ri */
 	struct span kt, nt, bt;	   /* raw values */
-	struct span keys, next;	   /* raw lists: k, n */
+	struct span keys, next;	   /* raw lists: k, n; keripy's vcp: the text n */
 	struct span witnesses;	   /* b, or ba of a rotation */
 	struct span cuts;	   /* br */
 	struct span traits, seals; /* raw lists: c, a */
