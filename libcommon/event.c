@@ -204,9 +204,9 @@ static bool check_registry(const struct event *event, struct err *err)
 /* d is the digest of the bytes; of an inception's i, too, when that is a digest. */
 static bool check_said(const struct event *event, struct err *err)
 {
-	bool inception = event->ilk == EVENT_ICP || event->ilk == EVENT_DIP ||
-			 (event->ilk == EVENT_VCP && event->next.p);
-	bool both = inception && event->aid.p[0] == CESR_BLAKE3;
+	bool vcp = event->ilk == EVENT_VCP;
+	bool inception = event->ilk == EVENT_ICP || event->ilk == EVENT_DIP;
+	bool both = vcp ? event->next.p != NULL : inception && event->aid.p[0] == CESR_BLAKE3;
 	char said[CESR_TEXT];
 
 	if (event->ilk > EVENT_RCT && !check_registry(event, err))

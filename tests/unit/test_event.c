@@ -524,6 +524,9 @@ static void registries(void **state)
 	/* in keripy's order i is d */
 	draft_set(&d, "i", OTHER);
 	expect_refused(&d, "i differs from d");
+	d = sample(VCP_KERIPY);
+	draft_set(&d, "i", KEY_D);
+	expect_refused(&d, "i differs from d");
 	/* in keriox's order it is not */
 	d = sample(VCP_KERIOX);
 	draft_set(&d, "i", BLANK);
