@@ -141,7 +141,7 @@ KbdInteractiveAuthentication no
 END
     cat >"$etc/ssh/ssh_config" <<'END'
 BatchMode yes
-ConnectTimeout 5
+ConnectTimeout 20
 StrictHostKeyChecking accept-new
 END
     for service in sshd su login other; do
