@@ -110,7 +110,9 @@ lint:
 	$(call need,build test lint)
 	$(build) B=$B/gcc CC=gcc WERROR=-Werror all tests
 	$(build) B=$B/clang CC=clang WERROR=-Werror all tests
-	$Qclang-format --dry-run -Werror $(wildcard */*.[ch] tests/*/*.[ch])
+	$Qcase "$$(clang-format --version)" in *" 14."*) clang-format --dry-run -Werror \
+		$(wildcard */*.[ch] tests/*/*.[ch]);; *) echo "lint: layout not checked:" \
+		"clang-format is not version 14, and others differ in details";; esac
 	$Qshellcheck .ci/run tests/run $(wildcard packaging/*.sh tests/*/*.sh)
 
 check-vm bench fuzz coverage deb rpm:
