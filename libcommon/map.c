@@ -82,14 +82,6 @@ uint64_t map_sum(struct span body)
 	return sum;
 }
 
-/* Takes the sum off a value; false when it is wrong. */
-static bool take_sum(struct span *value)
-{
-	uint64_t sum;
-
-	return take_number(value, sizeof sum, &sum) && sum == map_sum(*value);
-}
-
 /* The value of the record at this offset, if it has this key. */
 static bool record_at(const struct map *map, uint32_t at, struct span key, struct span *value)
 {
@@ -100,9 +92,23 @@ static bool record_at(const struct map *map, uint32_t at, struct span key, struc
 	       take(&rest, key_n, &found) && span_eq(found, key) && take(&rest, value_n, value);
 }
 
+/* Verifies the sum of a record that was found, and its expiry. */
+static bool take_expiry(struct span *value, int64_t now, int64_t *expires)
+{
+	uint64_t sum, number;
+
+	if (!take_number(value, sizeof sum, &sum) || sum != map_sum(*value) ||
+		!take_number(value, sizeof number, &number))
+		return false;
+	*expires = (int64_t)number;
+	return now < *expires;
+}
+
 /* Looks a record up as cdb does: the low byte of the hash chooses a table, the rest of it the slot
- * where the search starts. It ends at an empty slot, or after as many steps as there are slots. */
-static bool find(const struct map *map, enum map_type type, struct span what, struct span *body)
+ * where the search starts. It ends at an empty slot, or after as many steps as there are slots.
+ * *body is set to what stands behind the expiry. */
+static bool find(const struct map *map, enum map_type type, struct span what, int64_t now,
+	int64_t *expires, struct span *body)
 {
 	uint8_t key[MAP_KEY_MAX];
 	size_t key_n = map_record_key(type, what, key);
@@ -120,32 +126,27 @@ static bool find(const struct map *map, enum map_type type, struct span what, st
 		if (!take_pair(&slot, &slot_hash, &at) || at == 0)
 			return false;
 		if (slot_hash == hash && record_at(map, at, span_of(key, key_n), body))
-			return take_sum(body);
+			return take_expiry(body, now, expires);
 	}
 	return false;
 }
 
-/* The header's value from the sum on: it is the file's first record. */
-static bool header_value(const struct map *map, struct span *value)
+/* Reads the file's first record. The sum is verified once, by map_open. */
+static bool read_header(const struct map *map, bool verify, struct map_header *out)
 {
-	uint8_t key[MAP_KEY_MAX];
-	size_t key_n = map_record_key(MAP_HEADER, span_str(MAP_HEADER_KEY), key);
-	uint64_t superseded;
+	uint64_t superseded, sum, version;
+	struct span *rest = &out->prefixes; /* they are what is left */
 
-	return record_at(map, TABLES, span_of(key, key_n), value) &&
-	       take_number(value, 4, &superseded);
+	return record_at(map, TABLES, span_str(MAP_HEADER_KEY), rest) &&
+	       take_number(rest, 4, &superseded) && take_number(rest, sizeof sum, &sum) &&
+	       (!verify || sum == map_sum(*rest)) && take_number(rest, 4, &version) &&
+	       version == MAP_VERSION && take_part(rest, &out->interface) &&
+	       take_part(rest, &out->domain);
 }
 
 bool map_header(const struct map *map, struct map_header *out)
 {
-	struct span rest;
-	uint64_t sum, version; /* the sum was verified by map_open */
-	bool ok = header_value(map, &rest) && take_number(&rest, sizeof sum, &sum) &&
-		  take_number(&rest, 4, &version) && version == MAP_VERSION &&
-		  take_part(&rest, &out->interface) && take_part(&rest, &out->domain);
-
-	out->prefixes = rest;
-	return ok;
+	return read_header(map, false, out);
 }
 
 bool map_superseded(const struct map *map)
@@ -155,28 +156,17 @@ bool map_superseded(const struct map *map)
 	return __atomic_load_n((const uint32_t *)word, __ATOMIC_ACQUIRE) != 0;
 }
 
-/* Opens the directory that path is in; *name is set to the last part of path. */
-static int open_parent(const char *path, const char **name)
+/* Opens what is of this type, uid 0's, and writable by nobody else; -1 with errno. */
+static int open_trusted(int dir, const char *name, int flags, mode_t type, struct stat *st)
 {
-	const char *slash = strrchr(path, '/');
-	char dir[PATH_MAX];
+	int fd = openat(dir, name, flags | O_CLOEXEC);
 
-	if (!slash || !span_copy(span_of(path, (size_t)(slash - path) + 1), dir, sizeof dir)) {
-		errno = EINVAL;
-		return -1;
-	}
-	*name = slash + 1;
-	return open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* 0 when fd is of this type, uid 0's, and nobody else may write it. */
-static int distrust(int fd, mode_t type, struct stat *st)
-{
-	if (fstat(fd, st) != 0)
-		return errno;
-	if ((st->st_mode & S_IFMT) != type || st->st_uid != 0)
-		return EPERM;
-	return st->st_mode & (S_IWGRP | S_IWOTH) ? EPERM : 0;
+	if (fd < 0 || (fstat(fd, st) == 0 && st->st_uid == 0 &&
+			      (st->st_mode & (S_IFMT | S_IWGRP | S_IWOTH)) == type))
+		return fd;
+	close(fd);
+	errno = EPERM;
+	return -1;
 }
 
 /* The last of the hash tables, which stand at the end, ends with the file. */
@@ -192,10 +182,10 @@ static bool whole(const struct map *map)
 	return end == map->size;
 }
 
+/* Maps the open file; 0 or an errno value. */
 static int map_file(struct map *map, int fd, off_t size)
 {
 	struct map_header header;
-	struct span value;
 	void *base;
 
 	if (size < TABLES || (uintmax_t)size > UINT32_MAX)
@@ -204,7 +194,7 @@ static int map_file(struct map *map, int fd, off_t size)
 	if (base == MAP_FAILED)
 		return errno;
 	*map = (struct map){base, (size_t)size};
-	if (whole(map) && header_value(map, &value) && take_sum(&value) && map_header(map, &header))
+	if (whole(map) && read_header(map, true, &header))
 		return 0;
 	map_close(map);
 	return EINVAL;
@@ -212,20 +202,18 @@ static int map_file(struct map *map, int fd, off_t size)
 
 int map_open(struct map *map, const char *path)
 {
-	const char *name = NULL;
+	const char *slash = strrchr(path, '/');
 	int saved = errno, dir, fd = -1, rc;
+	char dir_path[PATH_MAX];
 	struct stat st;
 
 	*map = (struct map){0};
-	dir = open_parent(path, &name);
-	rc = dir < 0 ? errno : distrust(dir, S_IFDIR, &st);
-	if (rc == 0) {
-		/* O_NONBLOCK: a pipe in its place must not hang the process */
-		fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-		rc = fd < 0 ? errno : distrust(fd, S_IFREG, &st);
-	}
-	if (rc == 0)
-		rc = map_file(map, fd, st.st_size);
+	if (!slash || !span_copy(span_of(path, (size_t)(slash - path) + 1), dir_path, PATH_MAX))
+		return EINVAL;
+	dir = open_trusted(AT_FDCWD, dir_path, O_PATH | O_DIRECTORY, S_IFDIR, &st);
+	if (dir >= 0) /* a pipe in its place must not hang the process */
+		fd = open_trusted(dir, slash + 1, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, S_IFREG, &st);
+	rc = fd >= 0 ? map_file(map, fd, st.st_size) : errno;
 	if (fd >= 0)
 		close(fd);
 	if (dir >= 0)
@@ -300,14 +288,9 @@ static bool find_host(const struct map *map, enum map_type type, struct span wha
 	struct map_host *out)
 {
 	struct span rest;
-	uint64_t expires;
 
-	if (!find(map, type, what, &rest) || !take_number(&rest, sizeof expires, &expires) ||
-		!take_part(&rest, &out->name) || !take_part(&rest, &out->alias) ||
-		!take_addrs(&rest, &out->v4, &out->v6))
-		return false;
-	out->expires = (int64_t)expires;
-	return now < out->expires;
+	return find(map, type, what, now, &out->expires, &rest) && take_part(&rest, &out->name) &&
+	       take_part(&rest, &out->alias) && take_addrs(&rest, &out->v4, &out->v6);
 }
 
 bool map_by_name(const struct map *map, struct span name, int64_t now, struct map_host *out)
@@ -323,19 +306,13 @@ bool map_by_addr(const struct map *map, const struct addr *addr, int64_t now, st
 bool map_by_key(const struct map *map, const uint8_t key[static WG_KEY_BYTES], int64_t now,
 	struct map_card *out)
 {
-	struct span rest;
-	uint64_t expires;
+	struct span *rest = &out->logins; /* they are what is left */
 
-	if (!find(map, MAP_KEY, span_of(key, WG_KEY_BYTES), &rest) ||
-		!take_number(&rest, sizeof expires, &expires) ||
-		!take_number(&rest, sizeof out->sn, &out->sn) || !take_part(&rest, &out->peer) ||
-		!take_part(&rest, &out->label) || !take_part(&rest, &out->name) ||
-		!take_part(&rest, &out->aid) || !take_part(&rest, &out->said) ||
-		!take_addrs(&rest, &out->v4, &out->v6))
-		return false;
-	out->logins = rest;
-	out->expires = (int64_t)expires;
-	return now < out->expires;
+	return find(map, MAP_KEY, span_of(key, WG_KEY_BYTES), now, &out->expires, rest) &&
+	       take_number(rest, sizeof out->sn, &out->sn) && take_part(rest, &out->peer) &&
+	       take_part(rest, &out->label) && take_part(rest, &out->name) &&
+	       take_part(rest, &out->aid) && take_part(rest, &out->said) &&
+	       take_addrs(rest, &out->v4, &out->v6);
 }
 
 bool map_login_next(struct span *logins, struct span *login, struct span *account)

@@ -27,9 +27,9 @@
  * end of the value: for each prefix 4 or 6 (u8), bits:u8 and the (bits + 7) / 8 bytes that count;
  * for each login the login and the account. sum: map_sum of all that stands behind it. */
 #define MAP_VERSION 1
-#define MAP_HEADER_KEY "map"
-#define MAP_SUPERSEDED 2060 /* behind the cdb's tables (2048), two lengths (8) and "Hmap" (4) */
-#define MAP_KEY_MAX 256	    /* bytes of a key with its type */
+#define MAP_HEADER_KEY "Hmap" /* with its type */
+#define MAP_SUPERSEDED 2060   /* behind the cdb's tables (2048), two lengths (8) and that key */
+#define MAP_KEY_MAX 256	      /* bytes of a key with its type */
 
 enum map_type {
 	MAP_HEADER = 'H',

@@ -165,7 +165,8 @@ static bool write_map(const struct roster *roster, int fd)
 {
 	struct cdb_make cdb;
 	bool ok = cdb_make_start(&cdb, fd) == 0 &&
-		  add(&cdb, MAP_HEADER, span_str(MAP_HEADER_KEY), write_header, roster->policy);
+		  add(&cdb, MAP_HEADER, span_from(span_str(MAP_HEADER_KEY), 1), write_header,
+			  roster->policy);
 
 	for (size_t i = 0; ok && i < roster->nhosts; i++)
 		ok = add_host(&cdb, &roster->hosts[i], roster->policy->domain);
@@ -185,15 +186,14 @@ static bool mark(int fd, uint32_t superseded)
 /* Opens the map that readers may have mapped; *fd is -1 when there is none. False with errno. */
 static bool open_old(const char *path, int *fd)
 {
-	uint8_t key[MAP_KEY_MAX], found[MAP_KEY_MAX];
-	size_t n = map_record_key(MAP_HEADER, span_str(MAP_HEADER_KEY), key);
+	char key[sizeof MAP_HEADER_KEY - 1];
 
 	*fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (*fd < 0)
 		return errno == ENOENT || errno == ELOOP;
 	/* whatever else stands there is not written to */
-	if (pread(*fd, found, n, (off_t)(MAP_SUPERSEDED - n)) != (ssize_t)n ||
-		memcmp(found, key, n) != 0) {
+	if (pread(*fd, key, sizeof key, MAP_SUPERSEDED - sizeof key) != sizeof key ||
+		memcmp(key, MAP_HEADER_KEY, sizeof key) != 0) {
 		close(*fd);
 		*fd = -1;
 	}
