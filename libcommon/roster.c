@@ -13,6 +13,7 @@
 struct builder {
 	struct roster *roster;
 	const struct policy *policy;
+	const uint8_t *own_key; /* of this host's interface, or NULL */
 	void (*report)(void *ctx, const struct err *claim);
 	void *ctx;
 	struct prefix *derived; /* by peer */
@@ -61,9 +62,7 @@ static bool may_claim(
 	char text[PREFIX_TEXT];
 
 	prefix_format(prefix, text);
-	if (prefix->bits == 0)
-		refuse(b, host, "claims %s: a default route is never taken", text);
-	else if (derived)
+	if (derived)
 		refuse(b, host,
 			"claims %s, which only follows from names of %s; leave it out of its card",
 			text, derived->name);
@@ -133,11 +132,9 @@ static bool read_addrs(struct builder *b, struct roster_host *host, const struct
 /* An account with uid 0 only by a written login=account (DESIGN.md 5.5). */
 static bool is_unwritten_root(const struct policy_login *rule)
 {
-	struct passwd entry, *found = NULL;
-	char buf[4096];
+	const struct passwd *found = rule->written ? NULL : getpwnam(rule->account);
 
-	return !rule->written && getpwnam_r(rule->account, &entry, buf, sizeof buf, &found) == 0 &&
-	       found && found->pw_uid == 0;
+	return found && found->pw_uid == 0;
 }
 
 static bool read_logins(struct builder *b, struct roster_host *host, const struct card *card)
@@ -243,11 +240,11 @@ static bool add_peer(struct builder *b, const struct policy_peer *peer, const st
 
 /* ---- what two hosts claim ---- */
 
-/* A claim to a key or an address, for sorting. */
+/* A claim to a key, an address or a route, for sorting. */
 struct rival {
-	uint8_t what[WG_KEY_BYTES]; /* the key, or family and bytes of the address */
-	size_t host, rank;	    /* a lower rank wins */
-	size_t addr;		    /* which of the host's addresses */
+	uint8_t what[WG_KEY_BYTES]; /* the key, or family, bits and bytes of the prefix */
+	uint64_t rank;		    /* a lower one wins */
+	size_t host, claim;	    /* which of its addresses, and behind them its routes */
 };
 
 static int compare_rivals(const void *a, const void *b)
@@ -258,74 +255,134 @@ static int compare_rivals(const void *a, const void *b)
 	return order ? order : (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-/* Within one peer the later anchored card wins (DESIGN.md 5.3); between peers the own organisation,
- * then the section that stands first; this host before all. */
-static size_t rank(const struct builder *b, size_t i)
+static bool same_claim(const struct rival *a, const struct rival *b)
+{
+	return memcmp(a->what, b->what, sizeof a->what) == 0;
+}
+
+/* Within one peer the later anchored card wins (DESIGN.md 5.3). */
+static uint64_t rank_card(const struct builder *b, size_t i)
+{
+	return (UINT64_C(1) << 40) - 1 - b->places[i];
+}
+
+/* Between peers the own organisation wins, then the section that stands first; this very host
+ * before all. */
+static uint64_t rank_key(const struct builder *b, size_t i)
 {
 	const struct roster_host *host = &b->roster->hosts[i];
-	size_t section = (size_t)(host->peer - b->policy->peers) + 1;
+	uint64_t section = (uint64_t)(host->peer - b->policy->peers) + 1;
 
 	if (host->self)
 		return 0;
 	if (strcmp(host->peer->name, b->policy->self) == 0)
 		section = 0;
-	return (section << 40) + (((size_t)1 << 40) - 1 - b->places[i]);
+	return (section << 40) + rank_card(b, i);
+}
+
+/* A host without addresses is one that drop_refused takes out. */
+static void mark_host(struct roster_host *host)
+{
+	host->naddrs = host->nroutes = 0;
+}
+
+static void refuse_key(struct builder *b, struct roster_host *host, const struct roster_host *owner)
+{
+	char text[WG_KEY_TEXT];
+
+	wg_key_encode(host->key, text);
+	if (owner)
+		refuse(b, host,
+			"claims tunnel key %s, which is %s.%s's; issue its card with a key of its "
+			"own",
+			text, owner->label, owner->peer->name);
+	else
+		refuse(b, host,
+			"claims tunnel key %s, which is this host's; issue its card with a key of "
+			"its own",
+			text);
+	mark_host(host);
 }
 
 static void refuse_keys(struct builder *b, struct rival *rivals)
 {
 	struct roster_host *hosts = b->roster->hosts;
-	size_t n = b->roster->nhosts;
-	char text[WG_KEY_TEXT];
+	size_t n = b->roster->nhosts, winner = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		rivals[i] = (struct rival){.host = i, .rank = rank(b, i)};
+		rivals[i] = (struct rival){.host = i, .rank = rank_key(b, i)};
 		memcpy(rivals[i].what, hosts[i].key, WG_KEY_BYTES);
 	}
 	qsort(rivals, n, sizeof *rivals, compare_rivals);
-	for (size_t i = 1, winner = 0; i < n; i++) {
-		struct roster_host *loser = &hosts[rivals[i].host],
-				   *other = &hosts[rivals[winner].host];
+	for (size_t i = 0; i < n; i++) {
+		struct roster_host *host = &hosts[rivals[i].host];
 
-		if (memcmp(rivals[i].what, rivals[winner].what, WG_KEY_BYTES) != 0) {
+		if (b->own_key && !host->self && memcmp(host->key, b->own_key, WG_KEY_BYTES) == 0)
+			refuse_key(b, host, NULL);
+		else if (i && same_claim(&rivals[i], &rivals[winner]))
+			refuse_key(b, host, &hosts[rivals[winner].host]);
+		else
 			winner = i;
-			continue;
-		}
-		wg_key_encode(loser->key, text);
-		refuse(b, loser,
-			"claims tunnel key %s, which is %s.%s's; issue its card with a key of its "
-			"own",
-			text, other->label, other->peer->name);
-		loser->naddrs = 0; /* marks it for drop_refused */
 	}
 }
 
-static void refuse_addrs(struct builder *b, struct rival *rivals)
+/* Where a claim stands, so that it can be taken out. */
+static struct addr *claim_addr(struct roster_host *host, size_t claim)
 {
-	struct roster_host *hosts = b->roster->hosts;
-	char text[ADDR_TEXT];
+	return claim < host->naddrs ? &host->addrs[claim]
+				    : &host->routes[claim - host->naddrs].addr;
+}
+
+/* The address itself as a prefix, or the route. */
+static struct prefix claim_prefix(const struct roster_host *host, size_t claim)
+{
+	return claim < host->naddrs ? prefix_host(&host->addrs[claim])
+				    : host->routes[claim - host->naddrs];
+}
+
+/* The derived address, which comes first, has no rivals. */
+static size_t list_claims(const struct builder *b, struct rival *rivals)
+{
 	size_t n = 0;
 
-	for (size_t i = 0; i < b->roster->nhosts; i++)
-		for (size_t a = 1; a < hosts[i].naddrs; a++, n++) {
-			rivals[n] = (struct rival){.host = i, .rank = rank(b, i), .addr = a};
-			rivals[n].what[0] = hosts[i].addrs[a].family;
-			memcpy(rivals[n].what + 1, hosts[i].addrs[a].bytes, 16);
+	for (size_t i = 0; i < b->roster->nhosts; i++) {
+		const struct roster_host *host = &b->roster->hosts[i];
+
+		for (size_t claim = 1; claim < host->naddrs + host->nroutes; claim++, n++) {
+			struct prefix prefix = claim_prefix(host, claim);
+
+			rivals[n] =
+				(struct rival){.host = i, .rank = rank_card(b, i), .claim = claim};
+			rivals[n].what[0] = prefix.addr.family;
+			rivals[n].what[1] = prefix.bits;
+			memcpy(rivals[n].what + 2, prefix.addr.bytes, sizeof prefix.addr.bytes);
 		}
+	}
+	return n;
+}
+
+/* Only one peer may claim a prefix at all, so these are cards of one issuer. */
+static void refuse_claims(struct builder *b, struct rival *rivals)
+{
+	struct roster_host *hosts = b->roster->hosts;
+	size_t n = list_claims(b, rivals), winner = 0;
+	char text[PREFIX_TEXT];
+
 	qsort(rivals, n, sizeof *rivals, compare_rivals);
-	for (size_t i = 1, winner = 0; i < n; i++) {
+	for (size_t i = 1; i < n; i++) {
 		struct roster_host *loser = &hosts[rivals[i].host],
 				   *other = &hosts[rivals[winner].host];
+		struct prefix prefix = claim_prefix(loser, rivals[i].claim);
 
-		if (memcmp(rivals[i].what, rivals[winner].what, WG_KEY_BYTES) != 0) {
+		if (!same_claim(&rivals[i], &rivals[winner])) {
 			winner = i;
-			continue;
+		} else if (loser != other) {
+			refuse(b, loser,
+				"claims %s, which is %s.%s's by a later card; issue one of them "
+				"anew",
+				prefix_format(&prefix, text), other->label, other->peer->name);
+			claim_addr(loser, rivals[i].claim)->family = 0; /* for drop_refused */
 		}
-		refuse(b, loser,
-			"claims %s, which is %s.%s's by a later card; issue one of them anew",
-			addr_format(&loser->addrs[rivals[i].addr], text), other->label,
-			other->peer->name);
-		loser->addrs[rivals[i].addr].family = 0; /* marks it for drop_refused */
 	}
 }
 
@@ -336,23 +393,31 @@ static void free_host(struct roster_host *host)
 	free(host->logins);
 }
 
+static void drop_refused_claims(struct roster_host *host)
+{
+	size_t addrs = 0, routes = 0;
+
+	for (size_t i = 0; i < host->naddrs; i++)
+		if (host->addrs[i].family)
+			host->addrs[addrs++] = host->addrs[i];
+	for (size_t i = 0; i < host->nroutes; i++)
+		if (host->routes[i].addr.family)
+			host->routes[routes++] = host->routes[i];
+	host->naddrs = addrs;
+	host->nroutes = routes;
+}
+
 static void drop_refused(struct roster *roster)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < roster->nhosts; i++) {
-		struct roster_host *host = &roster->hosts[i];
-		size_t addrs = 0;
-
-		if (host->naddrs == 0) {
-			free_host(host);
+		if (roster->hosts[i].naddrs == 0) {
+			free_host(&roster->hosts[i]);
 			continue;
 		}
-		for (size_t a = 0; a < host->naddrs; a++)
-			if (host->addrs[a].family)
-				host->addrs[addrs++] = host->addrs[a];
-		host->naddrs = addrs;
-		roster->hosts[kept++] = *host;
+		drop_refused_claims(&roster->hosts[i]);
+		roster->hosts[kept++] = roster->hosts[i];
 	}
 	roster->nhosts = kept;
 }
@@ -363,21 +428,26 @@ static bool refuse_rivals(struct builder *b)
 	size_t n = b->roster->nhosts;
 
 	for (size_t i = 0; i < b->roster->nhosts; i++)
-		n += b->roster->hosts[i].naddrs;
+		n += b->roster->hosts[i].naddrs + b->roster->hosts[i].nroutes;
 	rivals = calloc(n + 1, sizeof *rivals);
 	if (!rivals)
 		return false;
 	refuse_keys(b, rivals);
-	refuse_addrs(b, rivals);
+	refuse_claims(b, rivals);
 	free(rivals);
 	drop_refused(b->roster);
 	return true;
 }
 
 bool roster_build(struct roster *roster, const struct policy *policy, const struct book *book,
-	int64_t now, void (*report)(void *ctx, const struct err *claim), void *ctx, struct err *err)
+	const uint8_t *own_key, int64_t now, void (*report)(void *ctx, const struct err *claim),
+	void *ctx, struct err *err)
 {
-	struct builder b = {.roster = roster, .policy = policy, .report = report, .ctx = ctx};
+	struct builder b = {.roster = roster,
+		.policy = policy,
+		.own_key = own_key,
+		.report = report,
+		.ctx = ctx};
 	bool good;
 
 	*roster = (struct roster){.policy = policy};

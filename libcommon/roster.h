@@ -47,12 +47,14 @@ struct roster {
 	unsigned refused;		/* claims that were refused */
 };
 
-/* Builds it from the logs and cards of the book, as of now (seconds since 1970). Each claim that is
- * refused is handed to report, with both claims and the mend (DESIGN.md 5.3 to 5.6), and left out.
- * False only when memory runs out. The roster points into the policy; roster_free releases it. */
+/* Builds it from the logs and cards of the book, as of now (seconds since 1970). Every peer of the
+ * policy has an AID. own_key: the tunnel key of this host's interface, which no other host may
+ * have; NULL while there is none. Each claim that is refused is handed to report, with both claims
+ * and the mend (DESIGN.md 5.3 to 5.6), and left out. False only when memory runs out. The roster
+ * points into the policy; roster_free releases it. */
 bool roster_build(struct roster *roster, const struct policy *policy, const struct book *book,
-	int64_t now, void (*report)(void *ctx, const struct err *claim), void *ctx,
-	struct err *err);
+	const uint8_t *own_key, int64_t now, void (*report)(void *ctx, const struct err *claim),
+	void *ctx, struct err *err);
 
 void roster_free(struct roster *roster);
 

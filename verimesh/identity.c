@@ -251,10 +251,6 @@ bool tunnel_secret_read(const char *root, uint8_t secret[static WG_KEY_BYTES], s
 	char text[CESR_TEXT];
 	bool good = read_file(root, "tunnel", text, err);
 
-	if (!good && errno == ENOENT)
-		err_set(err, ERR_ENV,
-			"%s/tunnel: not there; make this host's key with verimesh init",
-			PATH_IDENTITY);
 	if (good && !wg_key_decode(text, strlen(text), secret))
 		good = err_set(err, ERR_ENV, "%s/tunnel: damaged; restore it from a backup",
 			PATH_IDENTITY);

@@ -50,7 +50,8 @@ void tunnel_public(const uint8_t secret[static WG_KEY_BYTES], uint8_t key[static
 void derive_journal(
 	const uint8_t seed[static SEED_BYTES], const char *label, char text[static CESR_TEXT]);
 
-/* This host's tunnel secret, root-only on disk, so that `up` needs nothing else. */
+/* This host's tunnel secret, root-only on disk, so that `up` needs nothing else. Reading: errno
+ * ENOENT when there is none. */
 bool tunnel_secret_write(
 	const char *root, const uint8_t secret[static WG_KEY_BYTES], struct err *err);
 bool tunnel_secret_read(const char *root, uint8_t secret[static WG_KEY_BYTES], struct err *err);

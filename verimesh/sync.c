@@ -1,5 +1,6 @@
 /* sync.c: `verimesh sync`: store and policy into map, keyring and WireGuard. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <time.h>
@@ -36,16 +37,45 @@ static void show_unknown_peers(const struct mesh *mesh)
 	}
 }
 
-bool mesh_open(struct mesh *mesh, const char *root, struct err *err)
+/* The own organisation's section is implied where its identity is (DESIGN.md 5.5). */
+static bool settle_self(struct mesh *mesh, struct err *err)
 {
+	const struct policy_peer *own = policy_peer(&mesh->policy, mesh->policy.self);
 	char aid[CESR_TEXT];
 
+	if (!identity_aid(mesh->root, aid, err))
+		return false;
+	if (aid[0])
+		return policy_imply_self(&mesh->policy, aid, err);
+	return !own || own->aid[0] ||
+	       err_set(err, ERR_USAGE,
+		       PATH_CONF ":%u: [Peer %s] has no AID, and this host holds no identity; set "
+				 "its AID, or run verimesh init",
+		       own->line, own->name);
+}
+
+static bool read_secret(struct mesh *mesh, struct err *err)
+{
+	mesh->has_secret = tunnel_secret_read(mesh->root, mesh->secret, err);
+	return mesh->has_secret || errno == ENOENT;
+}
+
+static bool build_roster(struct mesh *mesh, struct err *err)
+{
+	uint8_t key[WG_KEY_BYTES];
+
+	if (mesh->has_secret)
+		tunnel_public(mesh->secret, key);
+	return roster_build(&mesh->roster, &mesh->policy, &mesh->store.book,
+		mesh->has_secret ? key : NULL, time(NULL), show_claim, NULL, err);
+}
+
+bool mesh_open(struct mesh *mesh, const char *root, struct err *err)
+{
 	*mesh = (struct mesh){.root = root, .store.lock = -1};
-	if (policy_load(root, &mesh->policy, err) && identity_aid(root, aid, err) &&
-		policy_imply_self(&mesh->policy, aid, err) &&
-		store_open(&mesh->store, root, true, err) &&
-		roster_build(&mesh->roster, &mesh->policy, &mesh->store.book, time(NULL),
-			show_claim, NULL, err)) {
+	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, err) &&
+		read_secret(mesh, err) && store_open(&mesh->store, root, true, err) &&
+		build_roster(mesh, err)) {
 		show_unknown_peers(mesh);
 		return true;
 	}
@@ -55,44 +85,60 @@ bool mesh_open(struct mesh *mesh, const char *root, struct err *err)
 
 void mesh_close(struct mesh *mesh)
 {
+	sodium_memzero(mesh->secret, sizeof mesh->secret);
 	roster_free(&mesh->roster);
 	store_close(&mesh->store);
 	policy_free(&mesh->policy);
 }
 
-/* The ring holds the peers' keys, this host's secrets, and the seed where the identity is. */
-static bool sync_keyring(
-	const struct mesh *mesh, const uint8_t secret[static WG_KEY_BYTES], struct err *err)
+bool mesh_no_secret(struct err *err)
 {
-	const char *interface = mesh->policy.interface;
-	struct identity identity = {0};
+	return err_set(err, ERR_ENV,
+		PATH_IDENTITY "/tunnel: not there; make this host's key with verimesh init");
+}
+
+static bool sync_map(const struct mesh *mesh, struct err *err)
+{
+	char path[PATH_MAX];
+
+	return file_path(path, mesh->root, PATH_MAP, NULL, err) &&
+	       map_build(&mesh->roster, path, err);
+}
+
+static bool put_seed(const struct mesh *mesh, int32_t ring, struct err *err)
+{
+	struct identity identity;
 	char aid[CESR_TEXT];
-	int32_t ring;
 	bool good;
 
-	if (!keyring_make(mesh->root, interface, &ring, err))
-		return false;
-	good = keyring_sync(ring, &mesh->roster, err);
-	good = keyring_put(ring, "tunnel", span_of(secret, WG_KEY_BYTES), good ? err : NULL) &&
-	       good;
-	if (!identity_aid(mesh->root, aid, good ? err : NULL))
+	if (!identity_aid(mesh->root, aid, err))
 		return false;
 	if (!aid[0])
-		return good;
-	good = identity_load(mesh->root, &identity, good ? err : NULL) &&
-	       keyring_put(
-		       ring, "identity", span_of(identity.seed, SEED_BYTES), good ? err : NULL) &&
-	       good;
+		return true;
+	good = identity_load(mesh->root, &identity, err) &&
+	       keyring_put(ring, "identity", span_of(identity.seed, SEED_BYTES), err);
 	identity_wipe(&identity);
 	return good;
 }
 
-static bool sync_interface(
-	const struct mesh *mesh, const uint8_t secret[static WG_KEY_BYTES], struct err *err)
+/* The ring holds the peers' keys, this host's secret, and the seed where the identity is. */
+static bool sync_keyring(const struct mesh *mesh, struct err *err)
+{
+	int32_t ring;
+
+	return keyring_make(mesh->root, mesh->policy.interface, &ring, err) &&
+	       keyring_sync(ring, &mesh->roster, err) &&
+	       (!mesh->has_secret ||
+		       keyring_put(ring, "tunnel", span_of(mesh->secret, WG_KEY_BYTES), err)) &&
+	       put_seed(mesh, ring, err);
+}
+
+static bool sync_interface(const struct mesh *mesh, struct err *err)
 {
 	switch (wireguard_state(mesh->root, mesh->policy.interface)) {
 	case WIREGUARD_OURS:
-		return wireguard_sync(&mesh->roster, secret, err);
+		return mesh->has_secret ? wireguard_sync(&mesh->roster, mesh->secret, err)
+					: mesh_no_secret(err);
 	case WIREGUARD_FOREIGN:
 		return wireguard_refuse_foreign(&mesh->roster, mesh->policy.interface, err);
 	default:
@@ -100,22 +146,18 @@ static bool sync_interface(
 	}
 }
 
-bool mesh_sync(const struct mesh *mesh, struct err *err)
+int mesh_sync(const struct mesh *mesh)
 {
-	uint8_t secret[WG_KEY_BYTES];
-	char path[PATH_MAX];
-	struct err *first = err;
-	bool good = file_path(path, mesh->root, PATH_MAP, NULL, err) &&
-		    map_build(&mesh->roster, path, err);
+	int status = mesh->roster.refused ? ERR_NO : 0;
+	struct err err;
 
-	first = good ? err : NULL;
-	if (!tunnel_secret_read(mesh->root, secret, first))
-		return false;
-	good = sync_keyring(mesh, secret, first) && good;
-	first = good ? err : NULL;
-	good = sync_interface(mesh, secret, first) && good;
-	sodium_memzero(secret, sizeof secret);
-	return good;
+	if (!sync_map(mesh, &err))
+		status = problem(&err);
+	if (!sync_keyring(mesh, &err))
+		status = problem(&err);
+	if (!sync_interface(mesh, &err))
+		status = problem(&err);
+	return status;
 }
 
 int verb_sync(const struct command *command)
@@ -128,9 +170,7 @@ int verb_sync(const struct command *command)
 		return usage(command, "takes no words");
 	if (!mesh_open(&mesh, command->root, &err))
 		return problem(&err);
-	status = mesh_sync(&mesh, &err) ? 0 : problem(&err);
-	if (status == 0 && mesh.roster.refused)
-		status = ERR_NO;
+	status = mesh_sync(&mesh);
 	mesh_close(&mesh);
 	return status;
 }

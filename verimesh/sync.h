@@ -3,6 +3,7 @@
 #ifndef VERIMESH_SYNC_H
 #define VERIMESH_SYNC_H
 
+#include "base64.h"
 #include "policy.h"
 #include "roster.h"
 #include "store.h"
@@ -13,6 +14,8 @@ struct mesh {
 	struct policy policy;
 	struct store store; /* locked */
 	struct roster roster;
+	bool has_secret; /* this host has a tunnel key */
+	uint8_t secret[WG_KEY_BYTES];
 };
 
 /* Reads configuration, identity and store, and builds the roster; each refused claim is printed. On
@@ -21,8 +24,11 @@ bool mesh_open(struct mesh *mesh, const char *root, struct err *err);
 void mesh_close(struct mesh *mesh);
 
 /* Brings the map, the keyring and, where the interface is up, WireGuard in line with the roster.
- * Goes on after a failure, so that a withdrawal takes effect wherever it can; the first failure is
- * in err. */
-bool mesh_sync(const struct mesh *mesh, struct err *err);
+ * Goes on after a failure, so that a withdrawal takes effect wherever it can; each failure is
+ * printed. Returns the exit status, ERR_NO when nothing failed but claims were refused. */
+int mesh_sync(const struct mesh *mesh);
+
+/* The error for a host without a tunnel key. */
+bool mesh_no_secret(struct err *err);
 
 #endif

@@ -18,6 +18,8 @@ static bool make_interface(const struct mesh *mesh, struct err *err)
 		return err_set(err, ERR_ENV,
 			"%s.%s has no card in force; issue one, or set Host and Self",
 			mesh->policy.host, mesh->policy.self);
+	if (!mesh->has_secret)
+		return mesh_no_secret(err);
 	switch (wireguard_state(mesh->root, interface)) {
 	case WIREGUARD_NONE:
 		return wireguard_make(mesh->root, interface, err);
@@ -38,9 +40,7 @@ int verb_up(const struct command *command)
 		return usage(command, "takes no words");
 	if (!mesh_open(&mesh, command->root, &err))
 		return problem(&err);
-	status = make_interface(&mesh, &err) && mesh_sync(&mesh, &err) ? 0 : problem(&err);
-	if (status == 0 && mesh.roster.refused)
-		status = ERR_NO;
+	status = make_interface(&mesh, &err) ? mesh_sync(&mesh) : problem(&err);
 	mesh_close(&mesh);
 	return status;
 }
