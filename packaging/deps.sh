@@ -6,18 +6,18 @@ set -euo pipefail
 
 declare -A packages=(
     [build]="gcc make libc6-dev libsodium-dev libkeyutils-dev libcdb-dev libmnl-dev libpam0g-dev"
-    [test]="libcmocka-dev binutils tinycdb jq"
-    [lab]="wireguard-tools wireguard-go iproute2 openssh-server openssh-client keyutils pamtester
+    [test]="libcmocka-dev binutils tinycdb jq iproute2 wireguard-tools wireguard-go"
+    [lab]="iproute2 wireguard-tools wireguard-go openssh-server openssh-client keyutils pamtester
         busybox util-linux procps"
     [lint]="clang clang-format shellcheck"
 )
 
-missing=()
+declare -A missing=()
 for group in "$@"; do
     for package in ${packages[$group]}; do
         case "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)" in
         *" installed") ;;
-        *) missing+=("$package") ;;
+        *) missing[$package]=yes ;;
         esac
     done
 done
@@ -25,11 +25,11 @@ done
 
 if ! command -v apt-get >/dev/null; then
     echo "deps: no apt-get here; install what corresponds to these Debian packages," \
-        "then use DEPS=no: ${missing[*]}" >&2
+        "then use DEPS=no: ${!missing[*]}" >&2
     exit 1
 fi
 if [ "$(id -u)" -ne 0 ]; then
-    echo "deps: missing ${missing[*]}; run: sudo make deps" >&2
+    echo "deps: missing ${!missing[*]}; run: sudo make deps" >&2
     exit 1
 fi
 
@@ -54,7 +54,7 @@ fi
 printf '#!/bin/sh\nexit 101\n' >"$policy"
 chmod 755 "$policy"
 
-echo "deps: installing ${missing[*]}"
+echo "deps: installing ${!missing[*]}"
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 apt-get update -q || echo "deps: apt-get update failed; trying with the lists that are there" >&2
-apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" </dev/null
+apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${!missing[@]}" </dev/null
