@@ -93,6 +93,7 @@ check:
 	$QB=$B tests/run $(UNITS) $(MODULES) $(SCRIPTS)
 
 demo:
+	$Q[ -n "$(ROOT)" ] || { echo "make demo needs root; run: sudo make demo" >&2; exit 1; }
 	$(call need,build lab)
 	$(build) all
 	$QB=$B tests/e2e/demo.sh

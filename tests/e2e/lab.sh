@@ -17,6 +17,8 @@
 #     host_log NAME             what was logged there
 set -euo pipefail
 
+[ "$(id -u)" -eq 0 ] || { echo "$0: needs root" >&2 && exit 1; }
+
 # A script under way here has private mounts; the variable is not for what it starts.
 [ -n "${LAB_PRIVATE:-}" ] || LAB_PRIVATE=1 exec unshare --mount --propagation private "$0" "$@"
 unset LAB_PRIVATE
