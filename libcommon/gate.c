@@ -212,8 +212,9 @@ static bool check_key(struct gate *g)
 	if (rc != 0)
 		return say(g, false, "keyring verimesh:%s: %s", g->interface, strerror(rc));
 	rc = keyring_peer(ring, g->key, payload);
-	return say(g, rc == 0, "key %s in the keyring: %s", g->decision->key,
-		rc == 0 ? payload : strerror(rc));
+	if (rc != 0)
+		return say(g, false, "key %s in the keyring: %s", g->decision->key, strerror(rc));
+	return say(g, true, "the keyring says: %s", payload);
 }
 
 static bool has_addr(struct span list, const struct addr *addr)
