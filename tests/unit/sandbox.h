@@ -22,23 +22,6 @@ struct sandbox {
 	int here, far; /* the namespaces */
 };
 
-/* The process becomes root of private mounts, with an empty /run. False where the kernel denies
- * it. */
-static inline bool sandbox_enter(void)
-{
-	char path[4096];
-	const char *old = getenv("PATH");
-
-	snprintf(path, sizeof path, "/usr/sbin:/usr/bin:/sbin:/bin:%s", old ? old : "");
-	if (setenv("PATH", path, 1) == 0 && (geteuid() == 0 || rootless_enter()) &&
-		unshare(CLONE_NEWNS | CLONE_NEWNET) == 0 &&
-		mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
-		mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") == 0)
-		return true;
-	perror("no namespaces here");
-	return false;
-}
-
 /* Starts a process in a network namespace that ends with this one. Returns as fork. */
 static inline pid_t sandbox_fork(int ns)
 {
@@ -106,6 +89,27 @@ static inline void sandbox_leave(struct sandbox *s)
 {
 	close(s->far);
 	close(s->here);
+}
+
+/* The process becomes root of private mounts, with an empty /run, and can make networks. False
+ * where that is not possible. */
+static inline bool sandbox_enter(void)
+{
+	const char *old = getenv("PATH");
+	struct sandbox net;
+	char path[4096];
+
+	snprintf(path, sizeof path, "/usr/sbin:/usr/bin:/sbin:/bin:%s", old ? old : "");
+	if (setenv("PATH", path, 1) != 0 || (geteuid() != 0 && !rootless_enter()) ||
+		unshare(CLONE_NEWNS) != 0 ||
+		mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
+		mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0 ||
+		!sandbox_network(&net)) {
+		perror("no namespaces here");
+		return false;
+	}
+	sandbox_leave(&net);
+	return true;
 }
 
 static inline socklen_t sandbox_sockaddr(
