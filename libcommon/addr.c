@@ -5,8 +5,7 @@
 
 #include "addr.h"
 
-struct addr addr_from_bytes(int family, const void *bytes)
-{
+struct addr addr_from_bytes(int family, const void *bytes) {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	struct addr a = {0};
 
@@ -19,8 +18,7 @@ struct addr addr_from_bytes(int family, const void *bytes)
 	return a;
 }
 
-bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *out)
-{
+bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *out) {
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
 
@@ -35,8 +33,7 @@ bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *out)
 	return out->family != 0;
 }
 
-bool addr_parse(struct span text, struct addr *out)
-{
+bool addr_parse(struct span text, struct addr *out) {
 	char copy[ADDR_TEXT];
 	uint8_t bytes[16];
 	int family;
@@ -51,8 +48,7 @@ bool addr_parse(struct span text, struct addr *out)
 	return true;
 }
 
-bool addr_parse_canonical(struct span text, struct addr *out)
-{
+bool addr_parse_canonical(struct span text, struct addr *out) {
 	char copy[ADDR_TEXT];
 
 	if (addr_parse(text, out) && span_is(text, addr_format(out, copy)))
@@ -61,15 +57,13 @@ bool addr_parse_canonical(struct span text, struct addr *out)
 	return false;
 }
 
-char *addr_format(const struct addr *a, char buf[static ADDR_TEXT])
-{
+char *addr_format(const struct addr *a, char buf[static ADDR_TEXT]) {
 	if (!a->family || !inet_ntop(a->family, a->bytes, buf, ADDR_TEXT))
 		buf[0] = 0;
 	return buf;
 }
 
-bool prefix_parse(struct span text, struct prefix *out)
-{
+bool prefix_parse(struct span text, struct prefix *out) {
 	const uint8_t *slash = text.n ? memchr(text.p, '/', text.n) : NULL;
 	struct span head = slash ? span_cut(text, 0, (size_t)(slash - text.p)) : text;
 	struct span tail = slash ? span_from(text, head.n + 1) : span_of(NULL, 0);
@@ -98,21 +92,18 @@ bool prefix_parse(struct span text, struct prefix *out)
 	return true;
 }
 
-char *prefix_format(const struct prefix *p, char buf[static PREFIX_TEXT])
-{
+char *prefix_format(const struct prefix *p, char buf[static PREFIX_TEXT]) {
 	char text[ADDR_TEXT];
 
 	snprintf(buf, PREFIX_TEXT, "%s/%u", addr_format(&p->addr, text), p->bits);
 	return buf;
 }
 
-struct prefix prefix_host(const struct addr *a)
-{
+struct prefix prefix_host(const struct addr *a) {
 	return (struct prefix){*a, (uint8_t)(addr_size(a) * 8)};
 }
 
-bool prefix_covers(const struct prefix *p, const struct addr *a)
-{
+bool prefix_covers(const struct prefix *p, const struct addr *a) {
 	size_t whole = p->bits / 8;
 
 	if (p->addr.family != a->family || memcmp(p->addr.bytes, a->bytes, whole) != 0)
@@ -121,7 +112,6 @@ bool prefix_covers(const struct prefix *p, const struct addr *a)
 	       ((p->addr.bytes[whole] ^ a->bytes[whole]) & (0xff00 >> p->bits % 8) & 0xff) == 0;
 }
 
-bool prefix_contains(const struct prefix *outer, const struct prefix *inner)
-{
+bool prefix_contains(const struct prefix *outer, const struct prefix *inner) {
 	return outer->bits <= inner->bits && prefix_covers(outer, &inner->addr);
 }

@@ -28,13 +28,11 @@ struct prefix {
 };
 
 /* 4 or 16. */
-static inline size_t addr_size(const struct addr *a)
-{
+static inline size_t addr_size(const struct addr *a) {
 	return a->family == AF_INET ? 4 : 16;
 }
 
-static inline bool addr_eq(const struct addr *a, const struct addr *b)
-{
+static inline bool addr_eq(const struct addr *a, const struct addr *b) {
 	return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 

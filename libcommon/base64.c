@@ -12,21 +12,18 @@ struct alphabet {
 static const struct alphabet url = {'-', '_'}, standard = {'+', '/'};
 
 /* All ones below bit 24 if lo <= c <= hi, else 0; all of them at most 255. */
-static unsigned within(unsigned c, unsigned lo, unsigned hi)
-{
+static unsigned within(unsigned c, unsigned lo, unsigned hi) {
 	return ((lo - 1 - c) & (c - hi - 1)) >> 8;
 }
 
-static char to_char(unsigned v, const struct alphabet *a)
-{
+static char to_char(unsigned v, const struct alphabet *a) {
 	return (char)((within(v, 0, 25) & (v + 'A')) | (within(v, 26, 51) & (v - 26 + 'a')) |
 		      (within(v, 52, 61) & (v - 52 + '0')) | (within(v, 62, 62) & a->plus) |
 		      (within(v, 63, 63) & a->slash));
 }
 
 /* More than 63 for a character that is not in the alphabet. */
-static unsigned from_char(char text, const struct alphabet *a)
-{
+static unsigned from_char(char text, const struct alphabet *a) {
 	unsigned c = (unsigned char)text;
 
 	/* Each value plus one, so that nothing at all becomes the largest number. */
@@ -36,8 +33,7 @@ static unsigned from_char(char text, const struct alphabet *a)
 	       1;
 }
 
-static void encode(const uint8_t *raw, size_t n, char *text, const struct alphabet *a)
-{
+static void encode(const uint8_t *raw, size_t n, char *text, const struct alphabet *a) {
 	for (; n >= 3; n -= 3, raw += 3, text += 4) {
 		unsigned bits = (unsigned)raw[0] << 16 | (unsigned)raw[1] << 8 | raw[2];
 
@@ -46,8 +42,7 @@ static void encode(const uint8_t *raw, size_t n, char *text, const struct alphab
 	}
 }
 
-static bool decode(const char *text, size_t n, uint8_t *raw, const struct alphabet *a)
-{
+static bool decode(const char *text, size_t n, uint8_t *raw, const struct alphabet *a) {
 	unsigned bad = n % 4;
 
 	for (; n >= 4; n -= 4, text += 4, raw += 3) {
@@ -66,18 +61,15 @@ static bool decode(const char *text, size_t n, uint8_t *raw, const struct alphab
 	return bad == 0;
 }
 
-void base64url_encode(const uint8_t *raw, size_t n, char *text)
-{
+void base64url_encode(const uint8_t *raw, size_t n, char *text) {
 	encode(raw, n, text, &url);
 }
 
-bool base64url_decode(const char *text, size_t n, uint8_t *raw)
-{
+bool base64url_decode(const char *text, size_t n, uint8_t *raw) {
 	return decode(text, n, raw, &url);
 }
 
-void wg_key_encode(const uint8_t key[static WG_KEY_BYTES], char text[static WG_KEY_TEXT])
-{
+void wg_key_encode(const uint8_t key[static WG_KEY_BYTES], char text[static WG_KEY_TEXT]) {
 	uint8_t padded[WG_KEY_BYTES + 1] = {0};
 
 	memcpy(padded, key, WG_KEY_BYTES);
@@ -87,8 +79,7 @@ void wg_key_encode(const uint8_t key[static WG_KEY_BYTES], char text[static WG_K
 	explicit_bzero(padded, sizeof padded);
 }
 
-bool wg_key_decode(const char *text, size_t n, uint8_t key[static WG_KEY_BYTES])
-{
+bool wg_key_decode(const char *text, size_t n, uint8_t key[static WG_KEY_BYTES]) {
 	char chars[WG_KEY_TEXT - 1];
 	uint8_t padded[WG_KEY_BYTES + 1];
 	bool good;

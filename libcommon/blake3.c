@@ -14,17 +14,15 @@ enum {
 	ROOT = 8,
 };
 
-static const uint32_t iv[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
-	0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+static const uint32_t iv[8] = {
+	0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
-static inline uint32_t rotate(uint32_t x, unsigned n)
-{
+static inline uint32_t rotate(uint32_t x, unsigned n) {
 	return x >> n | x << (32 - n);
 }
 
 static inline __attribute__((always_inline)) void mix(
-	uint32_t v[16], int a, int b, int c, int d, uint32_t x, uint32_t y)
-{
+	uint32_t v[16], int a, int b, int c, int d, uint32_t x, uint32_t y) {
 	v[a] += v[b] + x;
 	v[d] = rotate(v[d] ^ v[a], 16);
 	v[c] += v[d];
@@ -49,11 +47,9 @@ static inline __attribute__((always_inline)) void mix(
 		mix(v, 3, 4, 9, 14, w[o], w[p]);              \
 	} while (0)
 
-static void compress(
-	uint32_t cv[8], const uint32_t w[16], uint64_t counter, uint32_t len, uint32_t flags)
-{
-	uint32_t v[16] = {cv[0], cv[1], cv[2], cv[3], cv[4], cv[5], cv[6], cv[7], iv[0], iv[1],
-		iv[2], iv[3], (uint32_t)counter, (uint32_t)(counter >> 32), len, flags};
+static void compress(uint32_t cv[8], const uint32_t w[16], uint64_t counter, uint32_t len, uint32_t flags) {
+	uint32_t v[16] = {cv[0], cv[1], cv[2], cv[3], cv[4], cv[5], cv[6], cv[7], iv[0], iv[1], iv[2], iv[3],
+		(uint32_t)counter, (uint32_t)(counter >> 32), len, flags};
 
 	ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 	ROUND(2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8);
@@ -67,8 +63,7 @@ static void compress(
 }
 
 /* Takes the block that stands in h into the chaining value of its chunk. */
-static void take_block(struct blake3 *h, uint32_t flags)
-{
+static void take_block(struct blake3 *h, uint32_t flags) {
 	uint32_t w[16];
 
 	memset(h->block + h->block_len, 0, BLOCK_BYTES - h->block_len);
@@ -83,8 +78,7 @@ static void take_block(struct blake3 *h, uint32_t flags)
 }
 
 /* Joins the subtree on top of the stack with the one in h->cv. */
-static void take_parent(struct blake3 *h, uint32_t flags)
-{
+static void take_parent(struct blake3 *h, uint32_t flags) {
 	uint32_t w[16];
 
 	memcpy(w, h->stack[--h->depth], sizeof h->cv);
@@ -93,16 +87,14 @@ static void take_parent(struct blake3 *h, uint32_t flags)
 	compress(h->cv, w, 0, BLOCK_BYTES, PARENT | flags);
 }
 
-void blake3_init(struct blake3 *h)
-{
+void blake3_init(struct blake3 *h) {
 	/* The stack, most of the state, is written before it is read. */
 	memcpy(h->cv, iv, sizeof iv);
 	h->chunks = 0;
 	h->block_len = h->blocks = h->depth = 0;
 }
 
-void blake3_update(struct blake3 *h, const void *data, size_t n)
-{
+void blake3_update(struct blake3 *h, const void *data, size_t n) {
 	const uint8_t *p = data;
 
 	while (n > 0) {
@@ -127,8 +119,7 @@ void blake3_update(struct blake3 *h, const void *data, size_t n)
 	}
 }
 
-void blake3_final(struct blake3 *h, uint8_t out[static BLAKE3_BYTES])
-{
+void blake3_final(struct blake3 *h, uint8_t out[static BLAKE3_BYTES]) {
 	take_block(h, CHUNK_END | (h->depth == 0 ? ROOT : 0));
 	while (h->depth > 0)
 		take_parent(h, h->depth == 1 ? ROOT : 0);

@@ -12,8 +12,7 @@
 /* Decodes a text that is a multiple of four long. Its first `code` characters are no value: with
  * zeros ('A') in their place it is the base64 of the n bytes of value behind as many zero bits as
  * are needed, so that every other pad is refused. */
-static bool decode(struct span text, size_t code, uint8_t *raw, size_t n)
-{
+static bool decode(struct span text, size_t code, uint8_t *raw, size_t n) {
 	char chars[MAX_CHARS];
 	uint8_t bytes[MAX_CHARS / 4 * 3], pad = 0;
 	size_t lead = text.n / 4 * 3 - n;
@@ -32,13 +31,11 @@ static bool decode(struct span text, size_t code, uint8_t *raw, size_t n)
 	return good;
 }
 
-bool cesr_decode(struct span text, char code, uint8_t raw[static CESR_RAW])
-{
+bool cesr_decode(struct span text, char code, uint8_t raw[static CESR_RAW]) {
 	return text.n == CESR_CHARS && text.p[0] == (uint8_t)code && decode(text, 1, raw, CESR_RAW);
 }
 
-char *cesr_encode(char code, const uint8_t raw[static CESR_RAW], char text[static CESR_TEXT])
-{
+char *cesr_encode(char code, const uint8_t raw[static CESR_RAW], char text[static CESR_TEXT]) {
 	uint8_t bytes[CESR_CHARS / 4 * 3] = {0};
 
 	memcpy(bytes + sizeof bytes - CESR_RAW, raw, CESR_RAW);
@@ -49,9 +46,8 @@ char *cesr_encode(char code, const uint8_t raw[static CESR_RAW], char text[stati
 	return text;
 }
 
-void cesr_encode_indexed(unsigned index, const uint8_t sig[static CESR_SIG_RAW],
-	char text[static CESR_SIG_CHARS + 1])
-{
+void cesr_encode_indexed(
+	unsigned index, const uint8_t sig[static CESR_SIG_RAW], char text[static CESR_SIG_CHARS + 1]) {
 	uint8_t bytes[CESR_SIG_CHARS / 4 * 3] = {0};
 
 	/* Six bits of code, which is A, that is zero; six bits of index; four of padding. */
@@ -62,9 +58,7 @@ void cesr_encode_indexed(unsigned index, const uint8_t sig[static CESR_SIG_RAW],
 	text[CESR_SIG_CHARS] = 0;
 }
 
-void cesr_said(
-	struct span body, struct span place1, struct span place2, char text[static CESR_TEXT])
-{
+void cesr_said(struct span body, struct span place1, struct span place2, char text[static CESR_TEXT]) {
 	static const char dummy[] = "############################################";
 	const struct span places[] = {place1, place2};
 	struct blake3 h;
@@ -85,22 +79,19 @@ void cesr_said(
 	cesr_encode(CESR_BLAKE3, raw, text);
 }
 
-char *cesr_digest(struct span data, char text[static CESR_TEXT])
-{
+char *cesr_digest(struct span data, char text[static CESR_TEXT]) {
 	cesr_said(data, span_of(NULL, 0), span_of(NULL, 0), text);
 	return text;
 }
 
-void cesr_reader_init(struct cesr_reader *r, struct span bytes)
-{
+void cesr_reader_init(struct cesr_reader *r, struct span bytes) {
 	*r = (struct cesr_reader){.rest = bytes, .frame = SIZE_MAX};
 }
 
 /* Copies what may be read next, at most n characters, over text; the rest of text stays. So a
  * primitive that the end cuts short is judged as if the best were to follow: if even so it is bad,
  * then a bad byte stands before the end. */
-static void look(const struct cesr_reader *r, size_t n, char *text)
-{
+static void look(const struct cesr_reader *r, size_t n, char *text) {
 	struct span there = span_cut(span_cut(r->rest, 0, r->frame), 0, n);
 
 	if (there.n)
@@ -108,8 +99,7 @@ static void look(const struct cesr_reader *r, size_t n, char *text)
 }
 
 /* Moves past n characters that were found good. */
-static enum cesr_step advance(struct cesr_reader *r, size_t n)
-{
+static enum cesr_step advance(struct cesr_reader *r, size_t n) {
 	if (n > r->frame && r->frame <= r->rest.n)
 		return CESR_BAD;
 	if (n > r->rest.n)
@@ -121,8 +111,7 @@ static enum cesr_step advance(struct cesr_reader *r, size_t n)
 }
 
 /* A number of up to five characters. */
-static bool number(const char *text, size_t n, uint32_t *out)
-{
+static bool number(const char *text, size_t n, uint32_t *out) {
 	char chars[8] = {'A', 'A', 'A', 'A', 'A', 'A', 'A', 'A'};
 	uint8_t raw[6];
 
@@ -135,8 +124,7 @@ static bool number(const char *text, size_t n, uint32_t *out)
 
 /* A primitive of this code, `chars` long, the value n bytes. */
 static enum cesr_step read_primitive(
-	struct cesr_reader *r, const char *code, size_t chars, uint8_t *raw, size_t n)
-{
+	struct cesr_reader *r, const char *code, size_t chars, uint8_t *raw, size_t n) {
 	char text[MAX_CHARS];
 	size_t width = strlen(code);
 
@@ -149,8 +137,7 @@ static enum cesr_step read_primitive(
 }
 
 /* An identifier: its kind is free, but it is a key or a digest. */
-static enum cesr_step read_prefix(struct cesr_reader *r)
-{
+static enum cesr_step read_prefix(struct cesr_reader *r) {
 	uint8_t raw[CESR_RAW];
 	char code[2] = {CESR_BLAKE3, 0};
 
@@ -160,8 +147,7 @@ static enum cesr_step read_prefix(struct cesr_reader *r)
 	return read_primitive(r, code, CESR_CHARS, raw, sizeof raw);
 }
 
-static enum cesr_step read_digest(struct cesr_reader *r, struct cesr_item *item)
-{
+static enum cesr_step read_digest(struct cesr_reader *r, struct cesr_item *item) {
 	static const char code[] = {CESR_BLAKE3, 0};
 	uint8_t raw[CESR_RAW];
 	enum cesr_step step = read_primitive(r, code, CESR_CHARS, raw, sizeof raw);
@@ -171,8 +157,7 @@ static enum cesr_step read_digest(struct cesr_reader *r, struct cesr_item *item)
 	return step;
 }
 
-static enum cesr_step read_sn(struct cesr_reader *r, struct cesr_item *item)
-{
+static enum cesr_step read_sn(struct cesr_reader *r, struct cesr_item *item) {
 	uint8_t raw[NUMBER_RAW], high = 0;
 	enum cesr_step step = read_primitive(r, "0A", NUMBER_CHARS, raw, sizeof raw);
 
@@ -186,8 +171,7 @@ static enum cesr_step read_sn(struct cesr_reader *r, struct cesr_item *item)
 }
 
 /* A date-time as KERI writes it, microseconds and offset, in the letters of base64. */
-static enum cesr_step read_date(struct cesr_reader *r)
-{
+static enum cesr_step read_date(struct cesr_reader *r) {
 	static const char form[] = "1AAG0000-00-00T00c00c00d000000p00c00";
 	char text[] = "1AAG0000-00-00T00c00c00d000000p00c00";
 
@@ -195,8 +179,7 @@ static enum cesr_step read_date(struct cesr_reader *r)
 	for (size_t i = 0; i < DATE_CHARS; i++) {
 		bool digit = text[i] >= '0' && text[i] <= '9';
 
-		if (form[i] == '0' ? !digit
-				   : text[i] != form[i] && !(form[i] == 'p' && text[i] == '-'))
+		if (form[i] == '0' ? !digit : text[i] != form[i] && !(form[i] == 'p' && text[i] == '-'))
 			return CESR_BAD;
 	}
 	return advance(r, DATE_CHARS);
@@ -204,8 +187,7 @@ static enum cesr_step read_date(struct cesr_reader *r)
 
 /* An indexed signature: A and B with an index of one character, 2A and 2B with index and ondex of
  * two each. */
-static enum cesr_step read_signature(struct cesr_reader *r, struct cesr_item *item)
-{
+static enum cesr_step read_signature(struct cesr_reader *r, struct cesr_item *item) {
 	char text[MAX_CHARS];
 	size_t big, width, chars;
 
@@ -215,8 +197,7 @@ static enum cesr_step read_signature(struct cesr_reader *r, struct cesr_item *it
 	width = big ? 2 : 1;
 	chars = big ? MAX_CHARS : CESR_SIG_CHARS;
 	look(r, chars, text);
-	if ((text[big] != 'A' && text[big] != 'B') ||
-		!number(text + 1 + big, width, &item->index) ||
+	if ((text[big] != 'A' && text[big] != 'B') || !number(text + 1 + big, width, &item->index) ||
 		!decode(span_of(text, chars), big ? 6 : 2, item->sig, sizeof item->sig))
 		return CESR_BAD;
 	item->ondex = item->index;
@@ -230,8 +211,7 @@ static enum cesr_step read_signature(struct cesr_reader *r, struct cesr_item *it
 }
 
 /* -X and two characters of count, or -0V or --V and five. */
-static enum cesr_step read_counter(struct cesr_reader *r, uint32_t *count)
-{
+static enum cesr_step read_counter(struct cesr_reader *r, uint32_t *count) {
 	char text[] = "-0VAAAAA";
 	size_t big, chars;
 
@@ -249,8 +229,7 @@ static enum cesr_step read_counter(struct cesr_reader *r, uint32_t *count)
 }
 
 /* The only counter that may stand within an item. */
-static enum cesr_step read_nested(struct cesr_reader *r)
-{
+static enum cesr_step read_nested(struct cesr_reader *r) {
 	char text[] = "-AAA";
 
 	look(r, 4, text);
@@ -259,8 +238,7 @@ static enum cesr_step read_nested(struct cesr_reader *r)
 	return advance(r, 4);
 }
 
-static enum cesr_step read_part(struct cesr_reader *r, char part, struct cesr_item *item)
-{
+static enum cesr_step read_part(struct cesr_reader *r, char part, struct cesr_item *item) {
 	switch (part) {
 	case 'p':
 		return read_prefix(r);
@@ -281,8 +259,7 @@ static enum cesr_step read_part(struct cesr_reader *r, char part, struct cesr_it
 	}
 }
 
-static enum cesr_step read_item(struct cesr_reader *r, struct cesr_item *item)
-{
+static enum cesr_step read_item(struct cesr_reader *r, struct cesr_item *item) {
 	/* What an item of -A to -I is made of, in the letters of read_part. */
 	static const struct {
 		enum cesr_kind kind;
@@ -314,8 +291,7 @@ static enum cesr_step read_item(struct cesr_reader *r, struct cesr_item *item)
 }
 
 /* Opens the next group, or a frame around the next ones. */
-static enum cesr_step read_group(struct cesr_reader *r)
-{
+static enum cesr_step read_group(struct cesr_reader *r) {
 	uint32_t count;
 	enum cesr_step step;
 
@@ -335,8 +311,7 @@ static enum cesr_step read_group(struct cesr_reader *r)
 	return CESR_ITEM;
 }
 
-enum cesr_step cesr_next(struct cesr_reader *r, struct cesr_item *item, struct err *err)
-{
+enum cesr_step cesr_next(struct cesr_reader *r, struct cesr_item *item, struct err *err) {
 	enum cesr_step step = CESR_ITEM;
 
 	*item = (struct cesr_item){0};
@@ -353,10 +328,8 @@ enum cesr_step cesr_next(struct cesr_reader *r, struct cesr_item *item, struct e
 }
 
 /* Reads the version string at the start of a stream that is not empty, and the size in it. */
-static enum cesr_step read_version(struct span stream, struct cesr_message *msg, size_t *size)
-{
-	static const char keri[] = "{\"v\":\"KERI10JSONxxxxxx_\"",
-			  acdc[] = "{\"v\":\"ACDC10JSONxxxxxx_\"";
+static enum cesr_step read_version(struct span stream, struct cesr_message *msg, size_t *size) {
+	static const char keri[] = "{\"v\":\"KERI10JSONxxxxxx_\"", acdc[] = "{\"v\":\"ACDC10JSONxxxxxx_\"";
 	const char *form;
 
 	msg->acdc = stream.n > 6 && stream.p[6] == 'A';
@@ -377,8 +350,7 @@ static enum cesr_step read_version(struct span stream, struct cesr_message *msg,
 	return *size < MIN_BODY ? CESR_BAD : CESR_ITEM;
 }
 
-enum cesr_step cesr_message(struct span *stream, struct cesr_message *msg, struct err *err)
-{
+enum cesr_step cesr_message(struct span *stream, struct cesr_message *msg, struct err *err) {
 	struct cesr_reader r;
 	struct cesr_item item;
 	size_t size;
@@ -389,8 +361,7 @@ enum cesr_step cesr_message(struct span *stream, struct cesr_message *msg, struc
 		return CESR_END;
 	step = read_version(*stream, msg, &size);
 	if (step == CESR_BAD) {
-		err_set(err, ERR_NO,
-			"body: starts with no version string KERI10JSON or ACDC10JSON");
+		err_set(err, ERR_NO, "body: starts with no version string KERI10JSON or ACDC10JSON");
 		return step;
 	}
 	if (step == CESR_TRUNCATED || size > stream->n) {

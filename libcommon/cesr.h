@@ -32,16 +32,15 @@ bool cesr_decode(struct span text, char code, uint8_t raw[static CESR_RAW]);
 char *cesr_encode(char code, const uint8_t raw[static CESR_RAW], char text[static CESR_TEXT]);
 
 /* An indexed signature of the current and next key lists, index = ondex, 0 to 63 (code A). */
-void cesr_encode_indexed(unsigned index, const uint8_t sig[static CESR_SIG_RAW],
-	char text[static CESR_SIG_CHARS + 1]);
+void cesr_encode_indexed(
+	unsigned index, const uint8_t sig[static CESR_SIG_RAW], char text[static CESR_SIG_CHARS + 1]);
 
 /* BLAKE3-256 of n bytes as text, code E. Returns text. */
 char *cesr_digest(struct span data, char text[static CESR_TEXT]);
 
 /* SAID of a body (facts/keri.md, SAID): its BLAKE3-256 with the value at each of the two places
  * taken as 44 '#'. A place is a span inside body, 44 long, or empty for none; in body order. */
-void cesr_said(
-	struct span body, struct span place1, struct span place2, char text[static CESR_TEXT]);
+void cesr_said(struct span body, struct span place1, struct span place2, char text[static CESR_TEXT]);
 
 /* What an attachment carries, one primitive or tuple at a time. */
 enum cesr_kind {
@@ -49,7 +48,7 @@ enum cesr_kind {
 	CESR_WITNESS_SIG,    /* -B: indexed signature by a witness */
 	CESR_COUPLE,	     /* -C: key (code B) and signature (0B) */
 	CESR_SOURCE_SEAL,    /* -G: sn and digest of the anchoring event */
-	CESR_OTHER, /* -D -E -F -H -I and what they nest: checked, of no further use here */
+	CESR_OTHER,	     /* -D -E -F -H -I and what they nest: checked, of no further use here */
 };
 
 struct cesr_item {

@@ -7,15 +7,13 @@
 
 #include "err.h"
 
-static void make_printable(char *text)
-{
+static void make_printable(char *text) {
 	for (; *text; text++)
 		if (*text < ' ' || *text > '~')
 			*text = '?';
 }
 
-bool err_set(struct err *err, enum err_status status, const char *fmt, ...)
-{
+bool err_set(struct err *err, enum err_status status, const char *fmt, ...) {
 	int saved = errno;
 	va_list args;
 
@@ -30,8 +28,7 @@ bool err_set(struct err *err, enum err_status status, const char *fmt, ...)
 	return false;
 }
 
-bool err_at(struct err *err, const char *fmt, ...)
-{
+bool err_at(struct err *err, const char *fmt, ...) {
 	int saved = errno;
 	char where[sizeof err->text / 2], what[sizeof err->text];
 	va_list args;

@@ -11,14 +11,12 @@
 
 #define FIRST_SIZE 4096
 
-static bool fail(struct err *err, const char *path)
-{
+static bool fail(struct err *err, const char *path) {
 	return err_set(err, ERR_ENV, "%s: %m", path);
 }
 
-bool file_path(char out[static PATH_MAX], const char *root, const char *path, const char *name,
-	struct err *err)
-{
+bool file_path(
+	char out[static PATH_MAX], const char *root, const char *path, const char *name, struct err *err) {
 	int n = snprintf(out, PATH_MAX, "%s%s%s%s", root, path, name ? "/" : "", name ? name : "");
 
 	if (n >= 0 && n < PATH_MAX)
@@ -28,8 +26,7 @@ bool file_path(char out[static PATH_MAX], const char *root, const char *path, co
 }
 
 /* What is read may be a secret, so no copy is left behind. */
-static bool grow(uint8_t **data, size_t n, size_t size)
-{
+static bool grow(uint8_t **data, size_t n, size_t size) {
 	uint8_t *larger = malloc(size);
 
 	if (!larger)
@@ -43,8 +40,7 @@ static bool grow(uint8_t **data, size_t n, size_t size)
 	return true;
 }
 
-bool file_read_fd(int fd, const char *name, size_t max, uint8_t **data, size_t *n, struct err *err)
-{
+bool file_read_fd(int fd, const char *name, size_t max, uint8_t **data, size_t *n, struct err *err) {
 	struct stat st;
 	uint8_t *bytes = NULL;
 	size_t used = 0, size = 0, next = FIRST_SIZE;
@@ -89,8 +85,7 @@ out:
 }
 
 /* A regular file, or what a caller of open would not expect: a device, a pipe, a link. */
-static int open_regular(const char *path, int flags, mode_t mode, struct stat *st, struct err *err)
-{
+static int open_regular(const char *path, int flags, mode_t mode, struct stat *st, struct err *err) {
 	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode);
 
 	if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISREG(st->st_mode))) {
@@ -104,8 +99,7 @@ static int open_regular(const char *path, int flags, mode_t mode, struct stat *s
 	return fd;
 }
 
-bool file_read(const char *path, size_t max, uint8_t **data, size_t *n, struct err *err)
-{
+bool file_read(const char *path, size_t max, uint8_t **data, size_t *n, struct err *err) {
 	struct stat st;
 	int fd = open_regular(path, O_RDONLY, 0, &st, err);
 	bool good;
@@ -119,8 +113,7 @@ bool file_read(const char *path, size_t max, uint8_t **data, size_t *n, struct e
 	return good;
 }
 
-static bool write_all(int fd, struct span data, off_t at)
-{
+static bool write_all(int fd, struct span data, off_t at) {
 	while (data.n > 0) {
 		ssize_t done = pwrite(fd, data.p, data.n, at);
 
@@ -135,8 +128,7 @@ static bool write_all(int fd, struct span data, off_t at)
 }
 
 /* Makes the entry of path in its directory durable. */
-static bool sync_parent(const char *path)
-{
+static bool sync_parent(const char *path) {
 	char dir[PATH_MAX];
 	const char *slash = strrchr(path, '/');
 	int fd;
@@ -154,8 +146,7 @@ static bool sync_parent(const char *path)
 	return good;
 }
 
-bool file_replace(const char *path, struct span data, mode_t mode, struct err *err)
-{
+bool file_replace(const char *path, struct span data, mode_t mode, struct err *err) {
 	char beside[PATH_MAX];
 	bool good;
 	int fd;
@@ -177,8 +168,7 @@ bool file_replace(const char *path, struct span data, mode_t mode, struct err *e
 	return good;
 }
 
-bool file_append(const char *path, off_t at, struct span data, mode_t mode, struct err *err)
-{
+bool file_append(const char *path, off_t at, struct span data, mode_t mode, struct err *err) {
 	struct stat st;
 	int fd = open_regular(path, O_WRONLY | O_CREAT, 0600, &st, err);
 	bool good, new;
@@ -192,16 +182,15 @@ bool file_append(const char *path, off_t at, struct span data, mode_t mode, stru
 		close(fd);
 		return false;
 	}
-	good = (!new || fchmod(fd, mode) == 0) && ftruncate(fd, at) == 0 &&
-	       write_all(fd, data, at) && (!new || sync_parent(path));
+	good = (!new || fchmod(fd, mode) == 0) && ftruncate(fd, at) == 0 && write_all(fd, data, at) &&
+	       (!new || sync_parent(path));
 	if (!good)
 		fail(err, path);
 	close(fd);
 	return good;
 }
 
-bool file_mkdir(const char *path, mode_t mode, struct err *err)
-{
+bool file_mkdir(const char *path, mode_t mode, struct err *err) {
 	char dir[PATH_MAX];
 	struct stat st;
 

@@ -14,8 +14,8 @@
 
 /* root + path (+ "/" + name), root "" for none. False with ENAMETOOLONG in err when it does not
  * fit. */
-bool file_path(char out[static PATH_MAX], const char *root, const char *path, const char *name,
-	struct err *err);
+bool file_path(
+	char out[static PATH_MAX], const char *root, const char *path, const char *name, struct err *err);
 
 /* Reads a regular file (O_NOFOLLOW) whole, at most max bytes. *data is malloc'd, the caller's,
  * with a NUL behind the n bytes. A file that is not there: false, errno ENOENT. */

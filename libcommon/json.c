@@ -2,33 +2,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "json.h"
 
-static bool fail(struct json *j, const char *why)
-{
+static bool fail(struct json *j, const char *why) {
 	if (!j->error)
 		j->error = why;
 	return false;
 }
 
-static bool at(const struct json *j, char c)
-{
+static bool at(const struct json *j, char c) {
 	return !j->error && j->p < j->end && *j->p == (unsigned char)c;
 }
 
-static bool skip(struct json *j, char c)
-{
+static bool skip(struct json *j, char c) {
 	if (!at(j, c))
 		return false;
 	j->p++;
 	return true;
 }
 
-static bool expect(struct json *j, char c, const char *why)
-{
+static bool expect(struct json *j, char c, const char *why) {
 	return skip(j, c) || fail(j, why);
 }
 
-static bool skip_text(struct json *j, const char *text)
-{
+static bool skip_text(struct json *j, const char *text) {
 	size_t n = strlen(text);
 
 	if (j->error || (size_t)(j->end - j->p) < n || memcmp(j->p, text, n) != 0)
@@ -37,15 +32,13 @@ static bool skip_text(struct json *j, const char *text)
 	return true;
 }
 
-void json_init(struct json *j, struct span text)
-{
+void json_init(struct json *j, struct span text) {
 	const uint8_t *p = text.p ? text.p : (const uint8_t *)"";
 
 	*j = (struct json){.start = p, .p = p, .end = p + text.n, .first = true};
 }
 
-void json_open(struct json *j, char brace)
-{
+void json_open(struct json *j, char brace) {
 	if (!expect(j, brace, brace == '{' ? "a map must stand here" : "a list must stand here"))
 		return;
 	if (++j->depth > JSON_DEPTH)
@@ -53,8 +46,7 @@ void json_open(struct json *j, char brace)
 	j->first = true;
 }
 
-static bool skip_close(struct json *j, char brace)
-{
+static bool skip_close(struct json *j, char brace) {
 	if (j->depth == 0 || !skip(j, brace))
 		return false;
 	j->depth--;
@@ -62,23 +54,20 @@ static bool skip_close(struct json *j, char brace)
 	return true;
 }
 
-void json_close(struct json *j, char brace)
-{
+void json_close(struct json *j, char brace) {
 	if (!skip_close(j, brace))
 		fail(j, brace == '}' ? "the map must end here" : "the list must end here");
 }
 
 /* Reads the comma before every member or element but the first. */
-static bool skip_comma(struct json *j)
-{
+static bool skip_comma(struct json *j) {
 	bool good = j->first ? !j->error : skip(j, ',');
 
 	j->first = false;
 	return good;
 }
 
-bool json_optional(struct json *j, const char *name)
-{
+bool json_optional(struct json *j, const char *name) {
 	struct json before = *j;
 
 	if (skip_comma(j) && skip(j, '"') && skip_text(j, name) && skip_text(j, "\":"))
@@ -87,21 +76,18 @@ bool json_optional(struct json *j, const char *name)
 	return false;
 }
 
-void json_field(struct json *j, const char *name)
-{
+void json_field(struct json *j, const char *name) {
 	if (!json_optional(j, name))
 		fail(j, "another field than the one that must stand here");
 }
 
-bool json_next(struct json *j, char closing)
-{
+bool json_next(struct json *j, char closing) {
 	if (skip_close(j, closing))
 		return false;
 	return skip_comma(j) || fail(j, "a comma or the end must stand here");
 }
 
-struct span json_key(struct json *j)
-{
+struct span json_key(struct json *j) {
 	struct span name = json_string(j);
 
 	expect(j, ':', "a colon must stand here");
@@ -109,8 +95,7 @@ struct span json_key(struct json *j)
 }
 
 /* Bytes of the UTF-8 sequence at p (RFC 3629), 0 if there is none. */
-static size_t utf8(const uint8_t *p, size_t n)
-{
+static size_t utf8(const uint8_t *p, size_t n) {
 	/* The first byte's range decides the length and what the second may be: that keeps out
 	 * overlong forms, surrogates and what lies above U+10FFFF. */
 	static const struct {
@@ -145,8 +130,7 @@ static size_t utf8(const uint8_t *p, size_t n)
 }
 
 /* Reads an escape, after its backslash: only what cannot stand for itself, and in one spelling. */
-static void skip_escape(struct json *j)
-{
+static void skip_escape(struct json *j) {
 	struct span left = span_of(j->p, (size_t)(j->end - j->p));
 
 	if (left.n >= 1 && memchr("\"\\bfnrt", left.p[0], 7))
@@ -159,8 +143,7 @@ static void skip_escape(struct json *j)
 		fail(j, "an escape that is not canonical");
 }
 
-struct span json_string(struct json *j)
-{
+struct span json_string(struct json *j) {
 	const uint8_t *start;
 
 	if (!expect(j, '"', "a string must stand here"))
@@ -185,8 +168,7 @@ struct span json_string(struct json *j)
 	return span_of(start, (size_t)(j->p - 1 - start));
 }
 
-static bool skip_digits(struct json *j)
-{
+static bool skip_digits(struct json *j) {
 	const uint8_t *start = j->p;
 
 	while (j->p < j->end && *j->p >= '0' && *j->p <= '9')
@@ -194,8 +176,7 @@ static bool skip_digits(struct json *j)
 	return j->p > start;
 }
 
-static bool skip_number(struct json *j)
-{
+static bool skip_number(struct json *j) {
 	skip(j, '-');
 	if (!skip(j, '0') && !skip_digits(j))
 		return false;
@@ -210,8 +191,7 @@ static bool skip_number(struct json *j)
 
 static void skip_value(struct json *j);
 
-static void skip_map(struct json *j)
-{
+static void skip_map(struct json *j) {
 	struct span names[JSON_MEMBERS];
 	size_t n = 0;
 
@@ -231,16 +211,14 @@ static void skip_map(struct json *j)
 	}
 }
 
-static void skip_list(struct json *j)
-{
+static void skip_list(struct json *j) {
 	json_open(j, '[');
 	while (!j->error && json_next(j, ']'))
 		skip_value(j);
 }
 
 /* Recursion ends at JSON_DEPTH, because json_open fails there. */
-static void skip_value(struct json *j)
-{
+static void skip_value(struct json *j) {
 	if (j->error)
 		return;
 	switch (json_peek(j)) {
@@ -260,20 +238,17 @@ static void skip_value(struct json *j)
 	}
 }
 
-struct span json_value(struct json *j)
-{
+struct span json_value(struct json *j) {
 	const uint8_t *start = j->p;
 
 	skip_value(j);
 	return j->error ? span_of(NULL, 0) : span_of(start, (size_t)(j->p - start));
 }
 
-char json_peek(const struct json *j)
-{
+char json_peek(const struct json *j) {
 	return j->error || j->p == j->end ? 0 : (char)*j->p;
 }
 
-bool json_done(const struct json *j)
-{
+bool json_done(const struct json *j) {
 	return !j->error && j->p == j->end;
 }

@@ -55,7 +55,7 @@ struct seen {
 
 /* How the text of a key becomes a field of the policy or the peer. */
 struct setting {
-	const char *key; /* "Uid.LOGIN" stands for every key that starts with "Uid." */
+	const char *key;		    /* "Uid.LOGIN" stands for every key that starts with "Uid." */
 	enum { ONCE, REPEATS, WORDS } form; /* WORDS: repeats, and set is called for each word */
 	/* False with an empty r->err: a value that is not allowed. */
 	bool (*set)(struct reader *r, struct span value);
@@ -64,24 +64,20 @@ struct setting {
 	const char *standard; /* what holds when the key is absent */
 };
 
-static bool no_memory(struct err *err)
-{
+static bool no_memory(struct err *err) {
 	return err_set(err, ERR_ENV, "%s", strerror(ENOMEM));
 }
 
-static bool has(const char *set, uint8_t c)
-{
+static bool has(const char *set, uint8_t c) {
 	return c && strchr(set, c);
 }
 
 /* Equal without case. */
-static bool same(struct span a, struct span b)
-{
+static bool same(struct span a, struct span b) {
 	return a.n == b.n && strncasecmp((const char *)a.p, (const char *)b.p, a.n) == 0;
 }
 
-static struct span trim(struct span s)
-{
+static struct span trim(struct span s) {
 	while (s.n && has(SPACE, s.p[s.n - 1]))
 		s.n--;
 	while (s.n && has(SPACE, s.p[0]))
@@ -89,15 +85,13 @@ static struct span trim(struct span s)
 	return s;
 }
 
-static void fold(char *text)
-{
+static void fold(char *text) {
 	for (; *text; text++)
 		*text = (char)tolower((unsigned char)*text);
 }
 
 /* Takes the text before the first byte of set, and that byte, off *rest. */
-static struct span take(struct span *rest, const char *set)
-{
+static struct span take(struct span *rest, const char *set) {
 	struct span all = *rest;
 	size_t n = 0;
 
@@ -108,8 +102,7 @@ static struct span take(struct span *rest, const char *set)
 }
 
 /* 1 to max characters, one of first and then of rest. */
-static bool made_of(struct span text, size_t max, const char *first, const char *rest)
-{
+static bool made_of(struct span text, size_t max, const char *first, const char *rest) {
 	if (!text.n || text.n > max || !has(first, text.p[0]))
 		return false;
 	for (size_t i = 1; i < text.n; i++)
@@ -119,31 +112,26 @@ static bool made_of(struct span text, size_t max, const char *first, const char 
 }
 
 /* No byte of it is in set. */
-static bool without(struct span text, const char *set)
-{
+static bool without(struct span text, const char *set) {
 	size_t n = text.n;
 
 	return take(&text, set).n == n;
 }
 
-static bool dns_label(struct span text, size_t max)
-{
+static bool dns_label(struct span text, size_t max) {
 	return made_of(text, max, LOWER DIGIT, LOWER DIGIT "-") && text.p[text.n - 1] != '-';
 }
 
-bool label_valid(struct span text)
-{
+bool label_valid(struct span text) {
 	return dns_label(text, LABEL_MAX);
 }
 
-bool login_valid(struct span text)
-{
+bool login_valid(struct span text) {
 	return made_of(text, LOGIN_MAX, LOWER "_", LOWER DIGIT "_-");
 }
 
 /* Decimal, without sign or leading zero. */
-static bool number(struct span text, uint32_t low, uint32_t high, uint32_t *out)
-{
+static bool number(struct span text, uint32_t low, uint32_t high, uint32_t *out) {
 	uint64_t value = 0;
 
 	if (!made_of(text, 10, "123456789", DIGIT))
@@ -155,8 +143,7 @@ static bool number(struct span text, uint32_t low, uint32_t high, uint32_t *out)
 }
 
 /* Puts an element behind the n of *(T **)array, whose room doubles at each power of two. */
-static bool append(struct err *err, void *array, size_t *n, const void *element, size_t size)
-{
+static bool append(struct err *err, void *array, size_t *n, const void *element, size_t size) {
 	void *p;
 
 	memcpy(&p, array, sizeof p);
@@ -169,16 +156,13 @@ static bool append(struct err *err, void *array, size_t *n, const void *element,
 	return true;
 }
 
-static int seen_order(const void *a, const void *b)
-{
+static int seen_order(const void *a, const void *b) {
 	return strcmp(((const struct seen *)a)->text, ((const struct seen *)b)->text);
 }
 
 /* Notes that this stands in the section (0: in the file); an error, ending in rule, when it does
  * already, whatever the case. */
-static bool once(
-	struct reader *r, unsigned section, const char *kind, struct span text, const char *rule)
-{
+static bool once(struct reader *r, unsigned section, const char *kind, struct span text, const char *rule) {
 	struct seen *seen = calloc(1, sizeof *seen), **found;
 
 	if (!seen)
@@ -192,28 +176,22 @@ static bool once(
 	free(seen);
 	if (!found)
 		return no_memory(&r->err);
-	return bad(r, "%s %.*s stands in line %u already; %s", kind, QUOTE(text), (*found)->line,
-		rule);
+	return bad(r, "%s %.*s stands in line %u already; %s", kind, QUOTE(text), (*found)->line, rule);
 }
 
 /* wg-quick's rule; a leading - would be an option to ip and wg. */
-static bool set_interface(struct reader *r, struct span value)
-{
+static bool set_interface(struct reader *r, struct span value) {
 	return made_of(value, IFNAMSIZ - 1, LOWER UPPER DIGIT "_=+.", LOWER UPPER DIGIT "_=+.-") &&
-	       !span_is(value, ".") && !span_is(value, "..") &&
-	       span_copy(value, r->field, IFNAMSIZ);
+	       !span_is(value, ".") && !span_is(value, "..") && span_copy(value, r->field, IFNAMSIZ);
 }
 
-static bool set_label(struct reader *r, struct span value)
-{
+static bool set_label(struct reader *r, struct span value) {
 	return label_valid(value) && span_copy(value, r->field, LABEL_MAX + 1);
 }
 
-static bool set_domain(struct reader *r, struct span value)
-{
+static bool set_domain(struct reader *r, struct span value) {
 	struct span rest;
-	bool ok = value.n && value.p[value.n - 1] != '.' &&
-		  span_copy(value, r->field, DOMAIN_MAX + 1);
+	bool ok = value.n && value.p[value.n - 1] != '.' && span_copy(value, r->field, DOMAIN_MAX + 1);
 
 	fold(r->field);
 	for (rest = span_str(r->field); ok && rest.n;)
@@ -221,8 +199,7 @@ static bool set_domain(struct reader *r, struct span value)
 	return ok;
 }
 
-static bool set_port(struct reader *r, struct span value)
-{
+static bool set_port(struct reader *r, struct span value) {
 	uint32_t port;
 
 	if (!number(value, 1, UINT16_MAX, &port))
@@ -231,14 +208,12 @@ static bool set_port(struct reader *r, struct span value)
 	return true;
 }
 
-static bool set_yes(struct reader *r, struct span value)
-{
+static bool set_yes(struct reader *r, struct span value) {
 	*(bool *)r->field = span_is(value, "yes");
 	return *(bool *)r->field || span_is(value, "no");
 }
 
-static bool set_duration(struct reader *r, struct span value)
-{
+static bool set_duration(struct reader *r, struct span value) {
 	static const uint32_t seconds[] = {['s'] = 1, ['m'] = 60, ['h'] = 3600, ['d'] = 86400};
 	uint32_t unit = 1, n;
 
@@ -251,18 +226,15 @@ static bool set_duration(struct reader *r, struct span value)
 }
 
 /* 65534 is nobody; 65535 meant none when numbers had 16 bits. */
-static bool set_range(struct reader *r, struct span value)
-{
+static bool set_range(struct reader *r, struct span value) {
 	struct policy *p = r->policy;
 	struct span high = value, low = take(&high, "-");
 
-	return number(low, 1000, ID_MAX, &p->id_low) &&
-	       number(high, p->id_low, ID_MAX, &p->id_high) &&
+	return number(low, 1000, ID_MAX, &p->id_low) && number(high, p->id_low, ID_MAX, &p->id_high) &&
 	       (p->id_high < 65534 || p->id_low > 65535);
 }
 
-static bool set_path(struct reader *r, struct span value)
-{
+static bool set_path(struct reader *r, struct span value) {
 	bool home = r->field == r->policy->home;
 	bool ok = span_starts(value, "/") && without(value, home ? CONTROL ":" : CONTROL ":%") &&
 		  span_copy(value, r->field, sizeof r->policy->home);
@@ -273,8 +245,7 @@ static bool set_path(struct reader *r, struct span value)
 	return ok;
 }
 
-static bool set_aid(struct reader *r, struct span value)
-{
+static bool set_aid(struct reader *r, struct span value) {
 	uint8_t raw[CESR_RAW];
 
 	return (cesr_decode(value, CESR_ED25519N, raw) || cesr_decode(value, CESR_ED25519, raw) ||
@@ -283,8 +254,7 @@ static bool set_aid(struct reader *r, struct span value)
 	       once(r, 0, "AID", value, "one section each, case aside");
 }
 
-static bool add_login(struct reader *r, struct span word)
-{
+static bool add_login(struct reader *r, struct span word) {
 	struct policy_peer *peer = r->peer;
 	struct span account = word, login = take(&account, "=");
 	struct policy_login entry = {.written = login.n < word.n, .line = r->line};
@@ -300,8 +270,7 @@ static bool add_login(struct reader *r, struct span word)
 }
 
 /* A network, or a single address; the error about another text of one says how to write it. */
-static bool add_allowed(struct reader *r, struct span word)
-{
+static bool add_allowed(struct reader *r, struct span word) {
 	struct span bits = word, head = take(&bits, "/");
 	struct prefix prefix;
 	struct addr a;
@@ -321,8 +290,7 @@ static bool add_allowed(struct reader *r, struct span word)
 	return append(&r->err, &r->peer->allowed, &r->peer->nallowed, &prefix, sizeof prefix);
 }
 
-static bool add_source(struct reader *r, struct span value)
-{
+static bool add_source(struct reader *r, struct span value) {
 	static const char *const starts[] = {"https://", "http://", "file:///", "file:/"};
 	struct policy_peer *peer = r->peer;
 	size_t n = 0;
@@ -330,8 +298,7 @@ static bool add_source(struct reader *r, struct span value)
 
 	for (size_t i = 0; !n && i < sizeof starts / sizeof *starts; i++)
 		n = span_starts(value, starts[i]) ? strlen(starts[i]) : 0;
-	if (!n || value.n == n || value.p[n] == '/' || value.n > SOURCE_MAX ||
-		!without(value, CONTROL " "))
+	if (!n || value.n == n || value.p[n] == '/' || value.n > SOURCE_MAX || !without(value, CONTROL " "))
 		return false;
 	copy = strndup((const char *)value.p, value.n);
 	if (!copy)
@@ -342,13 +309,11 @@ static bool add_source(struct reader *r, struct span value)
 	return false;
 }
 
-static bool set_id(struct reader *r, struct span value)
-{
+static bool set_id(struct reader *r, struct span value) {
 	return number(value, 1, ID_MAX, r->field);
 }
 
-static bool add_uid(struct reader *r, struct span value)
-{
+static bool add_uid(struct reader *r, struct span value) {
 	struct policy_peer *peer = r->peer;
 	struct span login = span_from(r->key, strlen("Uid."));
 	struct policy_uid uid;
@@ -394,8 +359,7 @@ static const struct setting peer_settings[] = {
 };
 /* clang-format on */
 
-static bool unknown_key(struct reader *r, const struct setting *s)
-{
+static bool unknown_key(struct reader *r, const struct setting *s) {
 	char allowed[128];
 	size_t n = 0;
 
@@ -405,24 +369,21 @@ static bool unknown_key(struct reader *r, const struct setting *s)
 		r->peer ? "[Peer]" : "[Interface]", allowed);
 }
 
-static bool apply(struct reader *r, const struct setting *s, struct span value)
-{
+static bool apply(struct reader *r, const struct setting *s, struct span value) {
 	r->field = (r->peer ? (uint8_t *)r->peer : (uint8_t *)r->policy) + s->field;
 	if (!s->set(r, value) && !*r->err.text)
-		bad(r, "bad value \"%.*s\" of %.*s; allowed: %s", QUOTE(value), QUOTE(r->key),
-			s->allowed);
+		bad(r, "bad value \"%.*s\" of %.*s; allowed: %s", QUOTE(value), QUOTE(r->key), s->allowed);
 	return !*r->err.text;
 }
 
-static bool read_setting(struct reader *r, struct span line)
-{
+static bool read_setting(struct reader *r, struct span line) {
 	const struct setting *all = r->peer ? peer_settings : host_settings, *s = all;
 	struct span value = line, word = take(&value, "=");
 
 	r->key = trim(word);
 	if (!r->section || word.n == line.n)
-		return bad(r, "misplaced \"%.*s\"; allowed: " SECTIONS " and, below, KEY = VALUE",
-			QUOTE(line));
+		return bad(
+			r, "misplaced \"%.*s\"; allowed: " SECTIONS " and, below, KEY = VALUE", QUOTE(line));
 	for (size_t n; s->key; s++) {
 		n = strcspn(s->key, ".") + 1; /* up to the dot, or all of it */
 		if (same(span_cut(r->key, 0, n), span_cut(span_str(s->key), 0, n)))
@@ -430,8 +391,7 @@ static bool read_setting(struct reader *r, struct span line)
 	}
 	if (!s->key)
 		return unknown_key(r, all);
-	if (s->form == ONCE &&
-		!once(r, r->section, "key", r->key, "only Logins, AllowedIPs, Source repeat"))
+	if (s->form == ONCE && !once(r, r->section, "key", r->key, "only Logins, AllowedIPs, Source repeat"))
 		return false;
 	if (s->form != WORDS)
 		return apply(r, s, trim(value));
@@ -443,8 +403,7 @@ static bool read_setting(struct reader *r, struct span line)
 	return true;
 }
 
-static bool read_section(struct reader *r, struct span line)
-{
+static bool read_section(struct reader *r, struct span line) {
 	struct span name = trim(span_cut(line, 1, line.n - 2)), word = take(&name, SPACE);
 	struct policy_peer peer = {.line = r->line};
 	struct policy *p = r->policy;
@@ -468,8 +427,7 @@ static bool read_section(struct reader *r, struct span line)
 	return true;
 }
 
-static bool read_line(struct reader *r, struct span line)
-{
+static bool read_line(struct reader *r, struct span line) {
 	r->line++;
 	if (line.n && memchr(line.p, 0, line.n))
 		return bad(r, "a NUL byte; allowed: plain text");
@@ -483,8 +441,7 @@ static bool read_line(struct reader *r, struct span line)
 }
 
 /* Accounts may stand behind Logins, so only the end of a section says which account is meant. */
-static bool finish_peer(struct reader *r, struct policy_peer *peer)
-{
+static bool finish_peer(struct reader *r, struct policy_peer *peer) {
 	r->line = peer->line;
 	if (!*peer->aid && strcmp(peer->name, r->policy->self) != 0)
 		return bad(r, "[Peer %s] has no AID; only [Peer %s], that of Self, may have none",
@@ -501,8 +458,7 @@ static bool finish_peer(struct reader *r, struct policy_peer *peer)
 	return true;
 }
 
-static bool finish(struct reader *r)
-{
+static bool finish(struct reader *r) {
 	struct policy *p = r->policy;
 	char name[256] = "";
 
@@ -522,8 +478,7 @@ static bool finish(struct reader *r)
 	return true;
 }
 
-bool policy_parse(struct span text, const char *name, struct policy *policy, struct err *err)
-{
+bool policy_parse(struct span text, const char *name, struct policy *policy, struct err *err) {
 	struct reader r = {.policy = policy};
 	bool ok = true;
 
@@ -544,8 +499,7 @@ bool policy_parse(struct span text, const char *name, struct policy *policy, str
 	return err_at(err, "%s:%u", name, r.line);
 }
 
-bool policy_load(const char *root, struct policy *policy, struct err *err)
-{
+bool policy_load(const char *root, struct policy *policy, struct err *err) {
 	char path[PATH_MAX];
 	uint8_t *text;
 	size_t n;
@@ -564,8 +518,7 @@ bool policy_load(const char *root, struct policy *policy, struct err *err)
 	return ok;
 }
 
-void policy_free(struct policy *policy)
-{
+void policy_free(struct policy *policy) {
 	for (size_t i = 0; i < policy->npeers; i++) {
 		struct policy_peer *peer = &policy->peers[i];
 
@@ -580,13 +533,11 @@ void policy_free(struct policy *policy)
 	*policy = (struct policy){0};
 }
 
-static bool is_self(const struct policy *policy, const struct policy_peer *peer)
-{
+static bool is_self(const struct policy *policy, const struct policy_peer *peer) {
 	return strcmp(peer->name, policy->self) == 0;
 }
 
-bool policy_imply_self(struct policy *policy, const char *aid, struct err *err)
-{
+bool policy_imply_self(struct policy *policy, const char *aid, struct err *err) {
 	struct policy_peer *own = NULL, implied = {0};
 
 	for (size_t i = 0; i < policy->npeers; i++) {
@@ -613,24 +564,21 @@ bool policy_imply_self(struct policy *policy, const char *aid, struct err *err)
 	return true;
 }
 
-const struct policy_peer *policy_peer(const struct policy *policy, const char *name)
-{
+const struct policy_peer *policy_peer(const struct policy *policy, const char *name) {
 	for (size_t i = 0; i < policy->npeers; i++)
 		if (strcmp(policy->peers[i].name, name) == 0)
 			return &policy->peers[i];
 	return NULL;
 }
 
-const struct policy_peer *policy_peer_by_aid(const struct policy *policy, const char *aid)
-{
+const struct policy_peer *policy_peer_by_aid(const struct policy *policy, const char *aid) {
 	for (size_t i = 0; *aid && i < policy->npeers; i++)
 		if (strcmp(policy->peers[i].aid, aid) == 0)
 			return &policy->peers[i];
 	return NULL;
 }
 
-const struct policy_peer *policy_owner(const struct policy *policy, const struct prefix *prefix)
-{
+const struct policy_peer *policy_owner(const struct policy *policy, const struct prefix *prefix) {
 	const struct policy_peer *owner = NULL;
 	int best = 0; /* twice the bits, and one more for the own organisation */
 
@@ -649,8 +597,7 @@ const struct policy_peer *policy_owner(const struct policy *policy, const struct
 	return owner;
 }
 
-const struct policy_login *policy_login(const struct policy_peer *peer, struct span login)
-{
+const struct policy_login *policy_login(const struct policy_peer *peer, struct span login) {
 	for (size_t i = 0; i < peer->nlogins; i++)
 		if (span_is(login, peer->logins[i].login))
 			return &peer->logins[i];
