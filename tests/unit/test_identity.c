@@ -1,0 +1,393 @@
+/* test_identity.c: the embedded DKMS: its events hold for any verifier, its files are root's alone. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "book.h"
+#include "bytes.h"
+#include "cards.h"
+#include "../../verimesh/identity.c"
+
+#define PATH 160
+
+static char root[] = "/tmp/verimesh-test-XXXXXX";
+
+static int make_root(void **state) {
+	(void)state;
+	return mkdtemp(root) ? 0 : -1;
+}
+
+static const char *in(const char *name, char out[static PATH]) {
+	snprintf(out, PATH, "%s" PATH_IDENTITY "%s%s", root, *name ? "/" : "", name);
+	return out;
+}
+
+/* The host as it was before init. */
+static void forget(void) {
+	static const char *const names[] = {"aid", "seed", "next", "tunnel", ""};
+	char path[PATH];
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (remove(in(names[i], path)) != 0)
+			assert_int_equal(errno, ENOENT);
+}
+
+static int remove_root(void **state) {
+	static const char *const dirs[] = {"/var/lib/verimesh", "/var/lib", "/var", ""};
+	char path[PATH];
+
+	(void)state;
+	forget();
+	for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
+		snprintf(path, sizeof path, "%s%s", root, dirs[i]);
+		if (rmdir(path) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void write_text(const char *name, const char *text) {
+	char path[PATH];
+	FILE *f = fopen(in(name, path), "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void read_text(const char *name, char text[static 64]) {
+	char path[PATH];
+	FILE *f = fopen(in(name, path), "r");
+
+	assert_non_null(f);
+	text[fread(text, 1, 63, f)] = 0;
+	fclose(f);
+}
+
+/* The bytes of a hexadecimal or base64 value of golden.json. */
+static void golden(const char *name, uint8_t *out, size_t n) {
+	struct span file = bytes_of_file("tests/vectors/card/golden.json");
+	char key[64], text[100] = "";
+	const char *at;
+
+	snprintf(key, sizeof key, "\"%s\": \"", name);
+	at = memmem(file.p, file.n, key, strlen(key));
+	assert_non_null(at);
+	sscanf(at + strlen(key), "%99[^\"]", text);
+	bytes_free(file);
+	if (strlen(text) == 2 * n)
+		assert_int_equal(sodium_hex2bin(out, n, text, 2 * n, NULL, NULL, NULL), 0);
+	else
+		assert_true(wg_key_decode(text, strlen(text), out));
+}
+
+/* ---- what grows from the seed ---- */
+
+static void the_golden_keys_come_out(void **state) {
+	uint8_t seed[SEED_BYTES], journal_seed[SEED_BYTES], expected[32], secret[32], key[32];
+	uint8_t pair[crypto_sign_SECRETKEYBYTES];
+	char journal[CESR_TEXT], text[CESR_TEXT];
+
+	(void)state;
+	golden("seed_hex", seed, sizeof seed);
+	golden("secret_hex", expected, sizeof expected);
+	derive_tunnel(seed, "db1", secret);
+	assert_memory_equal(secret, expected, sizeof secret);
+	golden("public_wg", expected, sizeof expected);
+	tunnel_public(secret, key);
+	assert_memory_equal(key, expected, sizeof key);
+	golden("journal_seed_hex", journal_seed, sizeof journal_seed);
+	crypto_sign_seed_keypair(key, pair, journal_seed);
+	derive_journal(seed, "db1", journal);
+	assert_string_equal(journal, cesr_encode(CESR_ED25519, key, text));
+}
+
+static void each_host_and_each_seed_has_its_own(void **state) {
+	uint8_t seed[SEED_BYTES] = {1}, one[32], other[32];
+
+	(void)state;
+	derive_tunnel(seed, "db1", one);
+	derive_tunnel(seed, "db2", other);
+	assert_memory_not_equal(one, other, sizeof one);
+	derive_tunnel(seed, "db", other);
+	assert_memory_not_equal(one, other, sizeof one);
+	seed[31] = 1;
+	derive_tunnel(seed, "db1", other);
+	assert_memory_not_equal(one, other, sizeof one);
+}
+
+/* ---- the identity's life ---- */
+
+static void make(struct identity *identity, char **event, size_t *n) {
+	struct err err;
+
+	if (!identity_make(root, identity, event, n, &err))
+		fail_msg("%s", err.text);
+}
+
+static void read_all(struct book *book, const char *event, size_t n) {
+	book_read(book, span_of(event, n));
+	assert_true(book_finish(book));
+}
+
+static void its_inception_is_accepted(void **state) {
+	struct book book = {0};
+	struct identity identity;
+	const struct kel *kel;
+	uint8_t next[SEED_BYTES], key[CESR_RAW], pair[crypto_sign_SECRETKEYBYTES], digest[CESR_RAW];
+	char *event, text[64], key_text[CESR_TEXT];
+	size_t n;
+
+	(void)state;
+	make(&identity, &event, &n);
+	read_all(&book, event, n);
+	free(event);
+	assert_int_equal(book.nlogs, 1);
+	kel = book_kel(&book, identity.aid);
+	assert_non_null(kel);
+	assert_int_equal(kel->count, 1);
+	assert_int_equal(identity.aid[0], 'E');
+	assert_int_equal(kel_current(kel)->nkeys, 1);
+	assert_int_equal(kel_current(kel)->nwitnesses, 0);
+	crypto_sign_seed_keypair(key, pair, identity.seed);
+	assert_memory_equal(kel_current(kel)->keys[0].raw, key, sizeof key);
+	/* pre-rotated: the next seed's public key is committed to */
+	assert_int_equal(kel_current(kel)->nnext, 1);
+	read_text("next", text);
+	assert_true(cesr_decode(span_of(text, CESR_CHARS), CESR_SEED, next));
+	crypto_sign_seed_keypair(key, pair, next);
+	cesr_digest(span_str(cesr_encode(CESR_ED25519, key, key_text)), text);
+	assert_true(cesr_decode(span_str(text), CESR_BLAKE3, digest));
+	assert_memory_equal(kel_current(kel)->next[0], digest, sizeof digest);
+	assert_false(kel_abandoned(kel));
+	book_free(&book);
+	forget();
+}
+
+static void it_counts_only_once_adopted(void **state) {
+	struct identity identity, loaded;
+	char aid[CESR_TEXT], *event;
+	struct err err;
+	size_t n;
+
+	(void)state;
+	assert_true(identity_aid(root, aid, &err));
+	assert_string_equal(aid, "");
+	assert_false(identity_load(root, &loaded, &err));
+	assert_string_equal(
+		err.text, PATH_IDENTITY ": this host holds no identity; make one with verimesh init");
+	make(&identity, &event, &n);
+	free(event);
+	assert_true(identity_aid(root, aid, &err));
+	assert_string_equal(aid, "");
+	assert_true(identity_adopt(root, &identity, &err));
+	assert_true(identity_aid(root, aid, &err));
+	assert_string_equal(aid, identity.aid);
+	assert_true(identity_load(root, &loaded, &err));
+	assert_memory_equal(&loaded, &identity, sizeof loaded);
+	identity_wipe(&loaded);
+	for (size_t i = 0; i < sizeof loaded; i++)
+		assert_int_equal(((uint8_t *)&loaded)[i], 0);
+	forget();
+}
+
+static void no_two_are_alike(void **state) {
+	struct identity one, other;
+	char *event;
+	size_t n;
+
+	(void)state;
+	make(&one, &event, &n);
+	free(event);
+	make(&other, &event, &n);
+	free(event);
+	assert_string_not_equal(one.aid, other.aid);
+	assert_memory_not_equal(one.seed, other.seed, SEED_BYTES);
+	forget();
+}
+
+/* Twenty interactions, so that sn needs a second digit. */
+static void its_seals_are_accepted(void **state) {
+	char said[2][CESR_TEXT], *event;
+	struct book book = {.keep = true};
+	struct identity identity;
+	const struct kel *kel;
+	struct err err;
+	size_t n;
+
+	(void)state;
+	make(&identity, &event, &n);
+	read_all(&book, event, n);
+	free(event);
+	kel = book_kel(&book, identity.aid);
+	for (size_t i = 0; i < 20; i++) {
+		cesr_digest(span_of(&i, sizeof i), said[i % 2]);
+		assert_true(identity_seal(
+			&identity, kel, said[i % 2], i ? said[(i + 1) % 2] : NULL, &event, &n, &err));
+		read_all(&book, event, n);
+		free(event);
+		assert_int_equal(kel->count, i + 2);
+		assert_int_equal(kel->nseals, i + 1);
+		assert_string_equal(kel->seals[i].d, said[i % 2]);
+		assert_int_equal(kel->seals[i].kind, i ? SEAL_EVENT : SEAL_DIGEST);
+		if (i) {
+			assert_string_equal(kel->seals[i].i, said[(i + 1) % 2]);
+			assert_int_equal(kel->seals[i].s, 1);
+		}
+	}
+	book_free(&book);
+	forget();
+}
+
+/* ---- files ---- */
+
+static mode_t mode_of(const char *name) {
+	char path[PATH];
+	struct stat st;
+
+	assert_int_equal(lstat(in(name, path), &st), 0);
+	assert_int_equal(st.st_uid, geteuid());
+	return st.st_mode & 07777;
+}
+
+static void secrets_are_closed_to_others_under_any_umask(void **state) {
+	static const mode_t masks[] = {0, 022, 077};
+	static const char *const names[] = {"aid", "seed", "next", "tunnel"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof masks / sizeof masks[0]; i++) {
+		mode_t before = umask(masks[i]);
+		struct identity identity;
+		char *event;
+		size_t n;
+
+		make(&identity, &event, &n);
+		free(event);
+		assert_true(tunnel_secret_write(root, identity.seed, NULL));
+		assert_true(identity_adopt(root, &identity, NULL));
+		umask(before);
+		assert_int_equal(mode_of(""), 0700);
+		for (size_t k = 0; k < 4; k++)
+			assert_int_equal(mode_of(names[k]), 0600);
+		forget();
+	}
+}
+
+static void nothing_else_is_left_behind(void **state) {
+	struct identity identity;
+	char *event, path[PATH];
+	struct dirent *entry;
+	size_t n, files = 0;
+	DIR *dir;
+
+	(void)state;
+	make(&identity, &event, &n);
+	free(event);
+	dir = opendir(in("", path));
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		files += entry->d_name[0] != '.';
+	closedir(dir);
+	assert_int_equal(files, 2);
+	forget();
+}
+
+static void a_damaged_file_is_named(void **state) {
+	static const char *const contents[] = {"", "\n", "A", "\xff\xff",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n\n",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n",
+		"DAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n",
+		"A///////////////////////////////////////////\n",
+		"A___________________________________________ \n"};
+	static const char *const names[] = {"aid", "seed"};
+	struct identity identity, loaded;
+	char *event, aid[CESR_TEXT];
+	uint8_t secret[32];
+	struct err err;
+	size_t n;
+
+	(void)state;
+	make(&identity, &event, &n);
+	free(event);
+	for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++)
+		for (size_t k = 0; k < 2; k++) {
+			assert_true(identity_adopt(root, &identity, &err));
+			write_text(names[k], contents[i]);
+			assert_false(identity_load(root, &loaded, &err));
+			assert_int_equal(err.status, ERR_ENV);
+			assert_non_null(strstr(err.text, PATH_IDENTITY));
+			assert_non_null(strstr(err.text, names[k]));
+			assert_non_null(strstr(err.text, "damaged; restore it from a backup"));
+			write_text("tunnel", contents[i]);
+			assert_false(tunnel_secret_read(root, secret, &err));
+			assert_int_not_equal(errno, ENOENT);
+			assert_non_null(strstr(err.text, "tunnel: damaged; restore"));
+		}
+	write_text("aid", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
+	assert_false(identity_aid(root, aid, &err));
+	forget();
+}
+
+static void the_tunnel_secret_comes_back(void **state) {
+	uint8_t secret[32], back[32];
+	struct err err;
+
+	(void)state;
+	assert_false(tunnel_secret_read(root, back, &err));
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(err.status, ERR_ENV);
+	randombytes_buf(secret, sizeof secret);
+	assert_true(tunnel_secret_write(root, secret, &err));
+	assert_true(tunnel_secret_read(root, back, &err));
+	assert_memory_equal(secret, back, sizeof secret);
+	forget();
+}
+
+static void links_are_not_followed(void **state) {
+	char path[PATH], elsewhere[PATH];
+	struct identity identity, loaded;
+	struct err err;
+	char *event;
+	size_t n;
+
+	(void)state;
+	make(&identity, &event, &n);
+	free(event);
+	assert_true(identity_adopt(root, &identity, &err));
+	in("seed", path);
+	assert_int_equal(rename(path, in("elsewhere", elsewhere)), 0);
+	assert_int_equal(symlink(elsewhere, path), 0);
+	assert_false(identity_load(root, &loaded, &err));
+	unlink(elsewhere);
+	forget();
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_golden_keys_come_out),
+		cmocka_unit_test(each_host_and_each_seed_has_its_own),
+		cmocka_unit_test(its_inception_is_accepted),
+		cmocka_unit_test(it_counts_only_once_adopted),
+		cmocka_unit_test(no_two_are_alike),
+		cmocka_unit_test(its_seals_are_accepted),
+		cmocka_unit_test(secrets_are_closed_to_others_under_any_umask),
+		cmocka_unit_test(nothing_else_is_left_behind),
+		cmocka_unit_test(a_damaged_file_is_named),
+		cmocka_unit_test(the_tunnel_secret_comes_back),
+		cmocka_unit_test(links_are_not_followed),
+	};
+
+	return sodium_init() < 0 || cmocka_run_group_tests(tests, make_root, remove_root);
+}
