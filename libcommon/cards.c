@@ -13,30 +13,26 @@ struct source {
 	size_t nregistries;
 };
 
-static bool parse_body(const struct source *source, const char *said, struct event *event)
-{
+static bool parse_body(const struct source *source, const char *said, struct event *event) {
 	const struct book_body *body = book_body(source->book, said);
 
 	return body && !body->acdc && event_parse(span_of(body->bytes, body->n), event, NULL);
 }
 
 /* {i,s:"0",d} of a registry's inception by the issuer; never in an inception of the log. */
-static bool seals_registry(const struct source *source, const struct seal *seal)
-{
+static bool seals_registry(const struct source *source, const struct seal *seal) {
 	struct event vcp;
 
 	return seal->sn > 0 && seal->kind == SEAL_EVENT && seal->s == 0 &&
-	       parse_body(source, seal->d, &vcp) && vcp.ilk == EVENT_VCP && vcp.sn == 0 &&
-	       span_is(vcp.aid, seal->i) && span_is(vcp.delegator, source->kel->aid);
+	       parse_body(source, seal->d, &vcp) && vcp.ilk == EVENT_VCP && span_is(vcp.aid, seal->i) &&
+	       span_is(vcp.delegator, source->kel->aid);
 }
 
-static int compare_texts(const void *a, const void *b)
-{
+static int compare_texts(const void *a, const void *b) {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static bool list_registries(struct source *source)
-{
+static bool list_registries(struct source *source) {
 	const struct kel *kel = source->kel;
 
 	source->registries = calloc(kel->nseals + 1, sizeof *source->registries);
@@ -49,8 +45,7 @@ static bool list_registries(struct source *source)
 	return true;
 }
 
-static bool registry_sealed(const struct source *source, struct span registry)
-{
+static bool registry_sealed(const struct source *source, struct span registry) {
 	char text[CESR_TEXT], *key = text;
 
 	return span_copy(registry, text, sizeof text) &&
@@ -60,8 +55,7 @@ static bool registry_sealed(const struct source *source, struct span registry)
 /* The SAID of the card that a seal anchors, if it is one that can: {d}, {i,s:"1",d}, or the
  * issuance {i,s:"0",d} of a registry that is sealed too; registry is then filled. */
 static const char *anchored_said(
-	const struct source *source, const struct seal *seal, struct span *registry)
-{
+	const struct source *source, const struct seal *seal, struct span *registry) {
 	struct event iss;
 
 	*registry = span_of(NULL, 0);
@@ -70,54 +64,46 @@ static const char *anchored_said(
 	if (seal->kind == SEAL_DIGEST || seal->s == 1)
 		return seal->d;
 	if (seal->s != 0 || !parse_body(source, seal->d, &iss) || iss.ilk != EVENT_ISS ||
-		iss.sn != 0 || !span_is(iss.aid, seal->i) || !registry_sealed(source, iss.registry))
+		!span_is(iss.aid, seal->i) || !registry_sealed(source, iss.registry))
 		return NULL;
 	*registry = iss.registry;
 	return seal->i;
 }
 
-static bool anchors(const struct source *source, size_t place, struct cards_entry *entry)
-{
+static bool anchors(const struct source *source, size_t place, struct cards_entry *entry) {
 	struct span registry;
 	const char *said = anchored_said(source, &source->kel->seals[place], &registry);
 	const struct book_body *body = said ? book_body(source->book, said) : NULL;
 
 	*entry = (struct cards_entry){.place = place};
-	return body && body->acdc &&
-	       card_parse(span_of(body->bytes, body->n), &entry->card, NULL) &&
-	       span_is(entry->card.issuer, source->kel->aid) &&
-	       span_eq(entry->card.registry, registry);
+	return body && body->acdc && card_parse(span_of(body->bytes, body->n), &entry->card, NULL) &&
+	       span_is(entry->card.issuer, source->kel->aid) && span_eq(entry->card.registry, registry);
 }
 
-static int compare_spans(struct span a, struct span b)
-{
+static int compare_spans(struct span a, struct span b) {
 	int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
 
 	return order ? order : (a.n > b.n) - (a.n < b.n);
 }
 
-static int compare_places(const struct cards_entry *a, const struct cards_entry *b)
-{
+static int compare_places(const struct cards_entry *a, const struct cards_entry *b) {
 	return (a->place > b->place) - (a->place < b->place);
 }
 
-static int by_said(const void *a, const void *b)
-{
+static int by_said(const void *a, const void *b) {
 	const struct cards_entry *x = a, *y = b;
 	int order = compare_spans(x->card.said, y->card.said);
 
 	return order ? order : compare_places(x, y);
 }
 
-static int by_said_only(const void *a, const void *b)
-{
+static int by_said_only(const void *a, const void *b) {
 	const struct cards_entry *x = a, *y = b;
 
 	return compare_spans(x->card.said, y->card.said);
 }
 
-static int by_host(const void *a, const void *b)
-{
+static int by_host(const void *a, const void *b) {
 	const struct cards_entry *x = a, *y = b;
 	int order = compare_spans(x->card.host, y->card.host);
 
@@ -126,8 +112,7 @@ static int by_host(const void *a, const void *b)
 
 /* A card sealed twice has its first place. entries are sorted by SAID; returns how many are left.
  */
-static size_t drop_repeated(struct cards_entry *entries, size_t n)
-{
+static size_t drop_repeated(struct cards_entry *entries, size_t n) {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -137,8 +122,7 @@ static size_t drop_repeated(struct cards_entry *entries, size_t n)
 }
 
 /* A seal {i,s,d} whose i is a card and whose s is not "0" voids that card, wherever it stands. */
-static void mark_voided(const struct kel *kel, struct cards_entry *entries, size_t n)
-{
+static void mark_voided(const struct kel *kel, struct cards_entry *entries, size_t n) {
 	for (size_t i = 0; i < kel->nseals; i++) {
 		const struct seal *seal = &kel->seals[i];
 		struct cards_entry key = {.card.said = span_str(seal->i)}, *entry;
@@ -151,9 +135,8 @@ static void mark_voided(const struct kel *kel, struct cards_entry *entries, size
 	}
 }
 
-bool cards_list(const struct book *book, const struct kel *kel, struct cards_entry **entries,
-	size_t *n, struct err *err)
-{
+bool cards_list(const struct book *book, const struct kel *kel, struct cards_entry **entries, size_t *n,
+	struct err *err) {
 	struct source source = {.book = book, .kel = kel};
 	struct cards_entry *list = calloc(kel->nseals + 1, sizeof *list);
 	size_t count = 0;
@@ -177,8 +160,7 @@ bool cards_list(const struct book *book, const struct kel *kel, struct cards_ent
 	return true;
 }
 
-const struct cards_entry *cards_last(const struct cards_entry *entries, size_t n, struct span host)
-{
+const struct cards_entry *cards_last(const struct cards_entry *entries, size_t n, struct span host) {
 	for (size_t i = 0; i < n; i++)
 		if (entries[i].last && span_eq(entries[i].card.host, host))
 			return &entries[i];

@@ -28,14 +28,12 @@ struct outcome {
 	size_t n;
 };
 
-static void print_verdict(void *ctx, const struct verdict *verdict)
-{
+static void print_verdict(void *ctx, const struct verdict *verdict) {
 	(void)ctx;
 	print_error("event %d: %s\n", (int)verdict->event, verdict->reason);
 }
 
-static struct outcome read_cards(struct span stream, const char *aid)
-{
+static struct outcome read_cards(struct span stream, const char *aid) {
 	struct outcome o = {.book = {.keep = true, .report = print_verdict}};
 	const struct kel *kel;
 	struct err err;
@@ -48,14 +46,12 @@ static struct outcome read_cards(struct span stream, const char *aid)
 	return o;
 }
 
-static void drop(struct outcome *o)
-{
+static void drop(struct outcome *o) {
 	free(o->entries);
 	book_free(&o->book);
 }
 
-static struct outcome read_golden(const char *path)
-{
+static struct outcome read_golden(const char *path) {
 	struct span stream = bytes_of_file(path);
 	struct outcome o = read_cards(stream, GOLDEN);
 
@@ -64,44 +60,38 @@ static struct outcome read_golden(const char *path)
 }
 
 /* The stream ends here. */
-static struct outcome read_org(struct org_stream *stream, const struct org *org)
-{
+static struct outcome read_org(struct org_stream *stream, const struct org *org) {
 	struct outcome o = read_cards(span_of(stream->text, stream->n), org->aid);
 
 	free(stream->text);
 	return o;
 }
 
-static const struct cards_entry *entry_of(const struct outcome *o, const char *said)
-{
+static const struct cards_entry *entry_of(const struct outcome *o, const char *said) {
 	for (size_t i = 0; i < o->n; i++)
 		if (span_is(o->entries[i].card.said, said))
 			return &o->entries[i];
 	return NULL;
 }
 
-static const struct cards_entry *last_of(const struct outcome *o, const char *host)
-{
+static const struct cards_entry *last_of(const struct outcome *o, const char *host) {
 	return cards_last(o->entries, o->n, span_str(host));
 }
 
 /* The last card of the host is in force. */
-static bool in_force(const struct outcome *o, const char *host, const char *said)
-{
+static bool in_force(const struct outcome *o, const char *host, const char *said) {
 	const struct cards_entry *last = last_of(o, host);
 
 	return last && span_is(last->card.said, said) && !last->voided && last->card.has_key;
 }
 
-static bool counts(const struct outcome *o, const char *said)
-{
+static bool counts(const struct outcome *o, const char *said) {
 	return entry_of(o, said) != NULL;
 }
 
 /* ---- golden streams ---- */
 
-static void golden_1_is_in_force(void **state)
-{
+static void golden_1_is_in_force(void **state) {
 	struct outcome o = read_golden("tests/vectors/card/golden-1-issued.cesr");
 
 	(void)state;
@@ -111,8 +101,7 @@ static void golden_1_is_in_force(void **state)
 	drop(&o);
 }
 
-static void golden_2_replaces_it(void **state)
-{
+static void golden_2_replaces_it(void **state) {
 	struct outcome o = read_golden("tests/vectors/card/golden-2-replaced.cesr");
 
 	(void)state;
@@ -124,8 +113,7 @@ static void golden_2_replaces_it(void **state)
 	drop(&o);
 }
 
-static void golden_3_withdraws_the_host(void **state)
-{
+static void golden_3_withdraws_the_host(void **state) {
 	struct outcome o = read_golden("tests/vectors/card/golden-3-withdrawn.cesr");
 
 	(void)state;
@@ -138,8 +126,7 @@ static void golden_3_withdraws_the_host(void **state)
 }
 
 /* A source must not be able to hide a withdrawal by leaving out a body. */
-static void golden_4_withholds_the_successor(void **state)
-{
+static void golden_4_withholds_the_successor(void **state) {
 	struct outcome o = read_golden("tests/vectors/card/golden-4-successor-withheld.cesr");
 
 	(void)state;
@@ -157,53 +144,45 @@ struct scene {
 	struct org_stream stream;
 };
 
-static struct scene start(void)
-{
+static struct scene start(void) {
 	struct scene scene = {.org = {.number = 1}};
 
 	org_incept(&scene.org, &scene.stream, "");
 	return scene;
 }
 
-static struct outcome finish(struct scene *scene)
-{
+static struct outcome finish(struct scene *scene) {
 	return read_org(&scene->stream, &scene->org);
 }
 
 /* Adds a card's body; nothing anchors it yet. */
-static void add_card(struct scene *s, const char *attributes, char said[static CESR_TEXT])
-{
+static void add_card(struct scene *s, const char *attributes, char said[static CESR_TEXT]) {
 	org_card(&s->org, &s->stream, NULL, attributes, said);
 }
 
 /* Adds an interaction with these seals. */
-static void seal(struct scene *s, const char *seals)
-{
+static void seal(struct scene *s, const char *seals) {
 	org_seal(&s->org, &s->stream, seals);
 }
 
-static void anchor(struct scene *s, const char *card)
-{
+static void anchor(struct scene *s, const char *card) {
 	char text[ORG_SEAL];
 
 	seal(s, org_anchor(card, text));
 }
 
-static void event_seal(struct scene *s, const char *i, const char *number, const char *d)
-{
+static void event_seal(struct scene *s, const char *i, const char *number, const char *d) {
 	char text[ORG_SEAL];
 
 	seal(s, org_event_seal(i, number, d, text));
 }
 
 /* Adds a card and its anchor. */
-static void issue(struct scene *s, const char *attributes, char said[static CESR_TEXT])
-{
+static void issue(struct scene *s, const char *attributes, char said[static CESR_TEXT]) {
 	org_issue(&s->org, &s->stream, attributes, said);
 }
 
-static void a_body_may_stand_anywhere(void **state)
-{
+static void a_body_may_stand_anywhere(void **state) {
 	(void)state;
 	for (int place = 0; place < 3; place++) {
 		struct scene s = {.org = {.number = 1}};
@@ -225,8 +204,7 @@ static void a_body_may_stand_anywhere(void **state)
 	}
 }
 
-static void without_an_anchor_it_does_not_count(void **state)
-{
+static void without_an_anchor_it_does_not_count(void **state) {
 	char card[CESR_TEXT], other[CESR_TEXT];
 	struct scene s = start();
 	struct outcome o;
@@ -242,8 +220,7 @@ static void without_an_anchor_it_does_not_count(void **state)
 }
 
 /* An identifier that is its own key could seal a card there; others cannot even write one. */
-static void an_inception_neither_anchors_nor_voids(void **state)
-{
+static void an_inception_neither_anchors_nor_voids(void **state) {
 	struct scene s = {.org = {.number = 7, .basic = true}};
 	char in_inception[CESR_TEXT], later[CESR_TEXT], text[2 * ORG_SEAL], one[ORG_SEAL];
 	struct outcome o;
@@ -262,8 +239,7 @@ static void an_inception_neither_anchors_nor_voids(void **state)
 	drop(&o);
 }
 
-static void a_rotation_anchors_and_keeps_cards(void **state)
-{
+static void a_rotation_anchors_and_keeps_cards(void **state) {
 	char before[CESR_TEXT], in[CESR_TEXT], text[ORG_SEAL];
 	struct scene s = start();
 	struct outcome o;
@@ -278,8 +254,7 @@ static void a_rotation_anchors_and_keeps_cards(void **state)
 	drop(&o);
 }
 
-static void what_was_superseded_neither_anchors_nor_voids(void **state)
-{
+static void what_was_superseded_neither_anchors_nor_voids(void **state) {
 	char kept[CESR_TEXT], lost[CESR_TEXT];
 	struct scene s = start();
 	struct outcome o;
@@ -295,8 +270,7 @@ static void what_was_superseded_neither_anchors_nor_voids(void **state)
 	drop(&o);
 }
 
-static void only_the_issuers_own_log_anchors(void **state)
-{
+static void only_the_issuers_own_log_anchors(void **state) {
 	struct scene s = start();
 	struct org other = {.number = 2};
 	char card[CESR_TEXT], text[ORG_SEAL];
@@ -324,8 +298,7 @@ static void only_the_issuers_own_log_anchors(void **state)
 	drop(&o);
 }
 
-static void what_is_no_card_does_not_count(void **state)
-{
+static void what_is_no_card_does_not_count(void **state) {
 	static const char *const schemas[] = {GOLDEN, CARD_SCHEMA};
 	struct scene s = start();
 	char said[CESR_TEXT];
@@ -348,8 +321,7 @@ static void what_is_no_card_does_not_count(void **state)
 }
 
 /* A seal counts only as a map of exactly the fields named, all strings. */
-static void a_seal_has_exactly_its_fields(void **state)
-{
+static void a_seal_has_exactly_its_fields(void **state) {
 	static const char *const anchors[] = {
 		"{\"d\":\"%s\",\"x\":\"\"}",
 		"{\"x\":\"\",\"d\":\"%s\"}",
@@ -390,8 +362,7 @@ static void a_seal_has_exactly_its_fields(void **state)
 
 /* ---- order ---- */
 
-static void the_last_anchored_card_of_a_host_wins(void **state)
-{
+static void the_last_anchored_card_of_a_host_wins(void **state) {
 	char first[CESR_TEXT], second[CESR_TEXT], third[CESR_TEXT], text[2 * ORG_SEAL];
 	char one[ORG_SEAL];
 	struct scene s = start();
@@ -414,8 +385,7 @@ static void the_last_anchored_card_of_a_host_wins(void **state)
 	drop(&o);
 }
 
-static void a_card_sealed_twice_has_its_first_place(void **state)
-{
+static void a_card_sealed_twice_has_its_first_place(void **state) {
 	char first[CESR_TEXT], second[CESR_TEXT];
 	struct scene s = start();
 	struct outcome o;
@@ -431,8 +401,7 @@ static void a_card_sealed_twice_has_its_first_place(void **state)
 	drop(&o);
 }
 
-static void hosts_do_not_touch_each_other(void **state)
-{
+static void hosts_do_not_touch_each_other(void **state) {
 	char one[CESR_TEXT], two[CESR_TEXT], gone[CESR_TEXT];
 	struct scene s = start();
 	struct outcome o;
@@ -453,8 +422,7 @@ static void hosts_do_not_touch_each_other(void **state)
 
 /* ---- voids ---- */
 
-static void any_s_but_0_voids(void **state)
-{
+static void any_s_but_0_voids(void **state) {
 	static const struct {
 		const char *s;
 		bool voids;
@@ -493,8 +461,7 @@ static void any_s_but_0_voids(void **state)
 		}
 }
 
-static void a_seal_of_another_shape_voids_nothing(void **state)
-{
+static void a_seal_of_another_shape_voids_nothing(void **state) {
 	static const char *const shapes[] = {
 		"{\"i\":\"%s\",\"s\":1,\"d\":\"" NOBODY "\"}",
 		"{\"i\":\"%s\",\"s\":\"1\"}",
@@ -524,8 +491,7 @@ static void a_seal_of_another_shape_voids_nothing(void **state)
 	}
 }
 
-static void a_void_last_card_revives_no_other(void **state)
-{
+static void a_void_last_card_revives_no_other(void **state) {
 	char first[CESR_TEXT], second[CESR_TEXT];
 	struct scene s = start();
 	struct outcome o;
@@ -555,14 +521,12 @@ enum flaw {
 	REGISTRY_WITHHELD,
 	REGISTRY_OF_ANOTHER,
 	REGISTRY_IS_NO_VCP,
-	REGISTRY_WITH_ANOTHER_SN,
 	ISS_NOT_SEALED,
 	ISS_SEALED_WITH_1,
 	ISS_SEALED_FOR_ANOTHER,
 	ISS_WITHHELD,
 	ISS_OF_ANOTHER_CARD,
 	ISS_OF_ANOTHER_REGISTRY,
-	ISS_WITH_ANOTHER_SN,
 	CARD_OF_ANOTHER_REGISTRY,
 	CARD_WITHOUT_REGISTRY,
 	SEALED_AS_A_CARD,
@@ -570,9 +534,8 @@ enum flaw {
 	FLAWS
 };
 
-static void write_registry(struct scene *s, enum flaw flaw, char registry[static CESR_TEXT],
-	char vcp[static CESR_TEXT])
-{
+static void write_registry(
+	struct scene *s, enum flaw flaw, char registry[static CESR_TEXT], char vcp[static CESR_TEXT]) {
 	struct org_stream *out = flaw == REGISTRY_WITHHELD ? NULL : &s->stream;
 	const char *owner = flaw == REGISTRY_OF_ANOTHER ? NOBODY : s->org.aid;
 
@@ -586,9 +549,8 @@ static void write_registry(struct scene *s, enum flaw flaw, char registry[static
 	}
 	org_body(out, vcp,
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"vcp\",\"d\":\"%s\",\"i\":\"%s\","
-		"\"ii\":\"%s\",\"s\":\"%s\",\"c\":[\"NB\"],\"bt\":\"0\",\"b\":[],\"n\":\"0A\"}",
-		EVENT_BLANK_SAID, EVENT_BLANK_SAID, owner,
-		flaw == REGISTRY_WITH_ANOTHER_SN ? "1" : "0");
+		"\"ii\":\"%s\",\"s\":\"0\",\"c\":[\"NB\"],\"bt\":\"0\",\"b\":[],\"n\":\"0A\"}",
+		EVENT_BLANK_SAID, EVENT_BLANK_SAID, owner);
 	memcpy(registry, vcp, CESR_TEXT);
 	if (flaw == REGISTRY_IS_NO_VCP)
 		org_body(out, vcp,
@@ -598,19 +560,16 @@ static void write_registry(struct scene *s, enum flaw flaw, char registry[static
 }
 
 static void write_iss(struct scene *s, enum flaw flaw, const char *card, const char *registry,
-	char iss[static CESR_TEXT])
-{
+	char iss[static CESR_TEXT]) {
 	org_body(flaw == ISS_WITHHELD ? NULL : &s->stream, iss,
-		"{\"v\":\"KERI10JSON000000_\",\"t\":\"iss\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%s\","
+		"{\"v\":\"KERI10JSON000000_\",\"t\":\"iss\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"0\","
 		"\"ri\":\"%s\",\"dt\":\"2026-01-01T00:00:00.000000+00:00\"}",
 		EVENT_BLANK_SAID, flaw == ISS_OF_ANOTHER_CARD ? CARD_1 : card,
-		flaw == ISS_WITH_ANOTHER_SN ? "1" : "0",
 		flaw == ISS_OF_ANOTHER_REGISTRY ? CARD_1 : registry);
 }
 
 /* A registry, a card of it and its issuance. */
-static struct scene through_registry(enum flaw flaw, char card[static CESR_TEXT])
-{
+static struct scene through_registry(enum flaw flaw, char card[static CESR_TEXT]) {
 	struct scene s = start();
 	char registry[CESR_TEXT], vcp[CESR_TEXT], iss[CESR_TEXT];
 	const char *named = registry;
@@ -634,8 +593,7 @@ static struct scene through_registry(enum flaw flaw, char card[static CESR_TEXT]
 	return s;
 }
 
-static void a_card_of_a_registry_counts_only_through_it(void **state)
-{
+static void a_card_of_a_registry_counts_only_through_it(void **state) {
 	(void)state;
 	for (enum flaw flaw = SOUND; flaw < FLAWS; flaw++) {
 		char card[CESR_TEXT];
@@ -650,8 +608,7 @@ static void a_card_of_a_registry_counts_only_through_it(void **state)
 }
 
 /* rev, whether its body is there or not. */
-static void a_revoked_card_is_void(void **state)
-{
+static void a_revoked_card_is_void(void **state) {
 	char card[CESR_TEXT];
 	struct scene s = through_registry(SOUND, card);
 	struct outcome o;
@@ -664,8 +621,7 @@ static void a_revoked_card_is_void(void **state)
 	drop(&o);
 }
 
-static void no_card_at_all(void **state)
-{
+static void no_card_at_all(void **state) {
 	struct scene s = start();
 	struct outcome o = finish(&s);
 
@@ -675,8 +631,7 @@ static void no_card_at_all(void **state)
 	drop(&o);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden_1_is_in_force),
 		cmocka_unit_test(golden_2_replaces_it),
