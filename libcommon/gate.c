@@ -35,9 +35,7 @@ struct gate {
 };
 
 /* Notes a condition's detail, printable and cut to fit. Returns met. */
-static bool __attribute__((format(printf, 3, 4)))
-say(struct gate *g, bool met, const char *fmt, ...)
-{
+static bool __attribute__((format(printf, 3, 4))) say(struct gate *g, bool met, const char *fmt, ...) {
 	va_list args;
 
 	va_start(args, fmt);
@@ -49,15 +47,14 @@ say(struct gate *g, bool met, const char *fmt, ...)
 	return met;
 }
 
-static bool check_map(struct gate *g)
-{
+static bool check_map(struct gate *g) {
 	struct map_header header;
 	char path[PATH_MAX];
 	int n = snprintf(path, sizeof path, "%s%s", g->request->root, PATH_MAP);
 	int rc = n > 0 && (size_t)n < sizeof path ? map_open(&g->map, path) : ENAMETOOLONG;
 
-	if (rc == 0 && (!map_header(&g->map, &header) ||
-			       !span_copy(header.interface, g->interface, IFNAMSIZ)))
+	if (rc == 0 &&
+		(!map_header(&g->map, &header) || !span_copy(header.interface, g->interface, IFNAMSIZ)))
 		rc = EINVAL;
 	return say(g, rc == 0, "map %s: %s", path,
 		rc == 0	       ? "read"
@@ -67,8 +64,7 @@ static bool check_map(struct gate *g)
 }
 
 /* Fails only where certainly no peer owns the address: all else is for the next condition. */
-static bool check_mesh(struct gate *g)
-{
+static bool check_mesh(struct gate *g) {
 	const bool in_prefix = map_in_mesh(&g->map, &g->request->remote);
 	bool owned;
 
@@ -83,8 +79,7 @@ static bool check_mesh(struct gate *g)
 			  : "outside the mesh");
 }
 
-static bool check_owner(struct gate *g)
-{
+static bool check_owner(struct gate *g) {
 	char by[PREFIX_TEXT];
 	bool single;
 
@@ -94,27 +89,24 @@ static bool check_owner(struct gate *g)
 		return say(g, false, "%s: %s", g->interface, strerror(g->owner));
 	single = g->by.bits == prefix_host(&g->request->remote).bits;
 	wg_key_encode(g->key, g->decision->key);
-	return say(g, single, "%s is %s by %s to peer %s", g->address,
-		single ? "given" : "only routed", prefix_format(&g->by, by), g->decision->key);
+	return say(g, single, "%s is %s by %s to peer %s", g->address, single ? "given" : "only routed",
+		prefix_format(&g->by, by), g->decision->key);
 }
 
-static int read_attribute(const struct nlattr *attr, void *oif)
-{
+static int read_attribute(const struct nlattr *attr, void *oif) {
 	if (mnl_attr_get_type(attr) == RTA_OIF && mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 		*(uint32_t *)oif = mnl_attr_get_u32(attr);
 	return MNL_CB_OK;
 }
 
-static int read_route(const struct nlmsghdr *message, void *oif)
-{
+static int read_route(const struct nlmsghdr *message, void *oif) {
 	return mnl_attr_parse(message, sizeof(struct rtmsg), read_attribute, oif);
 }
 
 /* Gives the index of the interface by which the kernel sends to an address. `from` is the local end
  * of the connection, for rules that route by it; family 0: not known. 0, or an errno value. The
  * kernel answers inside the call that asks, so that nothing here waits. */
-static int find_route(const struct addr *to, const struct addr *from, uint32_t *oif)
-{
+static int find_route(const struct addr *to, const struct addr *from, uint32_t *oif) {
 	alignas(struct nlmsghdr) char buf[4096];
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
 	struct rtmsg *route = mnl_nlmsg_put_extra_header(message, sizeof *route);
@@ -142,8 +134,7 @@ static int find_route(const struct addr *to, const struct addr *from, uint32_t *
 	return rc;
 }
 
-static bool check_route(struct gate *g)
-{
+static bool check_route(struct gate *g) {
 	struct sockaddr_storage local = {0};
 	socklen_t size = sizeof local;
 	struct addr from = {0};
@@ -163,14 +154,13 @@ static bool check_route(struct gate *g)
 /* Gives the index of the interface on which a connection arrived, as the kernel tells it while the
  * option for packet information is on. A peer in IPv4, mapped or not, has it at the IPv4 level, one
  * in IPv6 only at its own. 0, or an errno value. */
-static int find_ingress(int fd, int family, unsigned *ifindex)
-{
+static int find_ingress(int fd, int family, unsigned *ifindex) {
 	const bool v4 = family == AF_INET;
 	const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
 	const int option = v4 ? IP_PKTINFO : IPV6_2292PKTINFO;
 	const int answer = v4 ? IP_PKTOPTIONS : IPV6_2292PKTOPTIONS;
-	const size_t at = v4 ? offsetof(struct in_pktinfo, ipi_ifindex)
-			     : offsetof(struct in6_pktinfo, ipi6_ifindex);
+	const size_t at =
+		v4 ? offsetof(struct in_pktinfo, ipi_ifindex) : offsetof(struct in6_pktinfo, ipi6_ifindex);
 	alignas(struct cmsghdr) char control[512];
 	struct msghdr message = {.msg_control = control};
 	int before, on = 1, rc = 0;
@@ -191,8 +181,7 @@ static int find_ingress(int fd, int family, unsigned *ifindex)
 	return rc;
 }
 
-static bool check_ingress(struct gate *g)
-{
+static bool check_ingress(struct gate *g) {
 	char name[IFNAMSIZ];
 	unsigned ifindex = 0;
 	int rc = find_ingress(g->request->fd, g->request->remote.family, &ifindex);
@@ -203,8 +192,7 @@ static bool check_ingress(struct gate *g)
 		if_indextoname(ifindex, name) ? name : "no interface");
 }
 
-static bool check_key(struct gate *g)
-{
+static bool check_key(struct gate *g) {
 	char payload[KEYRING_PAYLOAD];
 	int32_t ring;
 	int rc = keyring_open(g->request->root, g->interface, &ring);
@@ -217,16 +205,14 @@ static bool check_key(struct gate *g)
 	return say(g, true, "the keyring says: %s", payload);
 }
 
-static bool has_addr(struct span list, const struct addr *addr)
-{
+static bool has_addr(struct span list, const struct addr *addr) {
 	for (size_t n = addr_size(addr); list.n >= n; list = span_from(list, n))
 		if (memcmp(list.p, addr->bytes, n) == 0)
 			return true;
 	return false;
 }
 
-static bool check_card(struct gate *g)
-{
+static bool check_card(struct gate *g) {
 	const struct addr *remote = &g->request->remote;
 	struct gate_decision *d = g->decision;
 	struct map_card card;
@@ -243,8 +229,7 @@ static bool check_card(struct gate *g)
 	return say(g, true, "card %s gives %s to %s", d->said, g->address, d->host);
 }
 
-static bool check_login(struct gate *g)
-{
+static bool check_login(struct gate *g) {
 	struct gate_decision *d = g->decision;
 	const char *wanted = g->request->account;
 	struct span login, account;
@@ -269,13 +254,11 @@ static const struct {
 	[GATE_LOGIN] = {"login that becomes the account", check_login},
 };
 
-const char *gate_condition_name(enum gate_condition condition)
-{
+const char *gate_condition_name(enum gate_condition condition) {
 	return conditions[condition].name;
 }
 
-void gate_decide(const struct gate_request *request, struct gate_decision *decision)
-{
+void gate_decide(const struct gate_request *request, struct gate_decision *decision) {
 	struct gate g = {.request = request, .decision = decision};
 	enum gate_condition c;
 	char text[ADDR_TEXT];
@@ -283,8 +266,7 @@ void gate_decide(const struct gate_request *request, struct gate_decision *decis
 
 	*decision = (struct gate_decision){.verdict = GATE_REFUSE};
 	snprintf(g.address, sizeof g.address, "%s",
-		request->remote.family ? addr_format(&request->remote, text)
-				       : "what is no address");
+		request->remote.family ? addr_format(&request->remote, text) : "what is no address");
 	for (c = 0; c < GATE_CONDITIONS; c++) {
 		if (c == GATE_INGRESS && request->fd < 0)
 			continue;
@@ -302,8 +284,7 @@ void gate_decide(const struct gate_request *request, struct gate_decision *decis
 	errno = saved;
 }
 
-static bool socket_peer(int fd, struct addr *peer)
-{
+static bool socket_peer(int fd, struct addr *peer) {
 	struct sockaddr_storage end = {0};
 	socklen_t end_size = sizeof end, type_size = sizeof(int);
 	int type;
@@ -316,8 +297,7 @@ static bool socket_peer(int fd, struct addr *peer)
 /* Looks through the process's descriptors for the connected socket whose peer is *end, or, where
  * that has no family, whose peer is the only distinct one, which *end becomes. *fd stays when there
  * is no connected socket at all. False when there are only others. */
-static bool find_socket(DIR *descriptors, struct addr *end, int *fd)
-{
+static bool find_socket(DIR *descriptors, struct addr *end, int *fd) {
 	const bool wanted = end->family != 0;
 	const struct dirent *entry;
 	int number, found = -1, others = 0;
@@ -341,8 +321,7 @@ static bool find_socket(DIR *descriptors, struct addr *end, int *fd)
 }
 
 enum gate_remote gate_remote_end(
-	const char *rhost, const char *connection, bool sockets, struct addr *out, int *fd)
-{
+	const char *rhost, const char *connection, bool sockets, struct addr *out, int *fd) {
 	const bool spoken = connection || (rhost && *rhost);
 	struct addr by_rhost = {0};
 	DIR *descriptors;
