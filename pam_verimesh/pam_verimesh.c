@@ -20,16 +20,14 @@ struct options {
 };
 
 /* Copies text for the log: cut to fit, and without anything that could pass for another field. */
-static void quote(char *out, size_t size, const char *text)
-{
+static void quote(char *out, size_t size, const char *text) {
 	snprintf(out, size, "%s", text);
 	for (; *out; out++)
 		if (*out <= ' ' || *out > '~')
 			*out = '?';
 }
 
-static bool set_option(struct options *options, const char *text)
-{
+static bool set_option(struct options *options, const char *text) {
 	const struct {
 		const char *text;
 		bool *option, value;
@@ -52,8 +50,7 @@ static bool set_option(struct options *options, const char *text)
 	return true;
 }
 
-static bool set_options(pam_handle_t *pamh, int argc, const char **argv, struct options *options)
-{
+static bool set_options(pam_handle_t *pamh, int argc, const char **argv, struct options *options) {
 	char text[64];
 
 	for (int i = 0; i < argc; i++)
@@ -67,11 +64,8 @@ static bool set_options(pam_handle_t *pamh, int argc, const char **argv, struct 
 
 /* One line a decision. What the module has no say in is told only to those who debug. */
 static void report(pam_handle_t *pamh, const struct options *options, int rc, const char *account,
-	const char *from, const struct gate_decision *d)
-{
-	const char *word = rc == PAM_SUCCESS  ? "admitted"
-			   : rc == PAM_IGNORE ? "ignored"
-					      : "refused";
+	const char *from, const struct gate_decision *d) {
+	const char *word = rc == PAM_SUCCESS ? "admitted" : rc == PAM_IGNORE ? "ignored" : "refused";
 	int priority = rc == PAM_SUCCESS ? LOG_INFO : rc == PAM_IGNORE ? LOG_DEBUG : LOG_NOTICE;
 	char who[512] = "";
 
@@ -82,13 +76,12 @@ static void report(pam_handle_t *pamh, const struct options *options, int rc, co
 	if (d->aid[0])
 		snprintf(who, sizeof who, " host=%s aid=%s sn=%" PRIu64, d->host, d->aid, d->sn);
 	if (priority != LOG_DEBUG || options->debug)
-		pam_syslog(pamh, priority, "%s account=%s from=%s%s%s%s: %s", word, account, from,
-			who, d->key[0] ? " key=" : "", d->key, d->reason);
+		pam_syslog(pamh, priority, "%s account=%s from=%s%s%s%s: %s", word, account, from, who,
+			d->key[0] ? " key=" : "", d->key, d->reason);
 }
 
 /* Where the login comes from and what the gate says; refused is what this phase calls a refusal. */
-static int decide(pam_handle_t *pamh, const struct options *options, const char *user, int refused)
-{
+static int decide(pam_handle_t *pamh, const struct options *options, const char *user, int refused) {
 	const char *connection = pam_getenv(pamh, "SSH_CONNECTION");
 	const void *item = NULL;
 	const char *rhost, *ruser;
@@ -105,8 +98,8 @@ static int decide(pam_handle_t *pamh, const struct options *options, const char 
 		return PAM_SERVICE_ERR;
 	rhost = item;
 	/* a caller who is named, or is not root, could have handed a socket in */
-	remote = gate_remote_end(rhost, connection, getuid() == 0 && (!ruser || !*ruser),
-		&request.remote, &request.fd);
+	remote = gate_remote_end(
+		rhost, connection, getuid() == 0 && (!ruser || !*ruser), &request.remote, &request.fd);
 	quote(account, sizeof account, user);
 	quote(from, sizeof from, rhost && *rhost ? rhost : connection ? connection : "-");
 	if (remote == GATE_REMOTE_ADDR)
@@ -119,16 +112,14 @@ static int decide(pam_handle_t *pamh, const struct options *options, const char 
 		gate_decide(&request, &decision);
 	if (decision.verdict == GATE_ADMIT)
 		rc = PAM_SUCCESS;
-	else if (remote == GATE_REMOTE_NONE
-			 ? !options->deny_local
-			 : decision.verdict == GATE_OUTSIDE && options->ignore_outside)
+	else if (remote == GATE_REMOTE_NONE ? !options->deny_local
+					    : decision.verdict == GATE_OUTSIDE && options->ignore_outside)
 		rc = PAM_IGNORE;
 	report(pamh, options, rc, account, from, &decision);
 	return rc;
 }
 
-static int pass(pam_handle_t *pamh, int flags, int argc, const char **argv, int refused)
-{
+static int pass(pam_handle_t *pamh, int flags, int argc, const char **argv, int refused) {
 	struct options options = {.root = ""};
 	const char *user = NULL;
 	int rc = PAM_SERVICE_ERR, saved = errno;
@@ -143,20 +134,17 @@ static int pass(pam_handle_t *pamh, int flags, int argc, const char **argv, int 
 	return rc;
 }
 
-ENTRY int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
-{
+ENTRY int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv) {
 	return pass(pamh, flags, argc, argv, PAM_PERM_DENIED);
 }
 
-ENTRY int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
-{
+ENTRY int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv) {
 	return pass(pamh, flags, argc, argv, PAM_AUTH_ERR);
 }
 
 /* Nothing is to be set. Not IGNORE: Linux-PAM goes the way that auth went, and where this module is
  * alone on it there would be no answer at all. */
-ENTRY int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
-{
+ENTRY int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv) {
 	(void)pamh, (void)flags, (void)argc, (void)argv;
 	return PAM_SUCCESS;
 }
