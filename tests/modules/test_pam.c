@@ -92,14 +92,12 @@ static bool tunnels; /* there is WireGuard for this user */
 
 /* --- what comes in --- */
 
-static void take_line(struct lines *lines, const char *text)
-{
+static void take_line(struct lines *lines, const char *text) {
 	assert_true(lines->n < LINES_MAX);
 	snprintf(lines->text[lines->n++], LINE_MAX_BYTES, "%s", text);
 }
 
-static void expect_line(struct lines *lines, const char *text)
-{
+static void expect_line(struct lines *lines, const char *text) {
 	if (lines->asked == lines->n)
 		fail_msg("%s: there is no line: %s", w.place, text);
 	if (strcmp(lines->text[lines->asked], text) != 0)
@@ -108,16 +106,14 @@ static void expect_line(struct lines *lines, const char *text)
 }
 
 /* Nothing came that the case does not name. */
-static void expect_no_more(struct lines *lines)
-{
+static void expect_no_more(struct lines *lines) {
 	if (lines->asked < lines->n)
 		fail_msg("%s: not expected: %s", w.place, lines->text[lines->asked]);
 	*lines = (struct lines){0};
 }
 
 /* "<85>Nov 22 12:00:00 test_pam: pam_verimesh(SERVICE:PHASE): TEXT" is "notice TEXT". */
-static void take_syslog(const char *phase, const char *message)
-{
+static void take_syslog(const char *phase, const char *message) {
 	static const char *const priorities[] = {
 		"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
 	char from[64], line[LINE_MAX_BYTES];
@@ -126,18 +122,14 @@ static void take_syslog(const char *phase, const char *message)
 
 	snprintf(from, sizeof from, ": pam_verimesh(" SERVICE ":%s): ", phase);
 	text = strstr(message, from);
-	if (text && sscanf(message, "<%d>", &priority) == 1 &&
-		(priority & LOG_FACMASK) == LOG_AUTHPRIV)
-		snprintf(line, sizeof line, "%s %s", priorities[LOG_PRI(priority)],
-			text + strlen(from));
+	if (text && sscanf(message, "<%d>", &priority) == 1 && (priority & LOG_FACMASK) == LOG_AUTHPRIV)
+		snprintf(line, sizeof line, "%s %s", priorities[LOG_PRI(priority)], text + strlen(from));
 	else
 		snprintf(line, sizeof line, "%s", message);
 	take_line(&w.logged, line);
 }
 
-static int converse(
-	int n, const struct pam_message **messages, struct pam_response **responses, void *ctx)
-{
+static int converse(int n, const struct pam_message **messages, struct pam_response **responses, void *ctx) {
 	const bool asked = messages[0]->msg_style == PAM_PROMPT_ECHO_ON;
 
 	(void)ctx;
@@ -155,8 +147,7 @@ static int converse(
 
 /* --- the words of a case --- */
 
-static void do_tunnel(char *text)
-{
+static void do_tunnel(char *text) {
 	(void)text;
 	if (tunnels)
 		return;
@@ -164,15 +155,13 @@ static void do_tunnel(char *text)
 	skip();
 }
 
-static void do_option(char *text)
-{
+static void do_option(char *text) {
 	size_t n = strlen(w.options);
 
 	snprintf(w.options + n, sizeof w.options - n, " %s", text);
 }
 
-static void do_uid(char *text)
-{
+static void do_uid(char *text) {
 	w.uid = (uid_t)strtoul(text, NULL, 10);
 	if (setresuid(w.uid, 0, 0) == 0 && setresuid(0, 0, 0) == 0)
 		return;
@@ -180,14 +169,12 @@ static void do_uid(char *text)
 	skip();
 }
 
-static void do_silent(char *text)
-{
+static void do_silent(char *text) {
 	(void)text;
 	w.flags = (int)PAM_SILENT;
 }
 
-static void connect_by(int family, const char *text)
-{
+static void connect_by(int family, const char *text) {
 	char from[64], to[64];
 	int ns, fd;
 
@@ -200,36 +187,30 @@ static void connect_by(int family, const char *text)
 	w.fds[w.nfds++] = fd;
 }
 
-static void do_connect(char *text)
-{
+static void do_connect(char *text) {
 	connect_by(strchr(text, ':') ? AF_INET6 : AF_INET, text);
 }
 
-static void do_connect6(char *text)
-{
+static void do_connect6(char *text) {
 	connect_by(AF_INET6, text);
 }
 
-static void run(int ns, const char *script)
-{
-	if (!sandbox_run(ns, "IF=%s ROOT=" ROOT " MAP=" MAP " RING=%d KEY='%s'\n%s", w.interface,
-		    w.ring, w.key, script))
+static void run(int ns, const char *script) {
+	if (!sandbox_run(ns, "IF=%s ROOT=" ROOT " MAP=" MAP " RING=%d KEY='%s'\n%s", w.interface, w.ring,
+		    w.key, script))
 		fail_msg("%s: failed: %s", w.place, script);
 }
 
-static void do_run(char *text)
-{
+static void do_run(char *text) {
 	run(w.net.here, text);
 }
 
-static void do_far(char *text)
-{
+static void do_far(char *text) {
 	run(w.net.far, text);
 }
 
 /* In the header's record stand: superseded, sum, and first of what the sum covers the version. */
-static void do_version(char *text)
-{
+static void do_version(char *text) {
 	uint32_t n, version = htole32((uint32_t)strtoul(text, NULL, 10));
 	struct span file = bytes_of_file(MAP);
 	uint8_t *sum = (uint8_t *)(uintptr_t)file.p + MAP_SUPERSEDED + 4, *body = sum + 8;
@@ -247,8 +228,7 @@ static void do_version(char *text)
 }
 
 /* The module's own code is the stack's; where it ignores the call the next module speaks. */
-static void write_service(void)
-{
+static void write_service(void) {
 	FILE *out = fopen(SERVICES "/" SERVICE, "w");
 
 	assert_non_null(out);
@@ -261,8 +241,7 @@ static void write_service(void)
 	assert_int_equal(fclose(out), 0);
 }
 
-static int call(const char *phase)
-{
+static int call(const char *phase) {
 	const struct pam_conv conv = {converse, NULL};
 	pam_handle_t *pamh = NULL;
 	char message[LINE_MAX_BYTES];
@@ -292,8 +271,7 @@ static int call(const char *phase)
 	return rc;
 }
 
-static void do_call(char *text)
-{
+static void do_call(char *text) {
 	static const struct {
 		const char *name;
 		int code;
@@ -324,8 +302,7 @@ static void do_call(char *text)
 }
 
 /* Puts values in the place of $NAMEs. */
-static void expand(const char *text, char *out, size_t size)
-{
+static void expand(const char *text, char *out, size_t size) {
 	const struct {
 		const char *name, *value;
 	} names[] = {{"$AID", SAMPLE_AID_B}, {"$IF", w.interface}, {"$KEY", w.key}, {"$MAP", MAP}};
@@ -343,22 +320,19 @@ static void expand(const char *text, char *out, size_t size)
 	out[n] = 0;
 }
 
-static void do_log(char *text)
-{
+static void do_log(char *text) {
 	char expected[LINE_MAX_BYTES];
 
 	expand(text, expected, sizeof expected);
 	expect_line(&w.logged, expected);
 }
 
-static void do_say(char *text)
-{
+static void do_say(char *text) {
 	expect_line(&w.said, text);
 }
 
 /* \xNN is that byte. */
-static void unescape(char *text)
-{
+static void unescape(char *text) {
 	char *out = text;
 	unsigned byte;
 
@@ -372,8 +346,7 @@ static void unescape(char *text)
 	*out = 0;
 }
 
-static void do_line(char *line)
-{
+static void do_line(char *line) {
 	static const struct {
 		const char *word;
 		void (*run)(char *text);
@@ -413,8 +386,7 @@ static void do_line(char *line)
 	fail_msg("%s: unknown word: %s", w.place, line);
 }
 
-static void run_case(void **state)
-{
+static void run_case(void **state) {
 	const struct script *script = *state;
 	unsigned number = script->line;
 	char *line = script->text, *end;
@@ -434,8 +406,7 @@ static void run_case(void **state)
 /* --- the world of a case --- */
 
 /* Starts a userspace WireGuard; 0 when it does not come up. */
-static pid_t start_tunnel(int ns, const char *interface)
-{
+static pid_t start_tunnel(int ns, const char *interface) {
 	char path[64];
 	pid_t child;
 
@@ -456,22 +427,19 @@ static pid_t start_tunnel(int ns, const char *interface)
 }
 
 /* The kernel's WireGuard, else one in userspace. */
-static bool make_interface(int ns, const char *interface, pid_t *tunnel)
-{
+static bool make_interface(int ns, const char *interface, pid_t *tunnel) {
 	if (sandbox_run(ns, "ip link add %s type wireguard 2>/dev/null", interface))
 		return true;
 	*tunnel = start_tunnel(ns, interface);
 	return *tunnel > 0;
 }
 
-static bool make_interfaces(void)
-{
+static bool make_interfaces(void) {
 	return make_interface(w.net.here, w.interface, &w.tunnels[0]) &&
 	       make_interface(w.net.far, "far1", &w.tunnels[1]);
 }
 
-static bool configure_tunnel(void)
-{
+static bool configure_tunnel(void) {
 	return sandbox_run(w.net.here,
 		       "IF=%s\n"
 		       "umask 077\n"
@@ -509,8 +477,7 @@ static bool configure_tunnel(void)
 }
 
 /* db1's key in the roster is the one that its end of the tunnel has. */
-static void take_key(void)
-{
+static void take_key(void) {
 	struct roster_host *db1 = &w.sample.hosts[SAMPLE_DB1_B];
 	struct span text;
 
@@ -523,8 +490,7 @@ static void take_key(void)
 	wg_key_encode(db1->key, w.key);
 }
 
-static void make_network(void)
-{
+static void make_network(void) {
 	w = (struct world){0};
 	sample_init(&w.sample);
 	w.interface = w.sample.policy.interface;
@@ -532,8 +498,7 @@ static void make_network(void)
 	assert_true(sandbox_network(&w.net));
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
 	struct err err = {0};
 
 	(void)state;
@@ -541,15 +506,13 @@ static int set_up(void **state)
 	assert_true(!tunnels || (make_interfaces() && configure_tunnel()));
 	take_key();
 	assert_true(sandbox_run(w.net.here, "mkdir -p " ROOT PATH_STATE));
-	if (!map_build(&w.sample.roster, MAP, &err) ||
-		!keyring_make(ROOT, w.interface, &w.ring, &err) ||
+	if (!map_build(&w.sample.roster, MAP, &err) || !keyring_make(ROOT, w.interface, &w.ring, &err) ||
 		!keyring_sync(w.ring, &w.sample.roster, &err))
 		fail_msg("%s", err.text);
 	return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
 	struct err err = {0};
 
 	(void)state;
@@ -566,8 +529,7 @@ static int tear_down(void **state)
 /* --- all cases --- */
 
 /* A /dev with little in it, so that /dev/log is this test's. */
-static bool take_dev(void)
-{
+static bool take_dev(void) {
 	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
 	struct sandbox net;
 
@@ -588,8 +550,7 @@ static bool take_dev(void)
 	return bind(syslog_fd, (struct sockaddr *)&address, sizeof address) == 0;
 }
 
-static bool find_module(void)
-{
+static bool find_module(void) {
 	const char *build = getenv("B");
 	char path[PATH_MAX - 32];
 
@@ -601,8 +562,7 @@ static bool find_module(void)
 }
 
 /* Sees once whether there can be a tunnel at all. */
-static int try_tunnel(void **state)
-{
+static int try_tunnel(void **state) {
 	(void)state;
 	make_network();
 	tunnels = make_interfaces();
@@ -612,8 +572,7 @@ static int try_tunnel(void **state)
 	return 0;
 }
 
-static size_t read_cases(const char *file, struct script *scripts, size_t n)
-{
+static size_t read_cases(const char *file, struct script *scripts, size_t n) {
 	struct span bytes = bytes_of_file(file);
 	char *line = strndup((const char *)bytes.p, bytes.n), *end;
 	const char *base = strrchr(file, '/') + 1;
@@ -626,8 +585,8 @@ static size_t read_cases(const char *file, struct script *scripts, size_t n)
 		if (strncmp(line, "case ", 5) != 0)
 			continue;
 		assert_true(n < CASES_MAX);
-		snprintf(scripts[n].name, sizeof scripts[n].name, "%.*s: %.*s",
-			(int)strcspn(base, "."), base, (int)strcspn(line + 5, "\n"), line + 5);
+		snprintf(scripts[n].name, sizeof scripts[n].name, "%.*s: %.*s", (int)strcspn(base, "."),
+			base, (int)strcspn(line + 5, "\n"), line + 5);
 		scripts[n].file = file;
 		scripts[n].line = number + 1;
 		scripts[n++].text = end;
@@ -636,15 +595,13 @@ static size_t read_cases(const char *file, struct script *scripts, size_t n)
 	return n;
 }
 
-static void not_here(void **state)
-{
+static void not_here(void **state) {
 	(void)state;
 	printf("needs ip, and root or user namespaces for everybody\n");
 	skip();
 }
 
-int main(void)
-{
+int main(void) {
 	static struct CMUnitTest tests[CASES_MAX];
 	static struct script scripts[CASES_MAX];
 	size_t n = 0;
@@ -660,9 +617,9 @@ int main(void)
 	setenv("SSH_CONNECTION", "10.77.2.5 40000 10.77.1.1 22", 1);
 	here = sandbox_enter() && take_dev();
 	for (size_t i = 0; i < n; i++)
-		tests[i] = here ? (struct CMUnitTest){scripts[i].name, run_case, set_up, tear_down,
-					  &scripts[i]}
-				: (struct CMUnitTest){scripts[i].name, not_here, NULL, NULL, NULL};
+		tests[i] =
+			here ? (struct CMUnitTest){scripts[i].name, run_case, set_up, tear_down, &scripts[i]}
+			     : (struct CMUnitTest){scripts[i].name, not_here, NULL, NULL, NULL};
 	failed = _cmocka_run_group_tests("pam_verimesh", tests, n, here ? try_tunnel : NULL, NULL);
 	globfree(&files);
 	return failed;

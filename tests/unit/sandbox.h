@@ -23,8 +23,7 @@ struct sandbox {
 };
 
 /* Starts a process in a network namespace that ends with this one. Returns as fork. */
-static inline pid_t sandbox_fork(int ns)
-{
+static inline pid_t sandbox_fork(int ns) {
 	pid_t child = fork();
 
 	if (child == 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || setns(ns, CLONE_NEWNET) != 0))
@@ -32,16 +31,13 @@ static inline pid_t sandbox_fork(int ns)
 	return child;
 }
 
-static inline void sandbox_kill(pid_t child)
-{
+static inline void sandbox_kill(pid_t child) {
 	if (child > 0 && kill(child, SIGKILL) == 0)
 		waitpid(child, NULL, 0);
 }
 
 /* Runs a shell script in a network namespace. */
-static inline bool __attribute__((format(printf, 2, 3)))
-sandbox_run(int ns, const char *format, ...)
-{
+static inline bool __attribute__((format(printf, 2, 3))) sandbox_run(int ns, const char *format, ...) {
 	char script[4096];
 	pid_t child;
 	va_list args;
@@ -60,8 +56,7 @@ sandbox_run(int ns, const char *format, ...)
 }
 
 /* Makes the namespaces anew; this process is in `here` then. */
-static inline bool sandbox_network(struct sandbox *s)
-{
+static inline bool sandbox_network(struct sandbox *s) {
 	*s = (struct sandbox){-1, -1};
 	if (unshare(CLONE_NEWNET) != 0)
 		return false;
@@ -85,24 +80,21 @@ static inline bool sandbox_network(struct sandbox *s)
 				   "END\n");
 }
 
-static inline void sandbox_leave(struct sandbox *s)
-{
+static inline void sandbox_leave(struct sandbox *s) {
 	close(s->far);
 	close(s->here);
 }
 
 /* The process becomes root of private mounts, with an empty /run, and can make networks. False
  * where that is not possible. */
-static inline bool sandbox_enter(void)
-{
+static inline bool sandbox_enter(void) {
 	const char *old = getenv("PATH");
 	struct sandbox net;
 	char path[4096];
 
 	snprintf(path, sizeof path, "/usr/sbin:/usr/bin:/sbin:/bin:%s", old ? old : "");
 	if (setenv("PATH", path, 1) != 0 || (geteuid() != 0 && !rootless_enter()) ||
-		unshare(CLONE_NEWNS) != 0 ||
-		mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
+		unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
 		mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0 ||
 		!sandbox_network(&net)) {
 		perror("no namespaces here");
@@ -113,8 +105,7 @@ static inline bool sandbox_enter(void)
 }
 
 static inline socklen_t sandbox_sockaddr(
-	int family, const char *text, in_port_t port, struct sockaddr_storage *out)
-{
+	int family, const char *text, in_port_t port, struct sockaddr_storage *out) {
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
 	struct sockaddr_in *in = (struct sockaddr_in *)out;
 
@@ -124,16 +115,14 @@ static inline socklen_t sandbox_sockaddr(
 		in->sin_port = port;
 	else
 		in6->sin6_port = port;
-	if (inet_pton(family, text, family == AF_INET ? (void *)&in->sin_addr : &in6->sin6_addr) !=
-		1)
+	if (inet_pton(family, text, family == AF_INET ? (void *)&in->sin_addr : &in6->sin6_addr) != 1)
 		abort();
 	return family == AF_INET ? sizeof *in : sizeof *in6;
 }
 
 /* A process in namespace ns connects from one address to another and holds on until the other end
  * hangs up. */
-static inline pid_t sandbox_call(int ns, const char *from, const char *to, in_port_t port)
-{
+static inline pid_t sandbox_call(int ns, const char *from, const char *to, in_port_t port) {
 	const int family = strchr(to, ':') ? AF_INET6 : AF_INET;
 	struct sockaddr_storage name;
 	pid_t child = sandbox_fork(ns);
@@ -157,8 +146,7 @@ static inline pid_t sandbox_call(int ns, const char *from, const char *to, in_po
 
 /* A TCP connection that was accepted in this process: from, in namespace ns, to an address here,
  * by a listener of the family (AF_INET6: it takes both). -1 when it does not come about. */
-static inline int sandbox_accept(int ns, int family, const char *from, const char *to)
-{
+static inline int sandbox_accept(int ns, int family, const char *from, const char *to) {
 	const struct timeval patience = {.tv_sec = 5};
 	struct sockaddr_storage name;
 	int fd = -1, off = 0, listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);

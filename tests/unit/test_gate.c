@@ -43,8 +43,7 @@ static struct world w;
 
 /* --- the world --- */
 
-static _Noreturn void tell_peers(int listener)
-{
+static _Noreturn void tell_peers(int listener) {
 	char request[64];
 	int fd;
 
@@ -57,8 +56,7 @@ static _Noreturn void tell_peers(int listener)
 	}
 }
 
-static bool start_teller(void)
-{
+static bool start_teller(void) {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	pid_t child;
@@ -67,8 +65,7 @@ static bool start_teller(void)
 	snprintf(address.sun_path, sizeof address.sun_path, SOCKETS "/%s.sock", w.interface);
 	umask(022);
 	if (w.uapi == MAP_FAILED || mkdir(SOCKETS, 0755) != 0 ||
-		bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||
-		listen(listener, 1) != 0)
+		bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 1) != 0)
 		return false;
 	child = fork();
 	if (child == 0)
@@ -78,8 +75,7 @@ static bool start_teller(void)
 }
 
 /* What the interface tells: db1 with these prefixes, and a peer that nobody here knows. */
-static void set_peers(const char *prefixes, const char *foreign)
-{
+static void set_peers(const char *prefixes, const char *foreign) {
 	char hex[2 * WG_KEY_BYTES + 1];
 
 	for (size_t i = 0; i < WG_KEY_BYTES; i++)
@@ -90,25 +86,21 @@ static void set_peers(const char *prefixes, const char *foreign)
 		hex, prefixes, foreign);
 }
 
-static void set_map(void)
-{
+static void set_map(void) {
 	struct err err = {0};
 
 	if (!map_build(&w.sample.roster, ROOT PATH_MAP, &err))
 		fail_msg("%s", err.text);
 }
 
-static void set_ring(void)
-{
+static void set_ring(void) {
 	struct err err = {0};
 
-	if (!keyring_make(ROOT, w.interface, &w.ring, &err) ||
-		!keyring_sync(w.ring, &w.sample.roster, &err))
+	if (!keyring_make(ROOT, w.interface, &w.ring, &err) || !keyring_sync(w.ring, &w.sample.roster, &err))
 		fail_msg("%s", err.text);
 }
 
-static void init_sample(void)
-{
+static void init_sample(void) {
 	sample_init(&w.sample);
 	w.db1 = &w.sample.hosts[SAMPLE_DB1_B];
 	w.interface = w.sample.policy.interface;
@@ -116,8 +108,7 @@ static void init_sample(void)
 	wg_key_encode(w.db1->key, w.key);
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
 	(void)state;
 	init_sample();
 	assert_true(sandbox_network(&w.net));
@@ -145,8 +136,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
 	struct err err = {0};
 
 	(void)state;
@@ -158,8 +148,7 @@ static int tear_down(void **state)
 
 /* --- the question and what is expected --- */
 
-static struct gate_decision ask_for(const char *from, const char *account, int fd)
-{
+static struct gate_decision ask_for(const char *from, const char *account, int fd) {
 	struct gate_request request = {
 		.root = ROOT,
 		.account = account,
@@ -174,14 +163,12 @@ static struct gate_decision ask_for(const char *from, const char *account, int f
 	return decision;
 }
 
-static struct gate_decision ask(const char *from)
-{
+static struct gate_decision ask(const char *from) {
 	return ask_for(from, "alice", -1);
 }
 
 /* All conditions before `end` are met, none behind it was asked. */
-static void expect_answers(const struct gate_decision *d, enum gate_condition end, bool socket)
-{
+static void expect_answers(const struct gate_decision *d, enum gate_condition end, bool socket) {
 	for (enum gate_condition c = 0; c < GATE_CONDITIONS; c++) {
 		enum gate_answer expected = GATE_MET;
 
@@ -196,16 +183,14 @@ static void expect_answers(const struct gate_decision *d, enum gate_condition en
 	}
 }
 
-static void expect_admitted(struct gate_decision d, bool socket)
-{
+static void expect_admitted(struct gate_decision d, bool socket) {
 	if (d.verdict != GATE_ADMIT)
 		fail_msg("not admitted: %s", d.reason);
 	expect_answers(&d, GATE_CONDITIONS, socket);
 }
 
 static void __attribute__((format(printf, 3, 4)))
-expect_refused(struct gate_decision d, enum gate_condition failed, const char *format, ...)
-{
+expect_refused(struct gate_decision d, enum gate_condition failed, const char *format, ...) {
 	char reason[sizeof d.reason];
 	va_list args;
 
@@ -215,12 +200,10 @@ expect_refused(struct gate_decision d, enum gate_condition failed, const char *f
 	assert_int_equal(d.verdict, GATE_REFUSE);
 	assert_string_equal(d.reason, reason);
 	expect_answers(&d, failed,
-		failed > GATE_INGRESS ? d.answers[GATE_INGRESS] == GATE_MET
-				      : failed == GATE_INGRESS);
+		failed > GATE_INGRESS ? d.answers[GATE_INGRESS] == GATE_MET : failed == GATE_INGRESS);
 }
 
-static void expect_outside(const char *from)
-{
+static void expect_outside(const char *from) {
 	struct gate_decision d = ask(from);
 
 	if (d.verdict != GATE_OUTSIDE)
@@ -230,8 +213,7 @@ static void expect_outside(const char *from)
 
 /* --- the conditions --- */
 
-static void test_admits(void **state)
-{
+static void test_admits(void **state) {
 	struct gate_decision d = ask("10.77.2.5");
 
 	(void)state;
@@ -250,8 +232,7 @@ static void test_admits(void **state)
 	assert_string_equal(d.login, "bob");
 }
 
-static void test_map(void **state)
-{
+static void test_map(void **state) {
 	(void)state;
 	assert_return_code(chmod(ROOT PATH_MAP, 0666), errno);
 	expect_refused(ask("10.77.2.5"), GATE_MAP, "map %s: not root's alone", ROOT PATH_MAP);
@@ -263,8 +244,7 @@ static void test_map(void **state)
 	expect_refused(ask("10.77.2.5"), GATE_MAP, "map %s: %s", ROOT PATH_MAP, strerror(ENOENT));
 }
 
-static void test_root_too_long(void **state)
-{
+static void test_root_too_long(void **state) {
 	static char root[5000];
 	struct gate_request request = {.root = root, .account = "alice", .fd = -1};
 	struct gate_decision d;
@@ -277,24 +257,19 @@ static void test_root_too_long(void **state)
 }
 
 /* In no mesh prefix and owned by no peer: and only that. */
-static void test_outside(void **state)
-{
+static void test_outside(void **state) {
 	(void)state;
 	expect_outside("203.0.113.9");
 	expect_outside("2001:db8::1");
 	expect_outside("127.0.0.1");
 	expect_outside("");
-	expect_refused(
-		ask("10.77.2.9"), GATE_OWNER, "10.77.2.9 is owned by no peer of %s", w.interface);
-	expect_refused(
-		ask("fd77:2::9"), GATE_OWNER, "fd77:2::9 is owned by no peer of %s", w.interface);
+	expect_refused(ask("10.77.2.9"), GATE_OWNER, "10.77.2.9 is owned by no peer of %s", w.interface);
+	expect_refused(ask("fd77:2::9"), GATE_OWNER, "fd77:2::9 is owned by no peer of %s", w.interface);
 	/* a foreign peer's, on a shared interface */
-	expect_refused(ask("203.0.113.7"), GATE_ROUTE, "no route to 203.0.113.7: %s",
-		strerror(ENETUNREACH));
+	expect_refused(ask("203.0.113.7"), GATE_ROUTE, "no route to 203.0.113.7: %s", strerror(ENETUNREACH));
 }
 
-static void test_outside_without_interface(void **state)
-{
+static void test_outside_without_interface(void **state) {
 	(void)state;
 	assert_true(sandbox_run(w.net.here, "ip link del %s", w.interface));
 	expect_outside("203.0.113.7");
@@ -303,8 +278,7 @@ static void test_outside_without_interface(void **state)
 }
 
 /* There is an interface, but what it says cannot be read: nobody knows who owns what. */
-static void test_not_outside_when_unknown(void **state)
-{
+static void test_not_outside_when_unknown(void **state) {
 	(void)state;
 	strcpy(w.uapi, "errno=1\n\n");
 	expect_refused(ask("203.0.113.9"), GATE_OWNER, "%s: %s", w.interface, strerror(EPROTO));
@@ -315,23 +289,19 @@ static void test_not_outside_when_unknown(void **state)
 	expect_refused(ask("203.0.113.9"), GATE_OWNER, "near0: %s", strerror(ENODEV));
 }
 
-static void test_owner(void **state)
-{
+static void test_owner(void **state) {
 	(void)state;
 	set_peers("allowed_ip=10.77.2.0/24\nallowed_ip=fd77:2::/127\n", "");
-	expect_refused(ask("10.77.2.5"), GATE_OWNER,
-		"10.77.2.5 is only routed by 10.77.2.0/24 to peer %s", w.key);
+	expect_refused(
+		ask("10.77.2.5"), GATE_OWNER, "10.77.2.5 is only routed by 10.77.2.0/24 to peer %s", w.key);
 	set_peers("allowed_ip=10.77.2.0/24\n", "allowed_ip=10.77.2.5/32\n");
 	expect_refused(ask("10.77.2.5"), GATE_KEY,
-		"key AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEI= in the keyring: %s",
-		strerror(ENOKEY));
+		"key AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEI= in the keyring: %s", strerror(ENOKEY));
 	set_peers("", "");
-	expect_refused(
-		ask("10.77.2.5"), GATE_OWNER, "10.77.2.5 is owned by no peer of %s", w.interface);
+	expect_refused(ask("10.77.2.5"), GATE_OWNER, "10.77.2.5 is owned by no peer of %s", w.interface);
 }
 
-static void test_route(void **state)
-{
+static void test_route(void **state) {
 	(void)state;
 	assert_true(sandbox_run(w.net.here, "ip route add 10.77.2.5/32 via 192.0.2.2"));
 	expect_refused(ask("10.77.2.5"), GATE_ROUTE, "the reply to 10.77.2.5 leaves through near0");
@@ -339,13 +309,11 @@ static void test_route(void **state)
 	assert_true(sandbox_run(w.net.here, "ip route add fd77:2::5/128 via fd99::2"));
 	expect_refused(ask("fd77:2::5"), GATE_ROUTE, "the reply to fd77:2::5 leaves through near0");
 	assert_true(sandbox_run(w.net.here, "ip route replace unreachable 10.77.2.5/32"));
-	expect_refused(
-		ask("10.77.2.5"), GATE_ROUTE, "no route to 10.77.2.5: %s", strerror(EHOSTUNREACH));
+	expect_refused(ask("10.77.2.5"), GATE_ROUTE, "no route to 10.77.2.5: %s", strerror(EHOSTUNREACH));
 }
 
 /* A rule by the local address holds for the connection that has it. */
-static void test_route_of_the_connection(void **state)
-{
+static void test_route_of_the_connection(void **state) {
 	int fd = sandbox_accept(w.net.far, AF_INET, "10.77.2.5", "10.77.1.1");
 
 	(void)state;
@@ -359,8 +327,7 @@ static void test_route_of_the_connection(void **state)
 }
 
 /* An option of the socket, before and after. */
-static void expect_option(int fd, int level, int option, int expected)
-{
+static void expect_option(int fd, int level, int option, int expected) {
 	int value = -1;
 	socklen_t n = sizeof value;
 
@@ -369,8 +336,7 @@ static void expect_option(int fd, int level, int option, int expected)
 }
 
 /* The same connection through the tunnel, then beside it: by IPv4, IPv4-mapped, IPv6. */
-static void ingress(int family, const char *from, const char *to, int level, int option)
-{
+static void ingress(int family, const char *from, const char *to, int level, int option) {
 	int on = 1, fd = sandbox_accept(w.net.far, family, from, to);
 
 	assert_return_code(fd, errno);
@@ -380,37 +346,33 @@ static void ingress(int family, const char *from, const char *to, int level, int
 	expect_admitted(ask_for(from, "alice", fd), true);
 	expect_option(fd, level, option, 1);
 	close(fd);
-	assert_true(sandbox_run(w.net.far, "ip route add %s via %s", to,
-		strchr(to, ':') ? "fd99::1" : "192.0.2.1"));
+	assert_true(sandbox_run(
+		w.net.far, "ip route add %s via %s", to, strchr(to, ':') ? "fd99::1" : "192.0.2.1"));
 	fd = sandbox_accept(w.net.far, family, from, to);
 	assert_return_code(fd, errno);
-	expect_refused(ask_for(from, "alice", fd), GATE_INGRESS,
-		"the connection of %s arrived on near0", from);
+	expect_refused(
+		ask_for(from, "alice", fd), GATE_INGRESS, "the connection of %s arrived on near0", from);
 	expect_option(fd, level, option, 0);
 	close(fd);
 }
 
-static void test_ingress_ipv4(void **state)
-{
+static void test_ingress_ipv4(void **state) {
 	(void)state;
 	ingress(AF_INET, "10.77.2.5", "10.77.1.1", IPPROTO_IP, IP_PKTINFO);
 }
 
-static void test_ingress_ipv4_mapped(void **state)
-{
+static void test_ingress_ipv4_mapped(void **state) {
 	(void)state;
 	ingress(AF_INET6, "10.77.2.5", "10.77.1.1", IPPROTO_IP, IP_PKTINFO);
 }
 
-static void test_ingress_ipv6(void **state)
-{
+static void test_ingress_ipv6(void **state) {
 	(void)state;
 	ingress(AF_INET6, "fd77:2::5", "fd77:2::1", IPPROTO_IPV6, IPV6_2292PKTINFO);
 }
 
 /* A socket of which the kernel does not say where it came in. */
-static void test_ingress_unknown(void **state)
-{
+static void test_ingress_unknown(void **state) {
 	struct sockaddr_storage name;
 	socklen_t n = sandbox_sockaddr(AF_INET, "10.77.1.1", 0, &name);
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -424,44 +386,39 @@ static void test_ingress_unknown(void **state)
 	expect_refused(ask_for("10.77.2.5", "alice", fd), GATE_INGRESS,
 		"the connection of 10.77.2.5 arrived on no interface");
 	close(fd);
-	expect_refused(ask_for("10.77.2.5", "alice", fd), GATE_INGRESS,
-		"where 10.77.2.5 came from: %s", strerror(EBADF));
+	expect_refused(ask_for("10.77.2.5", "alice", fd), GATE_INGRESS, "where 10.77.2.5 came from: %s",
+		strerror(EBADF));
 	close(listener);
 }
 
-static void test_key(void **state)
-{
+static void test_key(void **state) {
 	key_serial_t id = (key_serial_t)keyctl_search(w.ring, "user", w.key, 0);
 	struct err err = {0};
 
 	(void)state;
 	assert_true(id > 0);
 	assert_return_code(keyctl_setperm(id, KEY_POS_ALL | KEY_USR_ALL | KEY_OTH_VIEW), errno);
-	expect_refused(
-		ask("10.77.2.5"), GATE_KEY, "key %s in the keyring: %s", w.key, strerror(EPERM));
+	expect_refused(ask("10.77.2.5"), GATE_KEY, "key %s in the keyring: %s", w.key, strerror(EPERM));
 	assert_return_code(keyctl_setperm(id, KEY_POS_ALL | KEY_USR_ALL), errno);
 	assert_return_code(keyctl_set_timeout(id, 1), errno);
 	expect_admitted(ask("10.77.2.5"), false);
 	usleep(1100000);
-	expect_refused(ask("10.77.2.5"), GATE_KEY, "key %s in the keyring: %s", w.key,
-		strerror(EKEYEXPIRED));
+	expect_refused(
+		ask("10.77.2.5"), GATE_KEY, "key %s in the keyring: %s", w.key, strerror(EKEYEXPIRED));
 	set_ring();
 	expect_admitted(ask("10.77.2.5"), false);
 	id = (key_serial_t)keyctl_search(w.ring, "user", w.key, 0);
 	assert_return_code(keyctl_revoke(id), errno);
-	expect_refused(ask("10.77.2.5"), GATE_KEY, "key %s in the keyring: %s", w.key,
-		strerror(EKEYREVOKED));
+	expect_refused(
+		ask("10.77.2.5"), GATE_KEY, "key %s in the keyring: %s", w.key, strerror(EKEYREVOKED));
 	w.db1->self = true; /* not a peer of this host, then */
 	set_ring();
-	expect_refused(
-		ask("10.77.2.5"), GATE_KEY, "key %s in the keyring: %s", w.key, strerror(ENOKEY));
+	expect_refused(ask("10.77.2.5"), GATE_KEY, "key %s in the keyring: %s", w.key, strerror(ENOKEY));
 	assert_true(keyring_remove(ROOT, w.interface, &err));
-	expect_refused(ask("10.77.2.5"), GATE_KEY, "keyring verimesh:%s: %s", w.interface,
-		strerror(ENOENT));
+	expect_refused(ask("10.77.2.5"), GATE_KEY, "keyring verimesh:%s: %s", w.interface, strerror(ENOENT));
 }
 
-static void test_card(void **state)
-{
+static void test_card(void **state) {
 	(void)state;
 	w.db1->expires = time(NULL) - 1;
 	set_map();
@@ -469,18 +426,15 @@ static void test_card(void **state)
 	w.db1->expires = NEVER;
 	w.db1->naddrs = 1; /* the derived one */
 	set_map();
-	expect_refused(ask("10.77.2.5"), GATE_CARD,
-		"10.77.2.5 is no address of db1.clinic-b.mesh.internal");
-	expect_refused(ask("fd77:2::5"), GATE_CARD,
-		"fd77:2::5 is no address of db1.clinic-b.mesh.internal");
+	expect_refused(ask("10.77.2.5"), GATE_CARD, "10.77.2.5 is no address of db1.clinic-b.mesh.internal");
+	expect_refused(ask("fd77:2::5"), GATE_CARD, "fd77:2::5 is no address of db1.clinic-b.mesh.internal");
 	w.db1->key[0] ^= 1;
 	set_map();
 	expect_refused(ask("10.77.2.5"), GATE_CARD, "the map has no live card for key %s", w.key);
 }
 
 /* The derived address is the host's own as much as those that the card names. */
-static void test_derived_address(void **state)
-{
+static void test_derived_address(void **state) {
 	char text[ADDR_TEXT], peers[128];
 
 	(void)state;
@@ -491,8 +445,7 @@ static void test_derived_address(void **state)
 	expect_admitted(ask(text), false);
 }
 
-static void test_login(void **state)
-{
+static void test_login(void **state) {
 	static const char *const others[] = {
 		"", "bob", "root", "alic", "alicee", "Alice", "alice ", "ALICE"};
 
@@ -504,12 +457,10 @@ static void test_login(void **state)
 		"no login of db1.clinic-b.mesh.internal becomes a?b??");
 	w.db1->nlogins = 0;
 	set_map();
-	expect_refused(ask("10.77.2.5"), GATE_LOGIN,
-		"no login of db1.clinic-b.mesh.internal becomes alice");
+	expect_refused(ask("10.77.2.5"), GATE_LOGIN, "no login of db1.clinic-b.mesh.internal becomes alice");
 }
 
-static void test_names(void **state)
-{
+static void test_names(void **state) {
 	(void)state;
 	for (enum gate_condition c = 0; c < GATE_CONDITIONS; c++)
 		assert_non_null(gate_condition_name(c));
@@ -522,13 +473,11 @@ struct remote_case {
 	enum gate_remote kind;
 };
 
-static void expect_remote(const struct remote_case *expected, bool sockets, int expected_fd)
-{
+static void expect_remote(const struct remote_case *expected, bool sockets, int expected_fd) {
 	char text[ADDR_TEXT];
 	struct addr addr;
 	int fd;
-	enum gate_remote kind =
-		gate_remote_end(expected->rhost, expected->connection, sockets, &addr, &fd);
+	enum gate_remote kind = gate_remote_end(expected->rhost, expected->connection, sockets, &addr, &fd);
 
 	if (kind == GATE_REMOTE_ADDR)
 		addr_format(&addr, text);
@@ -536,15 +485,14 @@ static void expect_remote(const struct remote_case *expected, bool sockets, int 
 		strcpy(text, "none");
 	if (kind != expected->kind || fd != expected_fd ||
 		(kind == GATE_REMOTE_ADDR && strcmp(text, expected->address) != 0))
-		fail_msg("rhost %s, connection %s: kind %d (%s, fd %d), not %d (%s, fd %d)",
-			expected->rhost, expected->connection, kind, text, fd, expected->kind,
-			expected->address, expected_fd);
+		fail_msg("rhost %s, connection %s: kind %d (%s, fd %d), not %d (%s, fd %d)", expected->rhost,
+			expected->connection, kind, text, fd, expected->kind, expected->address,
+			expected_fd);
 	if (kind == GATE_REMOTE_OUTSIDE)
 		assert_int_equal(addr.family, 0);
 }
 
-static void test_remote_texts(void **state)
-{
+static void test_remote_texts(void **state) {
 	static const struct remote_case cases[] = {
 		{NULL, NULL, NULL, GATE_REMOTE_NONE},
 		{"", NULL, NULL, GATE_REMOTE_NONE},
@@ -586,8 +534,7 @@ static void test_remote_texts(void **state)
 	}
 }
 
-static void test_remote_socket(void **state)
-{
+static void test_remote_socket(void **state) {
 	static const struct remote_case agreed[] = {
 		{NULL, NULL, "10.77.2.5", GATE_REMOTE_ADDR},
 		{"", NULL, "10.77.2.5", GATE_REMOTE_ADDR},
@@ -605,8 +552,7 @@ static void test_remote_socket(void **state)
 
 	(void)state;
 	for (int mapped = 0; mapped < 2; mapped++) {
-		int fd = sandbox_accept(
-			w.net.far, mapped ? AF_INET6 : AF_INET, "10.77.2.5", "10.77.1.1");
+		int fd = sandbox_accept(w.net.far, mapped ? AF_INET6 : AF_INET, "10.77.2.5", "10.77.1.1");
 
 		assert_return_code(fd, errno);
 		for (size_t i = 0; i < sizeof agreed / sizeof *agreed; i++)
@@ -619,12 +565,10 @@ static void test_remote_socket(void **state)
 }
 
 /* Other connections of the process: the texts say which one is meant, and nothing else does. */
-static void test_remote_sockets(void **state)
-{
-	static const struct remote_case by_rhost = {"10.77.2.5", NULL, "10.77.2.5",
+static void test_remote_sockets(void **state) {
+	static const struct remote_case by_rhost = {"10.77.2.5", NULL, "10.77.2.5", GATE_REMOTE_ADDR},
+					by_connection = {"db1", "10.77.2.5 4 10.77.1.1 22", "10.77.2.5",
 						GATE_REMOTE_ADDR},
-					by_connection = {"db1", "10.77.2.5 4 10.77.1.1 22",
-						"10.77.2.5", GATE_REMOTE_ADDR},
 					other = {"127.0.0.1", NULL, "127.0.0.1", GATE_REMOTE_ADDR},
 					third = {"10.77.2.6", NULL, NULL, GATE_REMOTE_REFUSE},
 					untold = {NULL, NULL, NULL, GATE_REMOTE_REFUSE},
@@ -652,8 +596,7 @@ static void test_remote_sockets(void **state)
 }
 
 /* Sockets that are no connection of a service: a listener, a resolver's, a pair. */
-static void test_remote_not_sockets(void **state)
-{
+static void test_remote_not_sockets(void **state) {
 	static const struct remote_case none = {NULL, NULL, NULL, GATE_REMOTE_NONE};
 	struct sockaddr_storage name;
 	socklen_t n = sandbox_sockaddr(AF_INET, "192.0.2.2", htons(53), &name);
@@ -673,8 +616,7 @@ static void test_remote_not_sockets(void **state)
 }
 
 /* Without /proc no socket can be found: a named remote end is refused, a console stays open. */
-static void test_remote_without_proc(void **state)
-{
+static void test_remote_without_proc(void **state) {
 	struct addr addr;
 	int fd, status;
 	pid_t child = fork();
@@ -693,8 +635,7 @@ static void test_remote_without_proc(void **state)
 	assert_int_equal(status, 0);
 }
 
-static void not_here(void **state)
-{
+static void not_here(void **state) {
 	(void)state;
 	printf("needs ip, and root or user namespaces for everybody\n");
 	skip();
@@ -702,8 +643,7 @@ static void not_here(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
-int main(void)
-{
+int main(void) {
 	struct CMUnitTest tests[] = {
 		TEST(test_admits),
 		TEST(test_map),
