@@ -23,8 +23,8 @@
 struct gate {
 	const struct gate_request *request;
 	struct gate_decision *decision;
+	char address[ADDR_TEXT]; /* the remote end, as text */
 	char *detail;		 /* of the condition that is being looked at */
-	char address[ADDR_TEXT]; /* its text */
 	struct map map;
 	char interface[IFNAMSIZ];
 	unsigned ifindex; /* 0: there is no such interface */
@@ -296,14 +296,14 @@ static bool socket_peer(int fd, struct addr *peer) {
 
 /* Looks through the process's descriptors for the connected socket whose peer is *end, or, where
  * that has no family, whose peer is the only distinct one, which *end becomes. *fd stays when there
- * is no connected socket at all. False when there are only others. */
+ * is no connected socket at all. False when there are only others, or no telling. */
 static bool find_socket(DIR *descriptors, struct addr *end, int *fd) {
 	const bool wanted = end->family != 0;
 	const struct dirent *entry;
 	int number, found = -1, others = 0;
 	struct addr peer;
 
-	while ((entry = readdir(descriptors))) {
+	while (errno = 0, (entry = readdir(descriptors))) {
 		number = (int)strtol(entry->d_name, NULL, 10);
 		if (entry->d_name[0] == '.' || !socket_peer(number, &peer))
 			continue;
@@ -314,7 +314,7 @@ static bool find_socket(DIR *descriptors, struct addr *end, int *fd) {
 		else if (found < 0)
 			found = number;
 	}
-	if (others && (found < 0 || !wanted))
+	if (errno || (others && (found < 0 || !wanted)))
 		return false;
 	*fd = found;
 	return true;
