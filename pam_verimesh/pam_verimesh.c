@@ -107,7 +107,7 @@ static int decide(pam_handle_t *pamh, const struct options *options, const char 
 	if (remote == GATE_REMOTE_NONE)
 		strcpy(decision.reason, "there is no remote end");
 	else if (remote == GATE_REMOTE_REFUSE)
-		strcpy(decision.reason, "socket, SSH_CONNECTION and PAM_RHOST do not agree");
+		strcpy(decision.reason, "sockets, SSH_CONNECTION and PAM_RHOST do not give one remote end");
 	else
 		gate_decide(&request, &decision);
 	if (decision.verdict == GATE_ADMIT)
