@@ -285,7 +285,7 @@ static bool check_basic(const struct kel_est *est, struct err *err)
 		return true;
 	if (est->nkeys != 1 || !event_next_text(&keys, &key) || !span_eq(key, ev->aid))
 		return err_set(err, ERR_NO, "i is not the one key");
-	if (fixed && (est->nnext || est->nwitnesses || list_length(ev->seals)))
+	if (fixed && (est->nnext || est->nwitnesses || !span_is(ev->seals, "[]")))
 		return err_set(err, ERR_NO, "a non-transferable identifier with n, b or a");
 	return true;
 }
