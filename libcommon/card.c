@@ -11,8 +11,7 @@
 
 /* ---- times ---- */
 
-static bool digits(struct span text, size_t at, size_t n, int *number)
-{
+static bool digits(struct span text, size_t at, size_t n, int *number) {
 	*number = 0;
 	for (size_t i = at; i < at + n; i++) {
 		if (i >= text.n || text.p[i] < '0' || text.p[i] > '9')
@@ -22,8 +21,7 @@ static bool digits(struct span text, size_t at, size_t n, int *number)
 	return true;
 }
 
-bool time_parse(struct span text, int64_t *micros)
-{
+bool time_parse(struct span text, int64_t *micros) {
 	static const char form[] = "0000-00-00T00:00:00.000000+00:00";
 	int year, month, day, hour, minute, second, fraction, off_hour, off_minute;
 	struct tm tm = {0}, back;
@@ -35,11 +33,10 @@ bool time_parse(struct span text, int64_t *micros)
 	for (size_t i = 0; i < text.n; i++)
 		if (form[i] != '0' && form[i] != (char)text.p[i] && !(i == 26 && text.p[i] == '-'))
 			return false;
-	if (!digits(text, 0, 4, &year) || !digits(text, 5, 2, &month) ||
-		!digits(text, 8, 2, &day) || !digits(text, 11, 2, &hour) ||
-		!digits(text, 14, 2, &minute) || !digits(text, 17, 2, &second) ||
-		!digits(text, 20, 6, &fraction) || !digits(text, 27, 2, &off_hour) ||
-		!digits(text, 30, 2, &off_minute))
+	if (!digits(text, 0, 4, &year) || !digits(text, 5, 2, &month) || !digits(text, 8, 2, &day) ||
+		!digits(text, 11, 2, &hour) || !digits(text, 14, 2, &minute) ||
+		!digits(text, 17, 2, &second) || !digits(text, 20, 6, &fraction) ||
+		!digits(text, 27, 2, &off_hour) || !digits(text, 30, 2, &off_minute))
 		return false;
 	tm.tm_year = year - 1900;
 	tm.tm_mon = month - 1;
@@ -49,17 +46,16 @@ bool time_parse(struct span text, int64_t *micros)
 	tm.tm_sec = second;
 	seconds = timegm(&tm);
 	/* a date that does not exist comes back as another one */
-	if (year < 1970 || !gmtime_r(&seconds, &back) || back.tm_mon != month - 1 ||
-		back.tm_mday != day || back.tm_hour != hour || back.tm_min != minute ||
-		back.tm_sec != second || off_hour > 23 || off_minute > 59)
+	if (year < 1970 || !gmtime_r(&seconds, &back) || back.tm_mon != month - 1 || back.tm_mday != day ||
+		back.tm_hour != hour || back.tm_min != minute || back.tm_sec != second || off_hour > 23 ||
+		off_minute > 59)
 		return false;
 	offset = (off_hour * 60 + off_minute) * 60;
 	*micros = (seconds - (text.p[26] == '-' ? -offset : offset)) * 1000000 + fraction;
 	return true;
 }
 
-char *time_format(int64_t micros, char text[static TIME_TEXT])
-{
+char *time_format(int64_t micros, char text[static TIME_TEXT]) {
 	time_t seconds = (time_t)(micros / 1000000);
 	char date[24] = "";
 	struct tm tm;
@@ -72,8 +68,7 @@ char *time_format(int64_t micros, char text[static TIME_TEXT])
 
 /* ---- addresses ---- */
 
-static void digest(const char *aid, struct span label, uint8_t out[static BLAKE3_BYTES])
-{
+static void digest(const char *aid, struct span label, uint8_t out[static BLAKE3_BYTES]) {
 	struct blake3 h;
 
 	blake3_init(&h);
@@ -85,8 +80,7 @@ static void digest(const char *aid, struct span label, uint8_t out[static BLAKE3
 	blake3_final(&h, out);
 }
 
-struct prefix derived_prefix(const char *aid)
-{
+struct prefix derived_prefix(const char *aid) {
 	struct prefix prefix = {.addr = {.family = AF_INET6, .bytes = {0xfd}}, .bits = 48};
 	uint8_t out[BLAKE3_BYTES];
 
@@ -95,8 +89,7 @@ struct prefix derived_prefix(const char *aid)
 	return prefix;
 }
 
-struct addr derived_addr(const char *aid, struct span label)
-{
+struct addr derived_addr(const char *aid, struct span label) {
 	struct addr addr = derived_prefix(aid).addr;
 	uint8_t out[BLAKE3_BYTES];
 
@@ -105,8 +98,7 @@ struct addr derived_addr(const char *aid, struct span label)
 	return addr;
 }
 
-bool endpoint_parse(struct span text, struct addr *addr, uint16_t *port)
-{
+bool endpoint_parse(struct span text, struct addr *addr, uint16_t *port) {
 	bool v6 = text.n && text.p[0] == '[';
 	const uint8_t *end = text.n ? memrchr(text.p, ':', text.n) : NULL;
 	struct span host, digit;
@@ -129,21 +121,18 @@ bool endpoint_parse(struct span text, struct addr *addr, uint16_t *port)
 		number = number * 10 + (unsigned)(digit.p[i] - '0');
 	}
 	*port = (uint16_t)number;
-	return number <= UINT16_MAX && addr_parse_canonical(host, addr) &&
-	       (addr->family == AF_INET6) == v6;
+	return number <= UINT16_MAX && addr_parse_canonical(host, addr) && (addr->family == AF_INET6) == v6;
 }
 
 /* ---- the values of a card ---- */
 
-static bool addr_valid(struct span text)
-{
+static bool addr_valid(struct span text) {
 	struct addr addr;
 
 	return addr_parse_canonical(text, &addr);
 }
 
-static bool route_valid(struct span text)
-{
+static bool route_valid(struct span text) {
 	struct prefix prefix;
 	char canonical[PREFIX_TEXT];
 
@@ -151,30 +140,26 @@ static bool route_valid(struct span text)
 	       span_is(text, prefix_format(&prefix, canonical));
 }
 
-static bool endpoint_valid(struct span text)
-{
+static bool endpoint_valid(struct span text) {
 	struct addr addr;
 	uint16_t port;
 
 	return endpoint_parse(text, &addr, &port);
 }
 
-static bool ed25519_valid(struct span text)
-{
+static bool ed25519_valid(struct span text) {
 	uint8_t raw[CESR_RAW];
 
 	return cesr_decode(text, CESR_ED25519, raw);
 }
 
-static bool digest_valid(struct span text)
-{
+static bool digest_valid(struct span text) {
 	uint8_t raw[CESR_RAW];
 
 	return cesr_decode(text, CESR_BLAKE3, raw);
 }
 
-static bool loginkey_valid(struct span text)
-{
+static bool loginkey_valid(struct span text) {
 	const uint8_t *colon = text.n ? memchr(text.p, ':', text.n) : NULL;
 	size_t at = colon ? (size_t)(colon - text.p) : text.n;
 
@@ -198,9 +183,7 @@ static const struct value {
 	{"rosenpass", digest_valid, 0, offsetof(struct card, rosenpass)},
 };
 
-static bool read_value(
-	struct json *j, const struct value *value, struct card *card, struct err *err)
-{
+static bool read_value(struct json *j, const struct value *value, struct card *card, struct err *err) {
 	struct span *place = (struct span *)((char *)card + value->place);
 	struct span text, rest;
 	size_t n = 0;
@@ -221,9 +204,7 @@ static bool read_value(
 	return rest.n == 0 || err_set(err, ERR_NO, "\"%s\" holds no strings", value->name);
 }
 
-static bool read_time(
-	struct json *j, const char *name, bool needed, int64_t *micros, struct err *err)
-{
+static bool read_time(struct json *j, const char *name, bool needed, int64_t *micros, struct err *err) {
 	if (needed)
 		json_field(j, name);
 	else if (!json_optional(j, name))
@@ -232,8 +213,7 @@ static bool read_time(
 }
 
 /* `d` of the block, optional and checked when present: its own digest. */
-static bool check_block(struct span block, struct span said, struct err *err)
-{
+static bool check_block(struct span block, struct span said, struct err *err) {
 	char text[CESR_TEXT];
 
 	if (!said.p)
@@ -242,8 +222,7 @@ static bool check_block(struct span block, struct span said, struct err *err)
 	return span_is(said, text) || err_set(err, ERR_NO, "d of the block is not its digest");
 }
 
-static bool read_attributes(struct span block, struct card *card, struct err *err)
-{
+static bool read_attributes(struct span block, struct card *card, struct err *err) {
 	struct span said = {0}, key;
 	int64_t issued;
 	struct json j;
@@ -276,8 +255,7 @@ static bool read_attributes(struct span block, struct card *card, struct err *er
 }
 
 /* v, d, i, ri, s: the fields before `a`. */
-static struct json read_head(struct span body, struct card *card, struct span *schema)
-{
+static struct json read_head(struct span body, struct card *card, struct span *schema) {
 	struct json j;
 
 	*card = (struct card){.body = body, .until = NEVER};
@@ -296,8 +274,7 @@ static struct json read_head(struct span body, struct card *card, struct span *s
 	return j;
 }
 
-bool card_check_said(struct span body, char said[static CESR_TEXT], struct err *err)
-{
+bool card_check_said(struct span body, char said[static CESR_TEXT], struct err *err) {
 	struct span d;
 	struct json j;
 
@@ -317,8 +294,7 @@ bool card_check_said(struct span body, char said[static CESR_TEXT], struct err *
 	return span_is(d, said) || err_set(err, ERR_NO, "d is not the digest of the body");
 }
 
-bool card_parse(struct span body, struct card *card, struct err *err)
-{
+bool card_parse(struct span body, struct card *card, struct err *err) {
 	char said[CESR_TEXT];
 	struct span schema, block;
 	struct json j;
@@ -342,8 +318,7 @@ bool card_parse(struct span body, struct card *card, struct err *err)
 
 /* ---- writing ---- */
 
-static void write_list(FILE *out, const char *name, char **list)
-{
+static void write_list(FILE *out, const char *name, char **list) {
 	if (!list || !list[0])
 		return;
 	fprintf(out, ",\"%s\":[", name);
@@ -352,19 +327,15 @@ static void write_list(FILE *out, const char *name, char **list)
 	fputc(']', out);
 }
 
-static void write_text(FILE *out, const char *name, const char *text)
-{
+static void write_text(FILE *out, const char *name, const char *text) {
 	if (text)
 		fprintf(out, ",\"%s\":\"%s\"", name, text);
 }
 
-static void write_body(FILE *out, const struct card_content *content)
-{
+static void write_body(FILE *out, const struct card_content *content) {
 	char text[CESR_TEXT], when[TIME_TEXT];
 
-	fprintf(out,
-		"{\"v\":\"ACDC10JSON000000_\",\"d\":\"%.44s\",\"i\":\"%s\",\"s\":\"" CARD_SCHEMA
-		"\"",
+	fprintf(out, "{\"v\":\"ACDC10JSON000000_\",\"d\":\"%.44s\",\"i\":\"%s\",\"s\":\"" CARD_SCHEMA "\"",
 		EVENT_BLANK_SAID, content->issuer);
 	fprintf(out, ",\"a\":{\"dt\":\"%s\",\"host\":\"%s\"", time_format(content->issued, when),
 		content->host);
@@ -385,8 +356,7 @@ static void write_body(FILE *out, const struct card_content *content)
 	fputs("}}", out);
 }
 
-bool card_write(const struct card_content *content, uint8_t **body, size_t *n, struct err *err)
-{
+bool card_write(const struct card_content *content, uint8_t **body, size_t *n, struct err *err) {
 	struct card card;
 	FILE *out = open_memstream((char **)body, n);
 

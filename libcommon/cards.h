@@ -21,8 +21,8 @@ struct cards_entry {
 
 /* All of them, by host and then by place. *entries is malloc'd, the caller's. A host is in force by
  * its last card alone, if that is not voided, has a key and has not ended. */
-bool cards_list(const struct book *book, const struct kel *kel, struct cards_entry **entries,
-	size_t *n, struct err *err);
+bool cards_list(const struct book *book, const struct kel *kel, struct cards_entry **entries, size_t *n,
+	struct err *err);
 
 /* The last card of a host; NULL when it has none. */
 const struct cards_entry *cards_last(const struct cards_entry *entries, size_t n, struct span host);

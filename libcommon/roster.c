@@ -22,8 +22,7 @@ struct builder {
 };
 
 __attribute__((format(printf, 3, 4))) static void refuse(
-	struct builder *b, const struct roster_host *host, const char *fmt, ...)
-{
+	struct builder *b, const struct roster_host *host, const char *fmt, ...) {
 	struct err claim;
 	char what[400];
 	va_list args;
@@ -39,14 +38,12 @@ __attribute__((format(printf, 3, 4))) static void refuse(
 
 /* ---- who may claim what (DESIGN.md 5.3) ---- */
 
-static bool overlaps(const struct prefix *a, const struct prefix *b)
-{
+static bool overlaps(const struct prefix *a, const struct prefix *b) {
 	return prefix_contains(a, b) || prefix_contains(b, a);
 }
 
 /* The peer whose derived /48 a prefix touches, NULL for none. */
-static const struct policy_peer *derived_peer(const struct builder *b, const struct prefix *prefix)
-{
+static const struct policy_peer *derived_peer(const struct builder *b, const struct prefix *prefix) {
 	for (size_t i = 0; i < b->policy->npeers; i++)
 		if (overlaps(&b->derived[i], prefix))
 			return &b->policy->peers[i];
@@ -54,32 +51,27 @@ static const struct policy_peer *derived_peer(const struct builder *b, const str
 }
 
 /* Whether a host may have an address or route; if not, the claim is reported. */
-static bool may_claim(
-	struct builder *b, const struct roster_host *host, const struct prefix *prefix)
-{
+static bool may_claim(struct builder *b, const struct roster_host *host, const struct prefix *prefix) {
 	const struct policy_peer *owner = policy_owner(b->policy, prefix);
 	const struct policy_peer *derived = derived_peer(b, prefix);
 	char text[PREFIX_TEXT];
 
 	prefix_format(prefix, text);
 	if (derived)
-		refuse(b, host,
-			"claims %s, which only follows from names of %s; leave it out of its card",
+		refuse(b, host, "claims %s, which only follows from names of %s; leave it out of its card",
 			text, derived->name);
 	else if (!owner)
-		refuse(b, host,
-			"claims %s, which no AllowedIPs holds; add it to [Peer %s] if it is theirs",
+		refuse(b, host, "claims %s, which no AllowedIPs holds; add it to [Peer %s] if it is theirs",
 			text, host->peer->name);
 	else if (owner != host->peer)
-		refuse(b, host, "claims %s, which AllowedIPs give to %s; narrow those or the card",
-			text, owner->name);
+		refuse(b, host, "claims %s, which AllowedIPs give to %s; narrow those or the card", text,
+			owner->name);
 	else
 		return true;
 	return false;
 }
 
-static bool in_mesh(const struct builder *b, const struct addr *addr)
-{
+static bool in_mesh(const struct builder *b, const struct addr *addr) {
 	struct prefix host = prefix_host(addr);
 
 	return policy_owner(b->policy, &host) || derived_peer(b, &host);
@@ -87,8 +79,7 @@ static bool in_mesh(const struct builder *b, const struct addr *addr)
 
 /* ---- one host ---- */
 
-static size_t count_texts(struct span list)
-{
+static size_t count_texts(struct span list) {
 	struct span text;
 	size_t n = 0;
 
@@ -97,16 +88,14 @@ static size_t count_texts(struct span list)
 	return n;
 }
 
-static bool has_addr(const struct roster_host *host, const struct addr *addr)
-{
+static bool has_addr(const struct roster_host *host, const struct addr *addr) {
 	for (size_t i = 0; i < host->naddrs; i++)
 		if (addr_eq(&host->addrs[i], addr))
 			return true;
 	return false;
 }
 
-static bool read_addrs(struct builder *b, struct roster_host *host, const struct card *card)
-{
+static bool read_addrs(struct builder *b, struct roster_host *host, const struct card *card) {
 	struct span addrs = card->addrs, routes = card->routes, text;
 	struct prefix prefix;
 	struct addr addr;
@@ -130,15 +119,13 @@ static bool read_addrs(struct builder *b, struct roster_host *host, const struct
 }
 
 /* An account with uid 0 only by a written login=account (DESIGN.md 5.5). */
-static bool is_unwritten_root(const struct policy_login *rule)
-{
+static bool is_unwritten_root(const struct policy_login *rule) {
 	const struct passwd *found = rule->written ? NULL : getpwnam(rule->account);
 
 	return found && found->pw_uid == 0;
 }
 
-static bool read_logins(struct builder *b, struct roster_host *host, const struct card *card)
-{
+static bool read_logins(struct builder *b, struct roster_host *host, const struct card *card) {
 	struct span logins = card->logins, text;
 
 	host->logins = calloc(count_texts(logins) + 1, sizeof *host->logins);
@@ -151,8 +138,8 @@ static bool read_logins(struct builder *b, struct roster_host *host, const struc
 		if (!rule)
 			continue;
 		if (is_unwritten_root(rule)) {
-			refuse(b, host, "login %s would be uid 0; write %s=%s if that is meant",
-				rule->login, rule->login, rule->account);
+			refuse(b, host, "login %s would be uid 0; write %s=%s if that is meant", rule->login,
+				rule->login, rule->account);
 			continue;
 		}
 		memcpy(login->login, rule->login, sizeof login->login);
@@ -162,23 +149,19 @@ static bool read_logins(struct builder *b, struct roster_host *host, const struc
 	return true;
 }
 
-static void read_endpoint(struct builder *b, struct roster_host *host, const struct card *card)
-{
+static void read_endpoint(struct builder *b, struct roster_host *host, const struct card *card) {
 	char text[ADDR_TEXT];
 
-	if (!card->endpoint.p ||
-		!endpoint_parse(card->endpoint, &host->endpoint, &host->endpoint_port))
+	if (!card->endpoint.p || !endpoint_parse(card->endpoint, &host->endpoint, &host->endpoint_port))
 		return;
 	if (in_mesh(b, &host->endpoint)) {
-		refuse(b, host,
-			"endpoint %s lies in the mesh itself; a tunnel cannot reach it there",
+		refuse(b, host, "endpoint %s lies in the mesh itself; a tunnel cannot reach it there",
 			addr_format(&host->endpoint, text));
 		host->endpoint = (struct addr){0};
 	}
 }
 
-static bool grow(struct builder *b)
-{
+static bool grow(struct builder *b) {
 	size_t size = b->size ? b->size * 2 : 64;
 	void *hosts, *places;
 
@@ -197,8 +180,7 @@ static bool grow(struct builder *b)
 }
 
 static bool add_host(struct builder *b, const struct policy_peer *peer, const struct kel *kel,
-	const struct cards_entry *entry)
-{
+	const struct cards_entry *entry) {
 	const struct card *card = &entry->card;
 	struct roster_host *host;
 
@@ -211,15 +193,13 @@ static bool add_host(struct builder *b, const struct policy_peer *peer, const st
 	memcpy(host->key, card->key, sizeof host->key);
 	span_copy(card->host, host->label, sizeof host->label);
 	span_copy(card->said, host->said, sizeof host->said);
-	host->self = strcmp(peer->name, b->policy->self) == 0 &&
-		     strcmp(host->label, b->policy->host) == 0;
+	host->self = strcmp(peer->name, b->policy->self) == 0 && strcmp(host->label, b->policy->host) == 0;
 	read_endpoint(b, host, card);
 	return read_addrs(b, host, card) && read_logins(b, host, card);
 }
 
-static bool add_peer(struct builder *b, const struct policy_peer *peer, const struct book *book,
-	int64_t now, struct err *err)
-{
+static bool add_peer(struct builder *b, const struct policy_peer *peer, const struct book *book, int64_t now,
+	struct err *err) {
 	const struct kel *kel = book_kel(book, peer->aid);
 	struct cards_entry *entries;
 	bool good = true;
@@ -232,8 +212,7 @@ static bool add_peer(struct builder *b, const struct policy_peer *peer, const st
 	for (size_t i = 0; good && i < n; i++)
 		if (entries[i].last && !entries[i].voided && entries[i].card.has_key &&
 			(entries[i].card.until == NEVER || entries[i].card.until / 1000000 > now))
-			good = add_host(b, peer, kel, &entries[i]) ||
-			       err_set(err, ERR_ENV, "out of memory");
+			good = add_host(b, peer, kel, &entries[i]) || err_set(err, ERR_ENV, "out of memory");
 	free(entries);
 	return good;
 }
@@ -247,29 +226,25 @@ struct rival {
 	size_t host, claim;	    /* which of its addresses, and behind them its routes */
 };
 
-static int compare_rivals(const void *a, const void *b)
-{
+static int compare_rivals(const void *a, const void *b) {
 	const struct rival *x = a, *y = b;
 	int order = memcmp(x->what, y->what, sizeof x->what);
 
 	return order ? order : (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-static bool same_claim(const struct rival *a, const struct rival *b)
-{
+static bool same_claim(const struct rival *a, const struct rival *b) {
 	return memcmp(a->what, b->what, sizeof a->what) == 0;
 }
 
 /* Within one peer the later anchored card wins (DESIGN.md 5.3). */
-static uint64_t rank_card(const struct builder *b, size_t i)
-{
+static uint64_t rank_card(const struct builder *b, size_t i) {
 	return (UINT64_C(1) << 40) - 1 - b->places[i];
 }
 
 /* Between peers the own organisation wins, then the section that stands first; this very host
  * before all. */
-static uint64_t rank_key(const struct builder *b, size_t i)
-{
+static uint64_t rank_key(const struct builder *b, size_t i) {
 	const struct roster_host *host = &b->roster->hosts[i];
 	uint64_t section = (uint64_t)(host->peer - b->policy->peers) + 1;
 
@@ -281,13 +256,11 @@ static uint64_t rank_key(const struct builder *b, size_t i)
 }
 
 /* A host without addresses is one that drop_refused takes out. */
-static void mark_host(struct roster_host *host)
-{
+static void mark_host(struct roster_host *host) {
 	host->naddrs = host->nroutes = 0;
 }
 
-static void refuse_key(struct builder *b, struct roster_host *host, const struct roster_host *owner)
-{
+static void refuse_key(struct builder *b, struct roster_host *host, const struct roster_host *owner) {
 	char text[WG_KEY_TEXT];
 
 	wg_key_encode(host->key, text);
@@ -304,8 +277,7 @@ static void refuse_key(struct builder *b, struct roster_host *host, const struct
 	mark_host(host);
 }
 
-static void refuse_keys(struct builder *b, struct rival *rivals)
-{
+static void refuse_keys(struct builder *b, struct rival *rivals) {
 	struct roster_host *hosts = b->roster->hosts;
 	size_t n = b->roster->nhosts, winner = 0;
 
@@ -327,22 +299,17 @@ static void refuse_keys(struct builder *b, struct rival *rivals)
 }
 
 /* Where a claim stands, so that it can be taken out. */
-static struct addr *claim_addr(struct roster_host *host, size_t claim)
-{
-	return claim < host->naddrs ? &host->addrs[claim]
-				    : &host->routes[claim - host->naddrs].addr;
+static struct addr *claim_addr(struct roster_host *host, size_t claim) {
+	return claim < host->naddrs ? &host->addrs[claim] : &host->routes[claim - host->naddrs].addr;
 }
 
 /* The address itself as a prefix, or the route. */
-static struct prefix claim_prefix(const struct roster_host *host, size_t claim)
-{
-	return claim < host->naddrs ? prefix_host(&host->addrs[claim])
-				    : host->routes[claim - host->naddrs];
+static struct prefix claim_prefix(const struct roster_host *host, size_t claim) {
+	return claim < host->naddrs ? prefix_host(&host->addrs[claim]) : host->routes[claim - host->naddrs];
 }
 
 /* The derived address, which comes first, has no rivals. */
-static size_t list_claims(const struct builder *b, struct rival *rivals)
-{
+static size_t list_claims(const struct builder *b, struct rival *rivals) {
 	size_t n = 0;
 
 	for (size_t i = 0; i < b->roster->nhosts; i++) {
@@ -351,8 +318,7 @@ static size_t list_claims(const struct builder *b, struct rival *rivals)
 		for (size_t claim = 1; claim < host->naddrs + host->nroutes; claim++, n++) {
 			struct prefix prefix = claim_prefix(host, claim);
 
-			rivals[n] =
-				(struct rival){.host = i, .rank = rank_card(b, i), .claim = claim};
+			rivals[n] = (struct rival){.host = i, .rank = rank_card(b, i), .claim = claim};
 			rivals[n].what[0] = prefix.addr.family;
 			rivals[n].what[1] = prefix.bits;
 			memcpy(rivals[n].what + 2, prefix.addr.bytes, sizeof prefix.addr.bytes);
@@ -362,16 +328,14 @@ static size_t list_claims(const struct builder *b, struct rival *rivals)
 }
 
 /* Only one peer may claim a prefix at all, so these are cards of one issuer. */
-static void refuse_claims(struct builder *b, struct rival *rivals)
-{
+static void refuse_claims(struct builder *b, struct rival *rivals) {
 	struct roster_host *hosts = b->roster->hosts;
 	size_t n = list_claims(b, rivals), winner = 0;
 	char text[PREFIX_TEXT];
 
 	qsort(rivals, n, sizeof *rivals, compare_rivals);
 	for (size_t i = 1; i < n; i++) {
-		struct roster_host *loser = &hosts[rivals[i].host],
-				   *other = &hosts[rivals[winner].host];
+		struct roster_host *loser = &hosts[rivals[i].host], *other = &hosts[rivals[winner].host];
 		struct prefix prefix = claim_prefix(loser, rivals[i].claim);
 
 		if (!same_claim(&rivals[i], &rivals[winner])) {
@@ -386,15 +350,13 @@ static void refuse_claims(struct builder *b, struct rival *rivals)
 	}
 }
 
-static void free_host(struct roster_host *host)
-{
+static void free_host(struct roster_host *host) {
 	free(host->addrs);
 	free(host->routes);
 	free(host->logins);
 }
 
-static void drop_refused_claims(struct roster_host *host)
-{
+static void drop_refused_claims(struct roster_host *host) {
 	size_t addrs = 0, routes = 0;
 
 	for (size_t i = 0; i < host->naddrs; i++)
@@ -407,8 +369,7 @@ static void drop_refused_claims(struct roster_host *host)
 	host->nroutes = routes;
 }
 
-static void drop_refused(struct roster *roster)
-{
+static void drop_refused(struct roster *roster) {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < roster->nhosts; i++) {
@@ -422,8 +383,7 @@ static void drop_refused(struct roster *roster)
 	roster->nhosts = kept;
 }
 
-static bool refuse_rivals(struct builder *b)
-{
+static bool refuse_rivals(struct builder *b) {
 	struct rival *rivals;
 	size_t n = b->roster->nhosts;
 
@@ -440,14 +400,10 @@ static bool refuse_rivals(struct builder *b)
 }
 
 bool roster_build(struct roster *roster, const struct policy *policy, const struct book *book,
-	const uint8_t *own_key, int64_t now, void (*report)(void *ctx, const struct err *claim),
-	void *ctx, struct err *err)
-{
-	struct builder b = {.roster = roster,
-		.policy = policy,
-		.own_key = own_key,
-		.report = report,
-		.ctx = ctx};
+	const uint8_t *own_key, int64_t now, void (*report)(void *ctx, const struct err *claim), void *ctx,
+	struct err *err) {
+	struct builder b = {
+		.roster = roster, .policy = policy, .own_key = own_key, .report = report, .ctx = ctx};
 	bool good;
 
 	*roster = (struct roster){.policy = policy};
@@ -471,8 +427,7 @@ bool roster_build(struct roster *roster, const struct policy *policy, const stru
 	return true;
 }
 
-void roster_free(struct roster *roster)
-{
+void roster_free(struct roster *roster) {
 	for (size_t i = 0; i < roster->nhosts; i++)
 		free_host(&roster->hosts[i]);
 	free(roster->hosts);

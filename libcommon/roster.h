@@ -53,8 +53,8 @@ struct roster {
  * and the mend (DESIGN.md 5.3 to 5.6), and left out. False only when memory runs out. The roster
  * points into the policy; roster_free releases it. */
 bool roster_build(struct roster *roster, const struct policy *policy, const struct book *book,
-	const uint8_t *own_key, int64_t now, void (*report)(void *ctx, const struct err *claim),
-	void *ctx, struct err *err);
+	const uint8_t *own_key, int64_t now, void (*report)(void *ctx, const struct err *claim), void *ctx,
+	struct err *err);
 
 void roster_free(struct roster *roster);
 

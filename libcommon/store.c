@@ -23,16 +23,14 @@ struct damage {
 	struct verdict verdict;
 };
 
-static void note_damage(void *ctx, const struct verdict *verdict)
-{
+static void note_damage(void *ctx, const struct verdict *verdict) {
 	struct damage *damage = ctx;
 
 	damage->found = true;
 	damage->verdict = *verdict;
 }
 
-int store_lock(const char *root, struct err *err)
-{
+int store_lock(const char *root, struct err *err) {
 	char path[PATH_MAX];
 	int fd;
 
@@ -50,17 +48,14 @@ int store_lock(const char *root, struct err *err)
 	return fd;
 }
 
-static bool file_name(
-	const char *root, const char *aid, char path[static PATH_MAX], struct err *err)
-{
+static bool file_name(const char *root, const char *aid, char path[static PATH_MAX], struct err *err) {
 	char name[CESR_CHARS + sizeof SUFFIX];
 
 	snprintf(name, sizeof name, "%.44s" SUFFIX, aid);
 	return file_path(path, root, PATH_STORE, name, err);
 }
 
-bool store_read(const char *root, const char *aid, uint8_t **data, size_t *n, struct err *err)
-{
+bool store_read(const char *root, const char *aid, uint8_t **data, size_t *n, struct err *err) {
 	char path[PATH_MAX];
 
 	return file_name(root, aid, path, err) && file_read(path, STORE_FILE_MAX, data, n, err);
@@ -68,8 +63,7 @@ bool store_read(const char *root, const char *aid, uint8_t **data, size_t *n, st
 
 /* Reads one file into the book. A tail that is no whole message is left out (a crash while it was
  * appended); anything else that is wrong is damage. */
-static bool load_file(struct store *store, const char *aid, struct err *err)
-{
+static bool load_file(struct store *store, const char *aid, struct err *err) {
 	struct damage *damage = store->book.ctx;
 	struct book_log *log;
 	uint8_t *data;
@@ -83,9 +77,8 @@ static bool load_file(struct store *store, const char *aid, struct err *err)
 	free(data);
 	if (damage->found && damage->verdict.kind != VERDICT_TRUNCATED)
 		return err_set(err, ERR_ENV,
-			"%s/%s" SUFFIX ": damaged at event %llu: %s; restore it from a backup",
-			PATH_STORE, aid, (unsigned long long)damage->verdict.event,
-			damage->verdict.reason);
+			"%s/%s" SUFFIX ": damaged at event %llu: %s; restore it from a backup", PATH_STORE,
+			aid, (unsigned long long)damage->verdict.event, damage->verdict.reason);
 	damage->found = store->book.failed = false;
 	log = book_log(&store->book, aid);
 	if (log)
@@ -93,15 +86,13 @@ static bool load_file(struct store *store, const char *aid, struct err *err)
 	return true;
 }
 
-static void mark_stored(const void *node, VISIT visit, void *ctx)
-{
+static void mark_stored(const void *node, VISIT visit, void *ctx) {
 	(void)ctx;
 	if (visit == postorder || visit == leaf)
 		(*(struct book_body *const *)node)->stored = true;
 }
 
-static bool load_all(struct store *store, struct err *err)
-{
+static bool load_all(struct store *store, struct err *err) {
 	char path[PATH_MAX];
 	struct dirent *entry;
 	bool good = true;
@@ -125,15 +116,13 @@ static bool load_all(struct store *store, struct err *err)
 	if (good && !book_finish(&store->book)) {
 		struct damage *damage = store->book.ctx;
 
-		good = err_set(err, ERR_ENV, "%s: %s at sn %llu: %s; restore it from a backup",
-			PATH_STORE, damage->verdict.aid, (unsigned long long)damage->verdict.sn,
-			damage->verdict.reason);
+		good = err_set(err, ERR_ENV, "%s: %s at sn %llu: %s; restore it from a backup", PATH_STORE,
+			damage->verdict.aid, (unsigned long long)damage->verdict.sn, damage->verdict.reason);
 	}
 	return good;
 }
 
-bool store_open(struct store *store, const char *root, bool writing, struct err *err)
-{
+bool store_open(struct store *store, const char *root, bool writing, struct err *err) {
 	struct damage damage = {0};
 
 	*store = (struct store){.root = root, .lock = -1};
@@ -153,8 +142,7 @@ bool store_open(struct store *store, const char *root, bool writing, struct err 
 }
 
 /* Appends to *out the bodies that the log seals and that are not stored yet. */
-static void write_bodies(const struct book *book, const struct kel *kel, FILE *out)
-{
+static void write_bodies(const struct book *book, const struct kel *kel, FILE *out) {
 	for (size_t i = 0; i < kel->nseals; i++) {
 		const char *saids[] = {kel->seals[i].d, kel->seals[i].i};
 
@@ -169,8 +157,7 @@ static void write_bodies(const struct book *book, const struct kel *kel, FILE *o
 	}
 }
 
-static bool commit_log(struct store *store, struct book_log *log, struct err *err)
-{
+static bool commit_log(struct store *store, struct book_log *log, struct err *err) {
 	char path[PATH_MAX], *text = NULL;
 	bool good = false;
 	size_t n = 0;
@@ -196,16 +183,14 @@ static bool commit_log(struct store *store, struct book_log *log, struct err *er
 	return good;
 }
 
-bool store_commit(struct store *store, struct err *err)
-{
+bool store_commit(struct store *store, struct err *err) {
 	for (size_t i = 0; i < store->book.nlogs; i++)
 		if (store->book.logs[i]->kel.count && !commit_log(store, store->book.logs[i], err))
 			return false;
 	return true;
 }
 
-void store_close(struct store *store)
-{
+void store_close(struct store *store) {
 	book_free(&store->book);
 	if (store->lock >= 0)
 		close(store->lock);

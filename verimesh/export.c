@@ -7,8 +7,7 @@
 #include "store.h"
 #include "verimesh.h"
 
-int verb_export(const struct command *command)
-{
+int verb_export(const struct command *command) {
 	char aid[CESR_TEXT] = "";
 	struct store store;
 	uint8_t *data = NULL;

@@ -6,11 +6,9 @@
 #include "gate.h"
 #include "verimesh.h"
 
-static bool read_options(
-	const struct command *command, struct gate_request *request, const char **from)
-{
-	static const struct option names[] = {{"user", required_argument, NULL, 'u'},
-		{"from", required_argument, NULL, 'f'}, {0}};
+static bool read_options(const struct command *command, struct gate_request *request, const char **from) {
+	static const struct option names[] = {
+		{"user", required_argument, NULL, 'u'}, {"from", required_argument, NULL, 'f'}, {0}};
 	int id;
 
 	opterr = 0;
@@ -26,8 +24,7 @@ static bool read_options(
 	return optind == command->nargs && request->account && *from;
 }
 
-static void explain(const struct gate_decision *decision)
-{
+static void explain(const struct gate_decision *decision) {
 	static const char *const marks[] = {"-  ", "yes", "NO "};
 
 	for (enum gate_condition i = 0; i < GATE_CONDITIONS; i++)
@@ -35,8 +32,7 @@ static void explain(const struct gate_decision *decision)
 			decision->details[i][0] ? ": " : "", decision->details[i]);
 }
 
-int verb_gate(const struct command *command)
-{
+int verb_gate(const struct command *command) {
 	static const char *const verdicts[] = {"refused", "admitted", "outside the mesh"};
 	struct gate_request request = {.root = command->root, .fd = -1};
 	struct gate_decision decision;
@@ -48,8 +44,7 @@ int verb_gate(const struct command *command)
 	if (!addr_parse(span_str(from), &request.remote))
 		return usage(command, "--from needs an IP address");
 	gate_decide(&request, &decision);
-	printf("%s from %s: %s: %s\n", request.account, from, verdicts[decision.verdict],
-		decision.reason);
+	printf("%s from %s: %s: %s\n", request.account, from, verdicts[decision.verdict], decision.reason);
 	explain(&decision);
 	if (fflush(stdout) != 0) {
 		err_set(&err, ERR_ENV, "standard output: %m");

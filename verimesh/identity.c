@@ -12,8 +12,7 @@
 
 /* ---- files ---- */
 
-static bool write_file(const char *root, const char *name, const char *text, struct err *err)
-{
+static bool write_file(const char *root, const char *name, const char *text, struct err *err) {
 	char path[PATH_MAX];
 
 	if (!file_path(path, root, PATH_STATE, NULL, err) || !file_mkdir(path, 0755, err) ||
@@ -25,16 +24,13 @@ static bool write_file(const char *root, const char *name, const char *text, str
 
 /* Reads a file that holds one line of 44 characters into text. False with errno ENOENT: not there.
  */
-static bool read_file(
-	const char *root, const char *name, char text[static CESR_TEXT], struct err *err)
-{
+static bool read_file(const char *root, const char *name, char text[static CESR_TEXT], struct err *err) {
 	char path[PATH_MAX];
 	uint8_t *data;
 	bool good;
 	size_t n;
 
-	if (!file_path(path, root, PATH_IDENTITY, name, err) ||
-		!file_read(path, 128, &data, &n, err))
+	if (!file_path(path, root, PATH_IDENTITY, name, err) || !file_read(path, 128, &data, &n, err))
 		return false;
 	good = n == CESR_CHARS + 1 && data[CESR_CHARS] == '\n' &&
 	       span_copy(span_of(data, CESR_CHARS), text, CESR_TEXT);
@@ -45,8 +41,7 @@ static bool read_file(
 }
 
 static bool write_seed(
-	const char *root, const char *name, const uint8_t seed[static SEED_BYTES], struct err *err)
-{
+	const char *root, const char *name, const uint8_t seed[static SEED_BYTES], struct err *err) {
 	char text[CESR_TEXT + 1];
 	bool good;
 
@@ -56,21 +51,18 @@ static bool write_seed(
 	return good;
 }
 
-static bool read_seed(
-	const char *root, const char *name, uint8_t seed[static SEED_BYTES], struct err *err)
-{
+static bool read_seed(const char *root, const char *name, uint8_t seed[static SEED_BYTES], struct err *err) {
 	char text[CESR_TEXT];
 	bool good = read_file(root, name, text, err) &&
 		    (cesr_decode(span_str(text), CESR_SEED, seed) ||
-			    err_set(err, ERR_ENV, "%s/%s: damaged; restore it from a backup",
-				    PATH_IDENTITY, name));
+			    err_set(err, ERR_ENV, "%s/%s: damaged; restore it from a backup", PATH_IDENTITY,
+				    name));
 
 	sodium_memzero(text, sizeof text);
 	return good;
 }
 
-bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err)
-{
+bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err) {
 	uint8_t raw[CESR_RAW];
 
 	aid[0] = 0;
@@ -80,36 +72,31 @@ bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err)
 	       err_set(err, ERR_ENV, "%s/aid: damaged; restore it from a backup", PATH_IDENTITY);
 }
 
-bool identity_load(const char *root, struct identity *identity, struct err *err)
-{
+bool identity_load(const char *root, struct identity *identity, struct err *err) {
 	*identity = (struct identity){0};
 	if (!identity_aid(root, identity->aid, err))
 		return false;
 	if (!identity->aid[0])
-		return err_set(err, ERR_ENV,
-			"%s: this host holds no identity; make one with verimesh init",
+		return err_set(err, ERR_ENV, "%s: this host holds no identity; make one with verimesh init",
 			PATH_IDENTITY);
 	return read_seed(root, "seed", identity->seed, err);
 }
 
-bool identity_adopt(const char *root, const struct identity *identity, struct err *err)
-{
+bool identity_adopt(const char *root, const struct identity *identity, struct err *err) {
 	char text[CESR_TEXT + 1];
 
 	snprintf(text, sizeof text, "%s\n", identity->aid);
 	return write_file(root, "aid", text, err);
 }
 
-void identity_wipe(struct identity *identity)
-{
+void identity_wipe(struct identity *identity) {
 	sodium_memzero(identity, sizeof *identity);
 }
 
 /* ---- events ---- */
 
 /* Completes the body and puts its signature behind it. */
-static bool sign(char **event, size_t *n, const uint8_t seed[static SEED_BYTES], struct err *err)
-{
+static bool sign(char **event, size_t *n, const uint8_t seed[static SEED_BYTES], struct err *err) {
 	uint8_t public[CESR_RAW], secret[crypto_sign_SECRETKEYBYTES], sig[CESR_SIG_RAW];
 	char text[CESR_SIG_CHARS + 1], *grown;
 
@@ -131,8 +118,7 @@ static bool sign(char **event, size_t *n, const uint8_t seed[static SEED_BYTES],
 	return true;
 }
 
-static void public_text(const uint8_t seed[static SEED_BYTES], char text[static CESR_TEXT])
-{
+static void public_text(const uint8_t seed[static SEED_BYTES], char text[static CESR_TEXT]) {
 	uint8_t public[CESR_RAW], secret[crypto_sign_SECRETKEYBYTES];
 
 	crypto_sign_seed_keypair(public, secret, seed);
@@ -140,9 +126,7 @@ static void public_text(const uint8_t seed[static SEED_BYTES], char text[static 
 	cesr_encode(CESR_ED25519, public, text);
 }
 
-bool identity_make(
-	const char *root, struct identity *identity, char **event, size_t *n, struct err *err)
-{
+bool identity_make(const char *root, struct identity *identity, char **event, size_t *n, struct err *err) {
 	uint8_t next[SEED_BYTES];
 	char key[CESR_TEXT], next_key[CESR_TEXT], digest[CESR_TEXT];
 	bool good;
@@ -169,21 +153,19 @@ bool identity_make(
 	if (!sign(event, n, identity->seed, err))
 		return false;
 	/* an inception's identifier is its SAID, which stands where every event has it */
-	memcpy(identity->aid,
-		*event + strlen("{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\""), CESR_CHARS);
+	memcpy(identity->aid, *event + strlen("{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\""),
+		CESR_CHARS);
 	identity->aid[CESR_CHARS] = 0;
 	return true;
 }
 
 bool identity_seal(const struct identity *identity, const struct kel *kel, const char *said,
-	const char *replaces, char **event, size_t *n, struct err *err)
-{
+	const char *replaces, char **event, size_t *n, struct err *err) {
 	char prior[CESR_TEXT], seal[200];
 	int size;
 
 	if (replaces)
-		snprintf(seal, sizeof seal, "{\"i\":\"%s\",\"s\":\"1\",\"d\":\"%s\"}", replaces,
-			said);
+		snprintf(seal, sizeof seal, "{\"i\":\"%s\",\"s\":\"1\",\"d\":\"%s\"}", replaces, said);
 	else
 		snprintf(seal, sizeof seal, "{\"d\":\"%s\"}", said);
 	kel_said(kel, kel->count - 1, prior);
@@ -201,8 +183,7 @@ bool identity_seal(const struct identity *identity, const struct kel *kel, const
 /* ---- what grows from the host seed ---- */
 
 static void derive(const char *purpose, const uint8_t seed[static SEED_BYTES], const char *label,
-	uint8_t out[static SEED_BYTES])
-{
+	uint8_t out[static SEED_BYTES]) {
 	crypto_generichash_state state;
 
 	crypto_generichash_init(&state, seed, SEED_BYTES, SEED_BYTES);
@@ -212,20 +193,16 @@ static void derive(const char *purpose, const uint8_t seed[static SEED_BYTES], c
 	sodium_memzero(&state, sizeof state);
 }
 
-void derive_tunnel(const uint8_t seed[static SEED_BYTES], const char *label,
-	uint8_t secret[static WG_KEY_BYTES])
-{
+void derive_tunnel(
+	const uint8_t seed[static SEED_BYTES], const char *label, uint8_t secret[static WG_KEY_BYTES]) {
 	derive("verimesh tunnel v1", seed, label, secret);
 }
 
-void tunnel_public(const uint8_t secret[static WG_KEY_BYTES], uint8_t key[static WG_KEY_BYTES])
-{
+void tunnel_public(const uint8_t secret[static WG_KEY_BYTES], uint8_t key[static WG_KEY_BYTES]) {
 	crypto_scalarmult_base(key, secret);
 }
 
-void derive_journal(
-	const uint8_t seed[static SEED_BYTES], const char *label, char text[static CESR_TEXT])
-{
+void derive_journal(const uint8_t seed[static SEED_BYTES], const char *label, char text[static CESR_TEXT]) {
 	uint8_t journal[SEED_BYTES];
 
 	derive("verimesh journal v1", seed, label, journal);
@@ -233,9 +210,7 @@ void derive_journal(
 	sodium_memzero(journal, sizeof journal);
 }
 
-bool tunnel_secret_write(
-	const char *root, const uint8_t secret[static WG_KEY_BYTES], struct err *err)
-{
+bool tunnel_secret_write(const char *root, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
 	char text[WG_KEY_TEXT + 1];
 	bool good;
 
@@ -246,14 +221,12 @@ bool tunnel_secret_write(
 	return good;
 }
 
-bool tunnel_secret_read(const char *root, uint8_t secret[static WG_KEY_BYTES], struct err *err)
-{
+bool tunnel_secret_read(const char *root, uint8_t secret[static WG_KEY_BYTES], struct err *err) {
 	char text[CESR_TEXT];
 	bool good = read_file(root, "tunnel", text, err);
 
 	if (good && !wg_key_decode(text, strlen(text), secret))
-		good = err_set(err, ERR_ENV, "%s/tunnel: damaged; restore it from a backup",
-			PATH_IDENTITY);
+		good = err_set(err, ERR_ENV, "%s/tunnel: damaged; restore it from a backup", PATH_IDENTITY);
 	sodium_memzero(text, sizeof text);
 	return good;
 }

@@ -28,8 +28,7 @@ bool identity_load(const char *root, struct identity *identity, struct err *err)
 
 /* Makes fresh seeds, writes both, and the inception event: *event is malloc'd, with its signature.
  * The identity counts only after identity_adopt. */
-bool identity_make(
-	const char *root, struct identity *identity, char **event, size_t *n, struct err *err);
+bool identity_make(const char *root, struct identity *identity, char **event, size_t *n, struct err *err);
 
 /* From now on this host holds it. */
 bool identity_adopt(const char *root, const struct identity *identity, struct err *err);
@@ -42,18 +41,16 @@ bool identity_seal(const struct identity *identity, const struct kel *kel, const
 	const char *replaces, char **event, size_t *n, struct err *err);
 
 /* X25519 secret of a host's tunnel, grown from its host seed (DESIGN.md 7). The caller wipes it. */
-void derive_tunnel(const uint8_t seed[static SEED_BYTES], const char *label,
-	uint8_t secret[static WG_KEY_BYTES]);
+void derive_tunnel(
+	const uint8_t seed[static SEED_BYTES], const char *label, uint8_t secret[static WG_KEY_BYTES]);
 /* Public half of it. */
 void tunnel_public(const uint8_t secret[static WG_KEY_BYTES], uint8_t key[static WG_KEY_BYTES]);
 /* Public key that signs a host's journal, as CESR text. */
-void derive_journal(
-	const uint8_t seed[static SEED_BYTES], const char *label, char text[static CESR_TEXT]);
+void derive_journal(const uint8_t seed[static SEED_BYTES], const char *label, char text[static CESR_TEXT]);
 
 /* This host's tunnel secret, root-only on disk, so that `up` needs nothing else. Reading: errno
  * ENOENT when there is none. */
-bool tunnel_secret_write(
-	const char *root, const uint8_t secret[static WG_KEY_BYTES], struct err *err);
+bool tunnel_secret_write(const char *root, const uint8_t secret[static WG_KEY_BYTES], struct err *err);
 bool tunnel_secret_read(const char *root, uint8_t secret[static WG_KEY_BYTES], struct err *err);
 
 #endif

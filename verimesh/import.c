@@ -6,14 +6,12 @@
 #include "store.h"
 #include "verimesh.h"
 
-static void show_verdict(void *ctx, const struct verdict *verdict)
-{
+static void show_verdict(void *ctx, const struct verdict *verdict) {
 	print_verdict(ctx, verdict);
 }
 
 /* One line for each identifier of which something was added. */
-static void show_added(const struct book *book, const size_t *before)
-{
+static void show_added(const struct book *book, const size_t *before) {
 	for (size_t i = 0; i < book->nlogs; i++)
 		if (book->logs[i]->stored != before[i])
 			printf("%s: sn %llu, %zu bytes added\n", book->logs[i]->kel.aid,
@@ -22,8 +20,7 @@ static void show_added(const struct book *book, const size_t *before)
 }
 
 static bool import(
-	struct store *store, const char *name, struct span stream, bool *complete, struct err *err)
-{
+	struct store *store, const char *name, struct span stream, bool *complete, struct err *err) {
 	struct book *book = &store->book;
 	size_t *before;
 	bool good;
@@ -44,8 +41,7 @@ static bool import(
 	return good;
 }
 
-int verb_import(const struct command *command)
-{
+int verb_import(const struct command *command) {
 	const char *name = command->args[1];
 	bool good, complete = false;
 	struct store store;

@@ -16,8 +16,7 @@
 #define DEFAULT_SELF "self"
 
 /* Writes what a newcomer edits; every key of DESIGN.md 5.5 stands in it, defaults as comments. */
-static bool write_conf(const char *path, const struct options *options, struct err *err)
-{
+static bool write_conf(const char *path, const struct options *options, struct err *err) {
 	char *text = NULL, **addr = options->card.addrs, **route = options->card.routes;
 	const char *self = options->self ? options->self : DEFAULT_SELF;
 	bool good;
@@ -67,8 +66,7 @@ static bool write_conf(const char *path, const struct options *options, struct e
 
 /* Reads the configuration, writing it first where there is none. LABEL must be this host. */
 static bool prepare_conf(
-	const char *root, const struct options *options, struct policy *policy, struct err *err)
-{
+	const char *root, const struct options *options, struct policy *policy, struct err *err) {
 	char path[PATH_MAX], dir[PATH_MAX];
 
 	if (!file_path(path, root, PATH_CONF, NULL, err) ||
@@ -80,17 +78,16 @@ static bool prepare_conf(
 	if (!policy_load(root, policy, err))
 		return false;
 	if (strcmp(policy->host, options->label) != 0)
-		return err_set(err, ERR_USAGE, "%s: Host is %s, not %s; make them agree", path,
-			policy->host, options->label);
+		return err_set(err, ERR_USAGE, "%s: Host is %s, not %s; make them agree", path, policy->host,
+			options->label);
 	if (options->self && strcmp(policy->self, options->self) != 0)
-		return err_set(err, ERR_USAGE, "%s: Self is %s, not %s; make them agree", path,
-			policy->self, options->self);
+		return err_set(err, ERR_USAGE, "%s: Self is %s, not %s; make them agree", path, policy->self,
+			options->self);
 	return true;
 }
 
 static bool make_identity(struct store *store, struct identity *identity, struct options *options,
-	char said[static CESR_TEXT], struct err *err)
-{
+	char said[static CESR_TEXT], struct err *err) {
 	uint8_t secret[WG_KEY_BYTES];
 	char *event;
 	bool good;
@@ -100,8 +97,7 @@ static bool make_identity(struct store *store, struct identity *identity, struct
 		return false;
 	good = book_own(&store->book, event, n, err);
 	free(event);
-	if (!good || !issue_card(store, identity, options, true, said, err) ||
-		!store_commit(store, err))
+	if (!good || !issue_card(store, identity, options, true, said, err) || !store_commit(store, err))
 		return false;
 	derive_tunnel(identity->seed, options->label, secret);
 	good = tunnel_secret_write(store->root, secret, err);
@@ -110,18 +106,16 @@ static bool make_identity(struct store *store, struct identity *identity, struct
 	return good && identity_adopt(store->root, identity, err);
 }
 
-static bool refuse_second(const char *root, struct err *err)
-{
+static bool refuse_second(const char *root, struct err *err) {
 	char aid[CESR_TEXT];
 
 	if (!identity_aid(root, aid, err))
 		return false;
-	return !aid[0] || err_set(err, ERR_ENV,
-				  "this host holds %s already; use verimesh issue for cards", aid);
+	return !aid[0] ||
+	       err_set(err, ERR_ENV, "this host holds %s already; use verimesh issue for cards", aid);
 }
 
-int verb_init(const struct command *command)
-{
+int verb_init(const struct command *command) {
 	struct identity identity = {0};
 	struct policy policy = {0};
 	struct options options;
@@ -134,8 +128,7 @@ int verb_init(const struct command *command)
 		return err.status == ERR_USAGE ? usage(command, err.text) : problem(&err);
 	if (options.card.key) {
 		options_free(&options);
-		return usage(command,
-			"--key is for other hosts; this host's key grows from the identity");
+		return usage(command, "--key is for other hosts; this host's key grows from the identity");
 	}
 	good = store_open(&store, command->root, true, &err);
 	if (good) {

@@ -10,24 +10,21 @@
 #include "policy.h"
 #include "verimesh.h"
 
-int64_t now_micros(void)
-{
+int64_t now_micros(void) {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static void note_own_verdict(void *ctx, const struct verdict *verdict)
-{
+static void note_own_verdict(void *ctx, const struct verdict *verdict) {
 	struct err *err = ctx;
 
-	err_set(err, ERR_ENV, "own event %s sn %llu: %s", verdict->aid,
-		(unsigned long long)verdict->sn, verdict->reason);
+	err_set(err, ERR_ENV, "own event %s sn %llu: %s", verdict->aid, (unsigned long long)verdict->sn,
+		verdict->reason);
 }
 
-bool book_own(struct book *book, const void *bytes, size_t n, struct err *err)
-{
+bool book_own(struct book *book, const void *bytes, size_t n, struct err *err) {
 	bool good;
 
 	book->report = note_own_verdict;
@@ -40,8 +37,7 @@ bool book_own(struct book *book, const void *bytes, size_t n, struct err *err)
 
 /* The last card of the host in a seal that voids it; NULL when there is none to void. */
 static bool find_replaced(const struct book *book, const struct kel *kel, const char *label,
-	char said[static CESR_TEXT], struct err *err)
-{
+	char said[static CESR_TEXT], struct err *err) {
 	const struct cards_entry *last;
 	struct cards_entry *entries;
 	size_t n;
@@ -57,8 +53,7 @@ static bool find_replaced(const struct book *book, const struct kel *kel, const 
 }
 
 static bool seal_card(struct store *store, const struct identity *identity, const char *label,
-	struct span card, char said[static CESR_TEXT], struct err *err)
-{
+	struct span card, char said[static CESR_TEXT], struct err *err) {
 	const struct kel *kel = book_kel(&store->book, identity->aid);
 	char replaced[CESR_TEXT], *event;
 	bool good;
@@ -67,8 +62,7 @@ static bool seal_card(struct store *store, const struct identity *identity, cons
 	if (!kel)
 		return err_set(err, ERR_ENV, "the store has no log of %s; restore %s from a backup",
 			identity->aid, "/var/lib/verimesh");
-	if (!card_check_said(card, said, err) ||
-		!find_replaced(&store->book, kel, label, replaced, err) ||
+	if (!card_check_said(card, said, err) || !find_replaced(&store->book, kel, label, replaced, err) ||
 		!identity_seal(identity, kel, said, replaced[0] ? replaced : NULL, &event, &n, err))
 		return false;
 	good = book_own(&store->book, event, n, err) && book_own(&store->book, card.p, card.n, err);
@@ -76,9 +70,8 @@ static bool seal_card(struct store *store, const struct identity *identity, cons
 	return good;
 }
 
-bool issue_card(struct store *store, const struct identity *identity, struct options *options,
-	bool own, char said[static CESR_TEXT], struct err *err)
-{
+bool issue_card(struct store *store, const struct identity *identity, struct options *options, bool own,
+	char said[static CESR_TEXT], struct err *err) {
 	struct card_content *card = &options->card;
 	uint8_t secret[WG_KEY_BYTES], *body;
 	bool good;
@@ -95,8 +88,7 @@ bool issue_card(struct store *store, const struct identity *identity, struct opt
 		card->journal = options->journal;
 	}
 	if (!card->key)
-		return err_set(err, ERR_USAGE,
-			"%s is not this host (Host in verimesh.conf): give its --key",
+		return err_set(err, ERR_USAGE, "%s is not this host (Host in verimesh.conf): give its --key",
 			options->label);
 	card->issuer = identity->aid;
 	card->issued = now_micros();
@@ -109,8 +101,7 @@ bool issue_card(struct store *store, const struct identity *identity, struct opt
 	return good;
 }
 
-int verb_issue(const struct command *command)
-{
+int verb_issue(const struct command *command) {
 	struct identity identity = {0};
 	struct policy policy = {0};
 	struct options options;
@@ -121,12 +112,11 @@ int verb_issue(const struct command *command)
 
 	if (!options_read(&options, command->args, command->nargs, false, now_micros(), &err))
 		return err.status == ERR_USAGE ? usage(command, err.text) : problem(&err);
-	good = policy_load(command->root, &policy, &err) &&
-	       store_open(&store, command->root, true, &err);
+	good = policy_load(command->root, &policy, &err) && store_open(&store, command->root, true, &err);
 	if (good) {
 		good = identity_load(command->root, &identity, &err) &&
-		       issue_card(&store, &identity, &options,
-			       strcmp(options.label, policy.host) == 0, said, &err) &&
+		       issue_card(&store, &identity, &options, strcmp(options.label, policy.host) == 0, said,
+			       &err) &&
 		       store_commit(&store, &err);
 		store_close(&store);
 	}

@@ -10,8 +10,8 @@
 /* Issues the card that the options ask for and adds it to the store's book; store_commit is the
  * caller's. Voids the last card of the same host in the same event. own: the label is this very
  * host, whose keys grow from the identity's seed. said gets the card's SAID. */
-bool issue_card(struct store *store, const struct identity *identity, struct options *options,
-	bool own, char said[static CESR_TEXT], struct err *err);
+bool issue_card(struct store *store, const struct identity *identity, struct options *options, bool own,
+	char said[static CESR_TEXT], struct err *err);
 
 /* Hands own bytes to the book; they must all be accepted. */
 bool book_own(struct book *book, const void *bytes, size_t n, struct err *err);

@@ -28,8 +28,7 @@ static const struct verb {
 	{"verify", verb_verify, "[--json] FILE|-",
 		"Verifies a stream and prints the key states. Touches nothing."},
 	{"import", verb_import, "FILE|-", "Verifies a stream and adds what holds to the store."},
-	{"sync", verb_sync, "",
-		"Compiles store and policy into the map, the keyring and WireGuard."},
+	{"sync", verb_sync, "", "Compiles store and policy into the map, the keyring and WireGuard."},
 	{"up", verb_up, "", "Makes the interface, then does what sync does."},
 	{"down", verb_down, "", "Removes the interface and the keys in the kernel keyring."},
 	{"gate", verb_gate, "--user ACCOUNT --from ADDRESS",
@@ -51,13 +50,12 @@ static const char card_options[] =
 	"  --rosenpass FILE        its Rosenpass public key\n"
 	"Times: 2026-01-31T12:00:00Z, or from now on: 10m, 12h, 30d.\n";
 
-static int help(const struct verb *verb)
-{
+static int help(const struct verb *verb) {
 	bool card = verb && (verb->run == verb_init || verb->run == verb_issue);
 
 	if (verb)
-		printf("verimesh %s %s\n\n%s\n%s%s", verb->name, verb->usage, verb->help,
-			card ? "\n" : "", card ? card_options : "");
+		printf("verimesh %s %s\n\n%s\n%s%s", verb->name, verb->usage, verb->help, card ? "\n" : "",
+			card ? card_options : "");
 	else
 		puts("verimesh VERB ...: one root of trust for tunnels, names and logins\n");
 	for (size_t i = 0; !verb && i < sizeof verbs / sizeof verbs[0]; i++)
@@ -66,42 +64,35 @@ static int help(const struct verb *verb)
 	return fflush(stdout) == 0 ? 0 : ERR_ENV;
 }
 
-int problem(const struct err *err)
-{
+int problem(const struct err *err) {
 	fprintf(stderr, "verimesh: %s\n", err->text);
 	return (int)err->status;
 }
 
-int usage(const struct command *command, const char *what)
-{
+int usage(const struct command *command, const char *what) {
 	fprintf(stderr, "verimesh: %s: %s (see verimesh %s --help)\n", command->args[0], what,
 		command->args[0]);
 	return ERR_USAGE;
 }
 
-void print_verdict(const char *where, const struct verdict *v)
-{
-	static const char *const kinds[] = {
-		"refused", "truncated", "duplicitous", "underwitnessed"};
+void print_verdict(const char *where, const struct verdict *v) {
+	static const char *const kinds[] = {"refused", "truncated", "duplicitous", "underwitnessed"};
 	char at[64] = "";
 
 	if (v->sn != UINT64_MAX)
 		snprintf(at, sizeof at, " sn %llu", (unsigned long long)v->sn);
-	fprintf(stderr, "verimesh: %s: event %llu%s%s%s: %s: %s\n", where,
-		(unsigned long long)v->event, v->aid[0] ? " of " : "", v->aid, at, kinds[v->kind],
-		v->reason);
+	fprintf(stderr, "verimesh: %s: event %llu%s%s%s: %s: %s\n", where, (unsigned long long)v->event,
+		v->aid[0] ? " of " : "", v->aid, at, kinds[v->kind], v->reason);
 }
 
-bool read_stream(const char *name, uint8_t **data, size_t *n, struct err *err)
-{
+bool read_stream(const char *name, uint8_t **data, size_t *n, struct err *err) {
 	if (strcmp(name, "-") == 0)
 		return file_read_fd(STDIN_FILENO, "standard input", STREAM_MAX, data, n, err);
 	return file_read(name, STREAM_MAX, data, n, err);
 }
 
 /* Takes --root DIR and --help out of the words. False: it was --root without a directory. */
-static bool take_common(struct command *command, char root[static PATH_MAX], bool *wants_help)
-{
+static bool take_common(struct command *command, char root[static PATH_MAX], bool *wants_help) {
 	int kept = 1;
 
 	for (int i = 1; i < command->nargs; i++) {
@@ -128,16 +119,14 @@ static bool take_common(struct command *command, char root[static PATH_MAX], boo
 }
 
 /* No core dump and no debugger of the same user ever sees a secret. */
-static void forbid_dumps(void)
-{
+static void forbid_dumps(void) {
 	struct rlimit none = {0, 0};
 
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
 	struct command command = {.root = "", .args = argv + 1, .nargs = argc - 1};
 	bool wants_help = argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
 	static char root[PATH_MAX];

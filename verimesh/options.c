@@ -45,16 +45,14 @@ static const struct option names[] = {
 	{0},
 };
 
-static char ***list_of(struct options *o, enum option_id id)
-{
-	char ***lists[OPT_LISTS] = {&o->card.addrs, &o->card.routes, &o->card.logins,
-		&o->card.loginkeys, &o->card.hostkeys};
+static char ***list_of(struct options *o, enum option_id id) {
+	char ***lists[OPT_LISTS] = {
+		&o->card.addrs, &o->card.routes, &o->card.logins, &o->card.loginkeys, &o->card.hostkeys};
 
 	return lists[id];
 }
 
-static bool add(struct options *o, enum option_id id, const char *text, struct err *err)
-{
+static bool add(struct options *o, enum option_id id, const char *text, struct err *err) {
 	char ***list = list_of(o, id), **grown;
 	size_t n = o->nlists[id];
 
@@ -71,8 +69,7 @@ static bool add(struct options *o, enum option_id id, const char *text, struct e
 }
 
 /* "ssh-ed25519 AAAA… comment" as ssh-keygen writes it, to CESR text. */
-static bool read_ssh_key(const char *path, char text[static CESR_TEXT], struct err *err)
-{
+static bool read_ssh_key(const char *path, char text[static CESR_TEXT], struct err *err) {
 	static const char head[] = "\0\0\0\x0bssh-ed25519\0\0\0\x20";
 	uint8_t blob[sizeof head - 1 + CESR_RAW + 1], *data;
 	const char *end, *prefix = "ssh-ed25519 ";
@@ -82,31 +79,26 @@ static bool read_ssh_key(const char *path, char text[static CESR_TEXT], struct e
 	if (!file_read(path, 16384, &data, &n, err))
 		return false;
 	good = span_starts(span_of(data, n), prefix) &&
-	       sodium_base642bin(blob, sizeof blob, (const char *)data + strlen(prefix),
-		       n - strlen(prefix), NULL, &size, &end,
-		       sodium_base64_VARIANT_ORIGINAL) == 0 &&
-	       size == sizeof blob - 1 && memcmp(blob, head, sizeof head - 1) == 0 &&
-	       strchr(" \r\n", *end);
+	       sodium_base642bin(blob, sizeof blob, (const char *)data + strlen(prefix), n - strlen(prefix),
+		       NULL, &size, &end, sodium_base64_VARIANT_ORIGINAL) == 0 &&
+	       size == sizeof blob - 1 && memcmp(blob, head, sizeof head - 1) == 0 && strchr(" \r\n", *end);
 	free(data);
 	if (!good)
 		return err_set(err, ERR_USAGE,
-			"%s: no Ed25519 public key of SSH (make one with ssh-keygen -t ed25519)",
-			path);
+			"%s: no Ed25519 public key of SSH (make one with ssh-keygen -t ed25519)", path);
 	cesr_encode(CESR_ED25519, blob + sizeof head - 1, text);
 	return true;
 }
 
 /* NAME or NAME=KEYFILE. A name that is given again only adds a key. */
-static bool add_login(struct options *o, char *arg, struct err *err)
-{
+static bool add_login(struct options *o, char *arg, struct err *err) {
 	char *file = strchr(arg, '='), key[CESR_TEXT], both[LOGIN_MAX + 1 + CESR_TEXT];
 	bool listed = false;
 
 	if (file)
 		*file++ = 0;
 	if (!login_valid(span_str(arg)))
-		return err_set(
-			err, ERR_USAGE, "--login %s: no login; letters a-z, digits, _ and -", arg);
+		return err_set(err, ERR_USAGE, "--login %s: no login; letters a-z, digits, _ and -", arg);
 	for (size_t i = 0; i < o->nlists[OPT_LOGIN]; i++)
 		listed = listed || strcmp(o->card.logins[i], arg) == 0;
 	if (!listed && !add(o, OPT_LOGIN, arg, err))
@@ -120,9 +112,7 @@ static bool add_login(struct options *o, char *arg, struct err *err)
 }
 
 /* 10m, 12h, 30d from now on, or 2026-01-31T12:00:00Z, or as KERI writes it. */
-static bool read_time(
-	const char *name, const char *arg, int64_t now, int64_t *micros, struct err *err)
-{
+static bool read_time(const char *name, const char *arg, int64_t now, int64_t *micros, struct err *err) {
 	static const struct {
 		char letter;
 		int64_t seconds;
@@ -131,8 +121,7 @@ static bool read_time(
 	unsigned long number = strtoul(arg, &end, 10);
 
 	for (size_t i = 0; i < 4; i++)
-		if (end > arg && arg[0] != '-' && *end == units[i].letter && !end[1] &&
-			number < 100000000) {
+		if (end > arg && arg[0] != '-' && *end == units[i].letter && !end[1] && number < 100000000) {
 			*micros = now + (int64_t)number * units[i].seconds * 1000000;
 			return true;
 		}
@@ -141,12 +130,10 @@ static bool read_time(
 		arg = keri;
 	}
 	return time_parse(span_str(arg), micros) ||
-	       err_set(err, ERR_USAGE, "--%s %s: no time; such as 2026-01-31T12:00:00Z or 30d",
-		       name, arg);
+	       err_set(err, ERR_USAGE, "--%s %s: no time; such as 2026-01-31T12:00:00Z or 30d", name, arg);
 }
 
-static bool read_digest(const char *path, char text[static CESR_TEXT], struct err *err)
-{
+static bool read_digest(const char *path, char text[static CESR_TEXT], struct err *err) {
 	uint8_t *data;
 	size_t n;
 
@@ -157,8 +144,7 @@ static bool read_digest(const char *path, char text[static CESR_TEXT], struct er
 	return true;
 }
 
-static bool take_list(struct options *o, enum option_id id, char *arg, struct err *err)
-{
+static bool take_list(struct options *o, enum option_id id, char *arg, struct err *err) {
 	char key[CESR_TEXT];
 	struct prefix prefix;
 	struct addr addr;
@@ -166,13 +152,11 @@ static bool take_list(struct options *o, enum option_id id, char *arg, struct er
 	switch (id) {
 	case OPT_ADDR:
 		if (!addr_parse_canonical(span_str(arg), &addr))
-			return err_set(
-				err, ERR_USAGE, "--addr %s: no IP address in canonical form", arg);
+			return err_set(err, ERR_USAGE, "--addr %s: no IP address in canonical form", arg);
 		return add(o, id, arg, err);
 	case OPT_ROUTE:
 		if (!prefix_parse(span_str(arg), &prefix) || prefix.bits == 0)
-			return err_set(
-				err, ERR_USAGE, "--route %s: no prefix such as 10.80.0.0/16", arg);
+			return err_set(err, ERR_USAGE, "--route %s: no prefix such as 10.80.0.0/16", arg);
 		return add(o, id, arg, err);
 	case OPT_LOGIN:
 		return add_login(o, arg, err);
@@ -181,9 +165,7 @@ static bool take_list(struct options *o, enum option_id id, char *arg, struct er
 	}
 }
 
-static bool take_value(
-	struct options *o, enum option_id id, char *arg, int64_t now, struct err *err)
-{
+static bool take_value(struct options *o, enum option_id id, char *arg, int64_t now, struct err *err) {
 	uint8_t raw[CESR_RAW];
 	struct addr addr;
 	uint16_t port;
@@ -192,8 +174,7 @@ static bool take_value(
 	case OPT_ENDPOINT:
 		o->card.endpoint = arg;
 		return endpoint_parse(span_str(arg), &addr, &port) ||
-		       err_set(err, ERR_USAGE, "--endpoint %s: neither IPV4:PORT nor [IPV6]:PORT",
-			       arg);
+		       err_set(err, ERR_USAGE, "--endpoint %s: neither IPV4:PORT nor [IPV6]:PORT", arg);
 	case OPT_KEY:
 		o->card.key = o->key;
 		return wg_key_decode(arg, strlen(arg), o->key) ||
@@ -201,8 +182,7 @@ static bool take_value(
 	case OPT_JOURNAL:
 		o->card.journal = arg;
 		return cesr_decode(span_str(arg), CESR_ED25519, raw) ||
-		       err_set(err, ERR_USAGE,
-			       "--journal: no key as verimesh key prints it (D...)");
+		       err_set(err, ERR_USAGE, "--journal: no key as verimesh key prints it (D...)");
 	case OPT_FROM:
 		return read_time("from", arg, now, &o->card.from, err);
 	case OPT_UNTIL:
@@ -216,14 +196,11 @@ static bool take_value(
 	default:
 		o->self = arg;
 		return label_valid(span_str(arg)) ||
-		       err_set(err, ERR_USAGE, "--self %s: no petname; letters a-z, digits and -",
-			       arg);
+		       err_set(err, ERR_USAGE, "--self %s: no petname; letters a-z, digits and -", arg);
 	}
 }
 
-bool options_read(
-	struct options *o, char **args, int nargs, bool with_self, int64_t now, struct err *err)
-{
+bool options_read(struct options *o, char **args, int nargs, bool with_self, int64_t now, struct err *err) {
 	bool good = true;
 	int id;
 
@@ -232,8 +209,7 @@ bool options_read(
 	optind = 1;
 	while (good && (id = getopt_long(nargs, args, "", names, NULL)) != -1) {
 		if (id == '?' || (id == OPT_SELF && !with_self))
-			good = err_set(
-				err, ERR_USAGE, "unknown option or no value: %s", args[optind - 1]);
+			good = err_set(err, ERR_USAGE, "unknown option or no value: %s", args[optind - 1]);
 		else if (id < OPT_LISTS)
 			good = take_list(o, (enum option_id)id, optarg, err);
 		else
@@ -242,9 +218,8 @@ bool options_read(
 	if (good && optind + 1 != nargs)
 		good = err_set(err, ERR_USAGE, "one LABEL is needed");
 	if (good && !label_valid(span_str(args[optind])))
-		good = err_set(err, ERR_USAGE,
-			"%s: no label; letters a-z, digits and -, at most %d", args[optind],
-			LABEL_MAX);
+		good = err_set(err, ERR_USAGE, "%s: no label; letters a-z, digits and -, at most %d",
+			args[optind], LABEL_MAX);
 	if (good)
 		o->label = args[optind];
 	else
@@ -253,8 +228,7 @@ bool options_read(
 	return good;
 }
 
-void options_free(struct options *o)
-{
+void options_free(struct options *o) {
 	for (enum option_id id = 0; id < OPT_LISTS; id++) {
 		char **list = *list_of(o, id);
 

@@ -23,8 +23,8 @@ struct options {
 
 /* Reads LABEL and options out of args[1..]. with_self: --self is one of them. now: microseconds
  * since 1970. A wrong call has status ERR_USAGE in err; *options is then empty. */
-bool options_read(struct options *options, char **args, int nargs, bool with_self, int64_t now,
-	struct err *err);
+bool options_read(
+	struct options *options, char **args, int nargs, bool with_self, int64_t now, struct err *err);
 
 void options_free(struct options *options);
 

@@ -12,8 +12,7 @@
 #include "run.h"
 
 /* A file in memory that holds the input, read from its start. */
-static int input_file(struct span input)
-{
+static int input_file(struct span input) {
 	int fd = memfd_create("verimesh", MFD_CLOEXEC);
 
 	while (fd >= 0 && input.n) {
@@ -32,8 +31,7 @@ static int input_file(struct span input)
 	return fd;
 }
 
-static void wipe_file(int fd, size_t n)
-{
+static void wipe_file(int fd, size_t n) {
 	void *page = n ? mmap(NULL, n, PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
 
 	if (page == MAP_FAILED)
@@ -42,8 +40,7 @@ static void wipe_file(int fd, size_t n)
 	munmap(page, n);
 }
 
-static bool spawn(const char *const argv[], int in, int out, pid_t *pid)
-{
+static bool spawn(const char *const argv[], int in, int out, pid_t *pid) {
 	static char *const environment[] = {
 		(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C", NULL};
 	posix_spawn_file_actions_t actions;
@@ -60,22 +57,19 @@ static bool spawn(const char *const argv[], int in, int out, pid_t *pid)
 }
 
 /* Turns the program's complaint into an error. */
-static bool complain(const char *program, int out, int status, struct err *err)
-{
+static bool complain(const char *program, int out, int status, struct err *err) {
 	char text[256] = "";
 	ssize_t n = pread(out, text, sizeof text - 1, 0);
 
 	text[n > 0 ? n : 0] = 0;
 	text[strcspn(text, "\n")] = 0;
 	if (!text[0])
-		snprintf(text, sizeof text,
-			WIFEXITED(status) ? "exit status %d" : "killed by signal %d",
+		snprintf(text, sizeof text, WIFEXITED(status) ? "exit status %d" : "killed by signal %d",
 			WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 	return err_set(err, ERR_ENV, "%s: %s", program, text);
 }
 
-bool run(const char *const argv[], struct span input, struct err *err)
-{
+bool run(const char *const argv[], struct span input, struct err *err) {
 	int in = input_file(input), out = memfd_create("verimesh", MFD_CLOEXEC), status = 0;
 	bool good = false;
 	pid_t pid;

@@ -14,16 +14,14 @@
 #include "verimesh.h"
 #include "wireguard.h"
 
-static void show_claim(void *ctx, const struct err *claim)
-{
+static void show_claim(void *ctx, const struct err *claim) {
 	(void)ctx;
 	problem(claim);
 }
 
 /* A peer of whom nothing is known yet is no failure, but nobody would see why its names are
  * missing. */
-static void show_unknown_peers(const struct mesh *mesh)
-{
+static void show_unknown_peers(const struct mesh *mesh) {
 	struct err err;
 
 	for (size_t i = 0; i < mesh->policy.npeers; i++) {
@@ -38,8 +36,7 @@ static void show_unknown_peers(const struct mesh *mesh)
 }
 
 /* The own organisation's section is implied where its identity is (DESIGN.md 5.5). */
-static bool settle_self(struct mesh *mesh, struct err *err)
-{
+static bool settle_self(struct mesh *mesh, struct err *err) {
 	const struct policy_peer *own = policy_peer(&mesh->policy, mesh->policy.self);
 	char aid[CESR_TEXT];
 
@@ -54,28 +51,24 @@ static bool settle_self(struct mesh *mesh, struct err *err)
 		       own->line, own->name);
 }
 
-static bool read_secret(struct mesh *mesh, struct err *err)
-{
+static bool read_secret(struct mesh *mesh, struct err *err) {
 	mesh->has_secret = tunnel_secret_read(mesh->root, mesh->secret, err);
 	return mesh->has_secret || errno == ENOENT;
 }
 
-static bool build_roster(struct mesh *mesh, struct err *err)
-{
+static bool build_roster(struct mesh *mesh, struct err *err) {
 	uint8_t key[WG_KEY_BYTES];
 
 	if (mesh->has_secret)
 		tunnel_public(mesh->secret, key);
-	return roster_build(&mesh->roster, &mesh->policy, &mesh->store.book,
-		mesh->has_secret ? key : NULL, time(NULL), show_claim, NULL, err);
+	return roster_build(&mesh->roster, &mesh->policy, &mesh->store.book, mesh->has_secret ? key : NULL,
+		time(NULL), show_claim, NULL, err);
 }
 
-bool mesh_open(struct mesh *mesh, const char *root, struct err *err)
-{
+bool mesh_open(struct mesh *mesh, const char *root, struct err *err) {
 	*mesh = (struct mesh){.root = root, .store.lock = -1};
-	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, err) &&
-		read_secret(mesh, err) && store_open(&mesh->store, root, true, err) &&
-		build_roster(mesh, err)) {
+	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, err) && read_secret(mesh, err) &&
+		store_open(&mesh->store, root, true, err) && build_roster(mesh, err)) {
 		show_unknown_peers(mesh);
 		return true;
 	}
@@ -83,30 +76,25 @@ bool mesh_open(struct mesh *mesh, const char *root, struct err *err)
 	return false;
 }
 
-void mesh_close(struct mesh *mesh)
-{
+void mesh_close(struct mesh *mesh) {
 	sodium_memzero(mesh->secret, sizeof mesh->secret);
 	roster_free(&mesh->roster);
 	store_close(&mesh->store);
 	policy_free(&mesh->policy);
 }
 
-bool mesh_no_secret(struct err *err)
-{
-	return err_set(err, ERR_ENV,
-		PATH_IDENTITY "/tunnel: not there; make this host's key with verimesh init");
+bool mesh_no_secret(struct err *err) {
+	return err_set(
+		err, ERR_ENV, PATH_IDENTITY "/tunnel: not there; make this host's key with verimesh init");
 }
 
-static bool sync_map(const struct mesh *mesh, struct err *err)
-{
+static bool sync_map(const struct mesh *mesh, struct err *err) {
 	char path[PATH_MAX];
 
-	return file_path(path, mesh->root, PATH_MAP, NULL, err) &&
-	       map_build(&mesh->roster, path, err);
+	return file_path(path, mesh->root, PATH_MAP, NULL, err) && map_build(&mesh->roster, path, err);
 }
 
-static bool put_seed(const struct mesh *mesh, int32_t ring, struct err *err)
-{
+static bool put_seed(const struct mesh *mesh, int32_t ring, struct err *err) {
 	struct identity identity;
 	char aid[CESR_TEXT];
 	bool good;
@@ -122,8 +110,7 @@ static bool put_seed(const struct mesh *mesh, int32_t ring, struct err *err)
 }
 
 /* The ring holds the peers' keys, this host's secret, and the seed where the identity is. */
-static bool sync_keyring(const struct mesh *mesh, struct err *err)
-{
+static bool sync_keyring(const struct mesh *mesh, struct err *err) {
 	int32_t ring;
 
 	return keyring_make(mesh->root, mesh->policy.interface, &ring, err) &&
@@ -133,8 +120,7 @@ static bool sync_keyring(const struct mesh *mesh, struct err *err)
 	       put_seed(mesh, ring, err);
 }
 
-static bool sync_interface(const struct mesh *mesh, struct err *err)
-{
+static bool sync_interface(const struct mesh *mesh, struct err *err) {
 	switch (wireguard_state(mesh->root, mesh->policy.interface)) {
 	case WIREGUARD_OURS:
 		return mesh->has_secret ? wireguard_sync(&mesh->roster, mesh->secret, err)
@@ -146,8 +132,7 @@ static bool sync_interface(const struct mesh *mesh, struct err *err)
 	}
 }
 
-int mesh_sync(const struct mesh *mesh)
-{
+int mesh_sync(const struct mesh *mesh) {
 	int status = mesh->roster.refused ? ERR_NO : 0;
 	struct err err;
 
@@ -160,8 +145,7 @@ int mesh_sync(const struct mesh *mesh)
 	return status;
 }
 
-int verb_sync(const struct command *command)
-{
+int verb_sync(const struct command *command) {
 	struct mesh mesh;
 	struct err err;
 	int status;

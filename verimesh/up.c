@@ -7,16 +7,14 @@
 #include "verimesh.h"
 #include "wireguard.h"
 
-static bool make_interface(const struct mesh *mesh, struct err *err)
-{
+static bool make_interface(const struct mesh *mesh, struct err *err) {
 	const char *interface = mesh->policy.interface;
 
 	if (mesh->policy.adopt)
 		return err_set(err, ERR_ENV,
 			"Adopt = yes is not supported yet; give verimesh an interface of its own");
 	if (!mesh->roster.self)
-		return err_set(err, ERR_ENV,
-			"%s.%s has no card in force; issue one, or set Host and Self",
+		return err_set(err, ERR_ENV, "%s.%s has no card in force; issue one, or set Host and Self",
 			mesh->policy.host, mesh->policy.self);
 	if (!mesh->has_secret)
 		return mesh_no_secret(err);
@@ -30,8 +28,7 @@ static bool make_interface(const struct mesh *mesh, struct err *err)
 	}
 }
 
-int verb_up(const struct command *command)
-{
+int verb_up(const struct command *command) {
 	struct mesh mesh;
 	struct err err;
 	int status;
@@ -45,8 +42,7 @@ int verb_up(const struct command *command)
 	return status;
 }
 
-int verb_down(const struct command *command)
-{
+int verb_down(const struct command *command) {
 	struct policy policy;
 	struct err err;
 	bool good;
@@ -66,8 +62,7 @@ int verb_down(const struct command *command)
 		good = wireguard_remove(command->root, policy.interface, &err);
 		break;
 	case WIREGUARD_FOREIGN:
-		good = err_set(&err, ERR_ENV,
-			"%s: verimesh up did not make it, so down leaves it alone",
+		good = err_set(&err, ERR_ENV, "%s: verimesh up did not make it, so down leaves it alone",
 			policy.interface);
 		break;
 	default:

@@ -11,24 +11,21 @@ struct outcome {
 	struct verdict verdict;
 };
 
-static void note_verdict(void *ctx, const struct verdict *verdict)
-{
+static void note_verdict(void *ctx, const struct verdict *verdict) {
 	struct outcome *outcome = ctx;
 
 	outcome->refused = true;
 	outcome->verdict = *verdict;
 }
 
-static int by_first(const void *a, const void *b)
-{
+static int by_first(const void *a, const void *b) {
 	const struct book_log *x = *(struct book_log *const *)a, *y = *(struct book_log *const *)b;
 
 	return (x->first > y->first) - (x->first < y->first);
 }
 
 /* A text that may hold anything printable, as a JSON string. */
-static void print_json_text(const char *text)
-{
+static void print_json_text(const char *text) {
 	putchar('"');
 	for (; *text; text++) {
 		if (*text == '"' || *text == '\\')
@@ -38,28 +35,25 @@ static void print_json_text(const char *text)
 	putchar('"');
 }
 
-static void print_json_state(const struct kel *kel)
-{
+static void print_json_state(const struct kel *kel) {
 	const struct kel_est *est = kel_current(kel);
 	const struct event *ev = &est->ev;
 	char text[CESR_TEXT];
 
 	kel_said(kel, kel->count - 1, text);
-	printf("{\"aid\":\"%s\",\"sn\":%llu,\"said\":\"%s\"", kel->aid,
-		(unsigned long long)kel->count - 1, text);
+	printf("{\"aid\":\"%s\",\"sn\":%llu,\"said\":\"%s\"", kel->aid, (unsigned long long)kel->count - 1,
+		text);
 	printf(",\"kt\":%.*s,\"keys\":%.*s", (int)ev->kt.n, ev->kt.p, (int)ev->keys.n, ev->keys.p);
 	printf(",\"nt\":%.*s,\"next\":%.*s", (int)ev->nt.n, ev->nt.p, (int)ev->next.n, ev->next.p);
 	printf(",\"bt\":%.*s,\"witnesses\":[", (int)ev->bt.n, ev->bt.p);
 	for (size_t i = 0; i < est->nwitnesses; i++)
-		printf("%s\"%s\"", i ? "," : "",
-			cesr_encode(CESR_ED25519N, est->witnesses[i], text));
+		printf("%s\"%s\"", i ? "," : "", cesr_encode(CESR_ED25519N, est->witnesses[i], text));
 	printf("],\"delegator\":%s%s%s", kel->delegator[0] ? "\"" : "",
 		kel->delegator[0] ? kel->delegator : "null", kel->delegator[0] ? "\"" : "");
 	printf(",\"abandoned\":%s}\n", kel_abandoned(kel) ? "true" : "false");
 }
 
-static void print_state(const struct kel *kel)
-{
+static void print_state(const struct kel *kel) {
 	const struct kel_est *est = kel_current(kel);
 	char said[CESR_TEXT];
 
@@ -71,10 +65,8 @@ static void print_state(const struct kel *kel)
 		kel_abandoned(kel) ? ", abandoned" : "");
 }
 
-static void print_json_verdict(const struct verdict *v)
-{
-	static const char *const kinds[] = {
-		"refused", "truncated", "duplicitous", "underwitnessed"};
+static void print_json_verdict(const struct verdict *v) {
+	static const char *const kinds[] = {"refused", "truncated", "duplicitous", "underwitnessed"};
 
 	printf("{\"verdict\":\"%s\",\"aid\":", kinds[v->kind]);
 	if (v->aid[0])
@@ -91,8 +83,7 @@ static void print_json_verdict(const struct verdict *v)
 	puts("}");
 }
 
-int verb_verify(const struct command *command)
-{
+int verb_verify(const struct command *command) {
 	bool json = command->nargs > 1 && strcmp(command->args[1], "--json") == 0;
 	const char *name = command->args[json ? 2 : 1];
 	struct outcome outcome = {0};

@@ -20,17 +20,14 @@
 /* ---- whose interface it is ---- */
 
 /* The mark of `up`: a file in /run/verimesh that holds the interface's index. */
-static bool mark_path(
-	const char *root, const char *interface, char path[static PATH_MAX], struct err *err)
-{
+static bool mark_path(const char *root, const char *interface, char path[static PATH_MAX], struct err *err) {
 	char name[IFNAMSIZ + 4];
 
 	snprintf(name, sizeof name, "%.15s.up", interface);
 	return file_path(path, root, PATH_RUN, name, err);
 }
 
-enum wireguard_state wireguard_state(const char *root, const char *interface)
-{
+enum wireguard_state wireguard_state(const char *root, const char *interface) {
 	unsigned index = if_nametoindex(interface);
 	char path[PATH_MAX], *end;
 	uint8_t *data;
@@ -51,8 +48,7 @@ struct counter {
 	size_t unknown;
 };
 
-static void count_unknown(void *ctx, const struct tunnel_peer *peer)
-{
+static void count_unknown(void *ctx, const struct tunnel_peer *peer) {
 	struct counter *counter = ctx;
 
 	for (size_t i = 0; i < counter->roster->nhosts; i++)
@@ -61,15 +57,13 @@ static void count_unknown(void *ctx, const struct tunnel_peer *peer)
 	counter->unknown++;
 }
 
-bool wireguard_refuse_foreign(const struct roster *roster, const char *interface, struct err *err)
-{
+bool wireguard_refuse_foreign(const struct roster *roster, const char *interface, struct err *err) {
 	struct counter counter = {.roster = roster};
 	struct tunnel_visitor visitor = {.ctx = &counter, .peer = count_unknown};
 
 	if (tunnel_read(interface, &visitor) != 0)
 		return err_set(err, ERR_ENV,
-			"%s is there, and verimesh up did not make it; choose another Name",
-			interface);
+			"%s is there, and verimesh up did not make it; choose another Name", interface);
 	return err_set(err, ERR_ENV,
 		"%s has %zu peers that verimesh does not know, and verimesh up did not make it; "
 		"choose another Name",
@@ -79,8 +73,7 @@ bool wireguard_refuse_foreign(const struct roster *roster, const char *interface
 /* ---- making and removing ---- */
 
 /* wireguard-go answers a moment after it went into the background. */
-static bool wait_until_readable(const char *interface, struct err *err)
-{
+static bool wait_until_readable(const char *interface, struct err *err) {
 	static const struct tunnel_visitor nothing = {0};
 	static const struct timespec pause = {.tv_nsec = 10000000};
 
@@ -92,8 +85,7 @@ static bool wait_until_readable(const char *interface, struct err *err)
 	return err_set(err, ERR_ENV, "%s: was made but does not answer", interface);
 }
 
-bool wireguard_make(const char *root, const char *interface, struct err *err)
-{
+bool wireguard_make(const char *root, const char *interface, struct err *err) {
 	const char *const add[] = {"ip", "link", "add", interface, "type", "wireguard", NULL};
 	const char *const user[] = {"wireguard-go", interface, NULL};
 	char path[PATH_MAX], dir[PATH_MAX], mark[16];
@@ -113,8 +105,7 @@ bool wireguard_make(const char *root, const char *interface, struct err *err)
 	return file_replace(path, span_str(mark), 0644, err);
 }
 
-bool wireguard_remove(const char *root, const char *interface, struct err *err)
-{
+bool wireguard_remove(const char *root, const char *interface, struct err *err) {
 	const char *const del[] = {"ip", "link", "del", interface, NULL};
 	char path[PATH_MAX];
 
@@ -125,8 +116,7 @@ bool wireguard_remove(const char *root, const char *interface, struct err *err)
 
 /* ---- filling ---- */
 
-static void write_peer(FILE *out, const struct roster *roster, const struct roster_host *host)
-{
+static void write_peer(FILE *out, const struct roster *roster, const struct roster_host *host) {
 	char text[PREFIX_TEXT], key[WG_KEY_TEXT];
 	bool v6 = host->endpoint.family == AF_INET6;
 	struct prefix one;
@@ -141,18 +131,16 @@ static void write_peer(FILE *out, const struct roster *roster, const struct rost
 		fprintf(out, ", %s", prefix_format(&host->routes[i], text));
 	fputc('\n', out);
 	if (host->endpoint.family)
-		fprintf(out, "Endpoint = %s%s%s:%u\n", v6 ? "[" : "",
-			addr_format(&host->endpoint, text), v6 ? "]" : "", host->endpoint_port);
+		fprintf(out, "Endpoint = %s%s%s:%u\n", v6 ? "[" : "", addr_format(&host->endpoint, text),
+			v6 ? "]" : "", host->endpoint_port);
 	/* a host that nobody can reach by itself keeps its tunnels open (DESIGN.md 6) */
 	if (!roster->self || !roster->self->endpoint.family)
 		fprintf(out, "PersistentKeepalive = %d\n", KEEPALIVE);
 }
 
 static bool sync_peers(
-	const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err)
-{
-	const char *const syncconf[] = {
-		"wg", "syncconf", roster->policy->interface, "/dev/stdin", NULL};
+	const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
+	const char *const syncconf[] = {"wg", "syncconf", roster->policy->interface, "/dev/stdin", NULL};
 	char *text = NULL, key[WG_KEY_TEXT];
 	bool good = false;
 	size_t n = 0;
@@ -177,8 +165,7 @@ static bool sync_peers(
 }
 
 /* Addresses and routes, for `ip -batch`. */
-static void write_batch(FILE *out, const struct roster *roster)
-{
+static void write_batch(FILE *out, const struct roster *roster) {
 	const struct policy *policy = roster->policy;
 	const char *name = policy->interface;
 	struct prefix prefix;
@@ -199,8 +186,7 @@ static void write_batch(FILE *out, const struct roster *roster)
 }
 
 bool wireguard_sync(
-	const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err)
-{
+	const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
 	const char *const batch[] = {"ip", "-batch", "-", NULL};
 	char *text = NULL;
 	bool good = false;

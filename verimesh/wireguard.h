@@ -20,8 +20,7 @@ bool wireguard_make(const char *root, const char *interface, struct err *err);
 
 /* Gives it the key, the port and the peers of the roster (all hosts but this one), this host's
  * addresses, and a route for every prefix of the peers. Sessions of unchanged peers go on. */
-bool wireguard_sync(
-	const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err);
+bool wireguard_sync(const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err);
 
 /* Removes the interface and the mark. */
 bool wireguard_remove(const char *root, const char *interface, struct err *err);

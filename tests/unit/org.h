@@ -17,9 +17,9 @@
 
 /* Zero-initialised but for its number, it has no log yet. */
 struct org {
-	unsigned number; /* says its keys */
-	bool basic;    /* its identifier is its first key, so that its inception can seal a card */
-	unsigned keys; /* rotations so far */
+	unsigned number;       /* says its keys */
+	bool basic;	       /* its identifier is its first key, so that its inception can seal a card */
+	unsigned keys;	       /* rotations so far */
 	unsigned long long sn; /* of the next event */
 	char aid[CESR_TEXT];
 	char saids[ORG_EVENTS][CESR_TEXT]; /* of its events, by sn */
@@ -32,8 +32,7 @@ struct org_stream {
 };
 
 /* NULL: nowhere. */
-static inline void org_write(struct org_stream *out, const void *bytes, size_t n)
-{
+static inline void org_write(struct org_stream *out, const void *bytes, size_t n) {
 	if (!out)
 		return;
 	out->text = realloc(out->text, out->n + n);
@@ -44,8 +43,7 @@ static inline void org_write(struct org_stream *out, const void *bytes, size_t n
 }
 
 static inline void org_keypair(const struct org *org, unsigned keys,
-	uint8_t secret[static crypto_sign_SECRETKEYBYTES], char text[static CESR_TEXT])
-{
+	uint8_t secret[static crypto_sign_SECRETKEYBYTES], char text[static CESR_TEXT]) {
 	uint8_t seed[32] = {(uint8_t)org->number, (uint8_t)(org->number >> 8), (uint8_t)keys};
 	uint8_t public[CESR_RAW];
 
@@ -55,8 +53,7 @@ static inline void org_keypair(const struct org *org, unsigned keys,
 
 /* Writes a body with its size and SAID filled in; said gets that. */
 __attribute__((format(printf, 3, 4))) static inline struct span org_body(
-	struct org_stream *out, char said[static CESR_TEXT], const char *fmt, ...)
-{
+	struct org_stream *out, char said[static CESR_TEXT], const char *fmt, ...) {
 	static char text[1 << 17];
 	va_list args;
 	int n;
@@ -74,8 +71,7 @@ __attribute__((format(printf, 3, 4))) static inline struct span org_body(
 }
 
 /* Writes the signature of the keys in force behind the body just written. */
-static inline void org_sign(const struct org *org, struct org_stream *out, struct span body)
-{
+static inline void org_sign(const struct org *org, struct org_stream *out, struct span body) {
 	uint8_t secret[crypto_sign_SECRETKEYBYTES], sig[CESR_SIG_RAW];
 	char text[CESR_SIG_CHARS + 1], key[CESR_TEXT];
 
@@ -87,9 +83,7 @@ static inline void org_sign(const struct org *org, struct org_stream *out, struc
 }
 
 /* The keys after those in force, as a digest. */
-static inline const char *org_next(
-	const struct org *org, unsigned keys, char text[static CESR_TEXT])
-{
+static inline const char *org_next(const struct org *org, unsigned keys, char text[static CESR_TEXT]) {
 	uint8_t secret[crypto_sign_SECRETKEYBYTES];
 	char key[CESR_TEXT];
 
@@ -98,8 +92,7 @@ static inline const char *org_next(
 }
 
 /* Inception; seals: what stands in `a`, without the brackets. */
-static inline void org_incept(struct org *org, struct org_stream *out, const char *seals)
-{
+static inline void org_incept(struct org *org, struct org_stream *out, const char *seals) {
 	uint8_t secret[crypto_sign_SECRETKEYBYTES];
 	char key[CESR_TEXT], next[CESR_TEXT];
 	struct span body;
@@ -110,8 +103,7 @@ static inline void org_incept(struct org *org, struct org_stream *out, const cha
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"0\","
 		"\"kt\":\"1\",\"k\":[\"%s\"],\"nt\":\"1\",\"n\":[\"%s\"],\"bt\":\"0\",\"b\":[],"
 		"\"c\":[],\"a\":[%s]}",
-		EVENT_BLANK_SAID, org->basic ? key : EVENT_BLANK_SAID, key, org_next(org, 1, next),
-		seals);
+		EVENT_BLANK_SAID, org->basic ? key : EVENT_BLANK_SAID, key, org_next(org, 1, next), seals);
 	org_sign(org, out, body);
 	if (!org->basic)
 		memcpy(org->aid, org->saids[0], sizeof org->aid);
@@ -119,8 +111,7 @@ static inline void org_incept(struct org *org, struct org_stream *out, const cha
 }
 
 /* Interaction. */
-static inline void org_seal(struct org *org, struct org_stream *out, const char *seals)
-{
+static inline void org_seal(struct org *org, struct org_stream *out, const char *seals) {
 	struct span body = org_body(out, org->saids[org->sn],
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"ixn\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%"
 		"llx\",\"p\":\"%s\",\"a\":[%s]}",
@@ -132,8 +123,7 @@ static inline void org_seal(struct org *org, struct org_stream *out, const char 
 
 /* Rotation; at an sn of before it supersedes the interactions from there on. */
 static inline void org_rotate(
-	struct org *org, struct org_stream *out, unsigned long long sn, const char *seals)
-{
+	struct org *org, struct org_stream *out, unsigned long long sn, const char *seals) {
 	uint8_t secret[crypto_sign_SECRETKEYBYTES];
 	char key[CESR_TEXT], next[CESR_TEXT];
 	struct span body;
@@ -144,16 +134,15 @@ static inline void org_rotate(
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"rot\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%"
 		"llx\",\"p\":\"%s\",\"kt\":\"1\",\"k\":[\"%s\"],\"nt\":\"1\",\"n\":[\"%s\"],"
 		"\"bt\":\"0\",\"br\":[],\"ba\":[],\"a\":[%s]}",
-		EVENT_BLANK_SAID, org->aid, sn, org->saids[sn - 1], key,
-		org_next(org, org->keys + 1, next), seals);
+		EVENT_BLANK_SAID, org->aid, sn, org->saids[sn - 1], key, org_next(org, org->keys + 1, next),
+		seals);
 	org_sign(org, out, body);
 	org->sn = sn + 1;
 }
 
 /* A card: registry NULL or its SAID; attributes: what stands behind `dt` in `a`, from `host` on. */
 static inline void org_card(const struct org *org, struct org_stream *out, const char *registry,
-	const char *attributes, char said[static CESR_TEXT])
-{
+	const char *attributes, char said[static CESR_TEXT]) {
 	org_body(out, said,
 		"{\"v\":\"ACDC10JSON000000_\",\"d\":\"%s\",\"i\":\"%s\",%s%s%s\"s\":\"" CARD_SCHEMA
 		"\",\"a\":{\"dt\":\"2026-01-01T00:00:00.000000+00:00\",%s}}",
@@ -163,23 +152,19 @@ static inline void org_card(const struct org *org, struct org_stream *out, const
 
 /* The seals of DESIGN.md 5.2; text has room for one. */
 #define ORG_SEAL 160
-static inline char *org_anchor(const char *card, char text[static ORG_SEAL])
-{
+static inline char *org_anchor(const char *card, char text[static ORG_SEAL]) {
 	snprintf(text, ORG_SEAL, "{\"d\":\"%s\"}", card);
 	return text;
 }
 
-static inline char *org_event_seal(
-	const char *i, const char *s, const char *d, char text[static ORG_SEAL])
-{
+static inline char *org_event_seal(const char *i, const char *s, const char *d, char text[static ORG_SEAL]) {
 	snprintf(text, ORG_SEAL, "{\"i\":\"%s\",\"s\":\"%s\",\"d\":\"%s\"}", i, s, d);
 	return text;
 }
 
 /* Anchors a new card in an interaction: the two messages, card last. */
-static inline void org_issue(struct org *org, struct org_stream *out, const char *attributes,
-	char said[static CESR_TEXT])
-{
+static inline void org_issue(
+	struct org *org, struct org_stream *out, const char *attributes, char said[static CESR_TEXT]) {
 	char seal[ORG_SEAL];
 
 	org_card(org, NULL, NULL, attributes, said);
@@ -188,8 +173,7 @@ static inline void org_issue(struct org *org, struct org_stream *out, const char
 }
 
 /* A tunnel key in CESR, out of one byte. */
-static inline char *org_key(uint8_t byte, char text[static CESR_TEXT])
-{
+static inline char *org_key(uint8_t byte, char text[static CESR_TEXT]) {
 	uint8_t raw[CESR_RAW] = {byte, 1};
 
 	return cesr_encode(CESR_X25519, raw, text);

@@ -25,8 +25,7 @@
 /* ---- golden cards ---- */
 
 /* The value of a name in golden.json; in "card_1" and the like when `in` is given. */
-static const char *golden(const char *in, const char *name, char *out, size_t size)
-{
+static const char *golden(const char *in, const char *name, char *out, size_t size) {
 	struct span file = bytes_of_file(VECTORS "golden.json");
 	char *text = strndup((const char *)file.p, file.n), key[64];
 	const char *at = text;
@@ -48,8 +47,7 @@ static const char *golden(const char *in, const char *name, char *out, size_t si
 }
 
 /* The number-th card of a golden stream, parsed; bytes_free the stream. */
-static struct span golden_card(const char *file, size_t number, struct card *card)
-{
+static struct span golden_card(const char *file, size_t number, struct card *card) {
 	char path[128];
 	struct cesr_message message;
 	struct span stream, rest;
@@ -68,14 +66,12 @@ static struct span golden_card(const char *file, size_t number, struct card *car
 	return stream;
 }
 
-static void assert_span(struct span s, const char *text)
-{
+static void assert_span(struct span s, const char *text) {
 	if (!span_is(s, text))
 		fail_msg("\"%.*s\" is not \"%s\"", SPAN_ARG(s), text);
 }
 
-static void assert_list(struct span list, const char *const *texts)
-{
+static void assert_list(struct span list, const char *const *texts) {
 	struct span text;
 
 	for (; *texts; texts++) {
@@ -86,8 +82,7 @@ static void assert_list(struct span list, const char *const *texts)
 	assert_int_equal(list.n, 0);
 }
 
-static void assert_key(const struct card *card, const char *golden_name)
-{
+static void assert_key(const struct card *card, const char *golden_name) {
 	char text[WG_KEY_TEXT], expected[WG_KEY_TEXT];
 
 	assert_true(card->has_key);
@@ -95,8 +90,7 @@ static void assert_key(const struct card *card, const char *golden_name)
 	assert_string_equal(text, golden(golden_name, "key_wg", expected, sizeof expected));
 }
 
-static void the_schema_is_the_one_in_packaging(void **state)
-{
+static void the_schema_is_the_one_in_packaging(void **state) {
 	struct span schema = bytes_of_file("packaging/schema/tunnel-card.schema.json");
 	char text[CESR_TEXT], said[CESR_TEXT];
 	const uint8_t *id = memmem(schema.p, schema.n, CARD_SCHEMA, CESR_CHARS);
@@ -111,8 +105,7 @@ static void the_schema_is_the_one_in_packaging(void **state)
 	bytes_free(schema);
 }
 
-static void golden_1_has_every_field(void **state)
-{
+static void golden_1_has_every_field(void **state) {
 	char said[CESR_TEXT], host_key[CESR_TEXT], alice[CESR_TEXT], loginkey[64];
 	struct card card;
 	struct span stream = golden_card("golden-1-issued.cesr", 0, &card);
@@ -122,8 +115,7 @@ static void golden_1_has_every_field(void **state)
 	const char *const loginkeys[] = {loginkey, NULL};
 
 	(void)state;
-	snprintf(loginkey, sizeof loginkey, "alice:%s",
-		golden(NULL, "alice_ssh_key", alice, CESR_TEXT));
+	snprintf(loginkey, sizeof loginkey, "alice:%s", golden(NULL, "alice_ssh_key", alice, CESR_TEXT));
 	assert_span(card.said, golden("card_1", "said", said, CESR_TEXT));
 	assert_span(card.issuer, AID);
 	assert_null(card.registry.p);
@@ -142,8 +134,7 @@ static void golden_1_has_every_field(void **state)
 	bytes_free(stream);
 }
 
-static void golden_2_starts_later(void **state)
-{
+static void golden_2_starts_later(void **state) {
 	struct card card;
 	struct span stream = golden_card("golden-2-replaced.cesr", 1, &card);
 	char said[CESR_TEXT];
@@ -157,8 +148,7 @@ static void golden_2_starts_later(void **state)
 	bytes_free(stream);
 }
 
-static void golden_3_withdraws(void **state)
-{
+static void golden_3_withdraws(void **state) {
 	struct card card;
 	struct span stream = golden_card("golden-3-withdrawn.cesr", 2, &card);
 	char said[CESR_TEXT];
@@ -170,15 +160,14 @@ static void golden_3_withdraws(void **state)
 	bytes_free(stream);
 }
 
-static void the_golden_address_comes_out(void **state)
-{
+static void the_golden_address_comes_out(void **state) {
 	char text[ADDR_TEXT], expected[ADDR_TEXT];
 	struct addr addr = derived_addr(AID, span_str("db1")), other;
 	struct prefix prefix = derived_prefix(AID);
 
 	(void)state;
-	assert_string_equal(addr_format(&addr, text),
-		golden(NULL, "derived_address", expected, sizeof expected));
+	assert_string_equal(
+		addr_format(&addr, text), golden(NULL, "derived_address", expected, sizeof expected));
 	assert_int_equal(prefix.bits, 48);
 	assert_true(prefix_covers(&prefix, &addr));
 	for (size_t i = 6; i < 16; i++)
@@ -193,16 +182,15 @@ static void the_golden_address_comes_out(void **state)
 /* ---- one field bent ---- */
 
 /* A body out of what stands before `a`, and `a`; SAID and size are filled in. bytes_free it. */
-static struct span body_of(const char *head, const char *a)
-{
+static struct span body_of(const char *head, const char *a) {
 	size_t size = strlen(head) + strlen(a) + 200;
 	char *text = malloc(size);
 	struct span body;
 	int n;
 
 	assert_non_null(text);
-	n = snprintf(text, size, "{\"v\":\"ACDC10JSON000000_\",\"d\":\"%s\",%s,\"a\":%s}",
-		EVENT_BLANK_SAID, head, a);
+	n = snprintf(text, size, "{\"v\":\"ACDC10JSON000000_\",\"d\":\"%s\",%s,\"a\":%s}", EVENT_BLANK_SAID,
+		head, a);
 	event_fill(text, (size_t)n);
 	body = bytes_copy(text, (size_t)n);
 	free(text);
@@ -211,8 +199,7 @@ static struct span body_of(const char *head, const char *a)
 
 #define HEAD "\"i\":\"" AID "\",\"s\":\"" CARD_SCHEMA "\""
 
-static bool parses(const char *head, const char *a, struct err *err)
-{
+static bool parses(const char *head, const char *a, struct err *err) {
 	struct span body = body_of(head, a);
 	struct card card;
 	bool good = card_parse(body, &card, err);
@@ -221,16 +208,14 @@ static bool parses(const char *head, const char *a, struct err *err)
 	return good;
 }
 
-static void assert_taken(const char *a)
-{
+static void assert_taken(const char *a) {
 	struct err err = {0};
 
 	if (!parses(HEAD, a, &err))
 		fail_msg("%s: %s", a, err.text);
 }
 
-static void assert_refused(const char *a)
-{
+static void assert_refused(const char *a) {
 	struct err err = {0};
 
 	if (parses(HEAD, a, &err))
@@ -239,8 +224,7 @@ static void assert_refused(const char *a)
 	assert_true(err.text[0]);
 }
 
-static void the_head_has_its_fields_in_order(void **state)
-{
+static void the_head_has_its_fields_in_order(void **state) {
 	static const struct {
 		const char *head;
 		bool good;
@@ -266,8 +250,7 @@ static void the_head_has_its_fields_in_order(void **state)
 			fail_msg("%s", cases[i].head);
 }
 
-static void nothing_stands_behind_the_attributes(void **state)
-{
+static void nothing_stands_behind_the_attributes(void **state) {
 	(void)state;
 	assert_refused("{" DT_HOST "},\"r\":{}");
 	assert_refused("{" DT_HOST "},\"a\":{" DT_HOST "}");
@@ -277,8 +260,7 @@ static void nothing_stands_behind_the_attributes(void **state)
 	assert_refused("null");
 }
 
-static void the_digest_is_of_these_bytes(void **state)
-{
+static void the_digest_is_of_these_bytes(void **state) {
 	struct span body = body_of(HEAD, "{" DT_HOST_KEY "}");
 	uint8_t *bytes = (uint8_t *)(uintptr_t)body.p;
 	struct card card;
@@ -300,8 +282,7 @@ static void the_digest_is_of_these_bytes(void **state)
 	bytes_free(body);
 }
 
-static void the_least_a_card_can_be(void **state)
-{
+static void the_least_a_card_can_be(void **state) {
 	(void)state;
 	assert_taken("{" DT_HOST "}");
 	assert_taken("{" DT_HOST_KEY "}");
@@ -311,8 +292,7 @@ static void the_least_a_card_can_be(void **state)
 	assert_refused("{" DT ",\"key\":\"" KEY "\"}");
 }
 
-static void the_fields_in_their_order(void **state)
-{
+static void the_fields_in_their_order(void **state) {
 	static const char *const fields[] = {
 		"\"key\":\"" KEY "\"",
 		"\"from\":\"2026-01-01T00:00:00.000000+00:00\"",
@@ -344,8 +324,7 @@ static void the_fields_in_their_order(void **state)
 	assert_taken(strcat(all, "}"));
 }
 
-static void an_unknown_field_is_refused(void **state)
-{
+static void an_unknown_field_is_refused(void **state) {
 	static const char *const places[] = {
 		"{\"x\":\"\"," DT_HOST_KEY "}",
 		"{" DT ",\"x\":\"\",\"host\":\"db1\"}",
@@ -360,10 +339,9 @@ static void an_unknown_field_is_refused(void **state)
 		assert_refused(places[i]);
 }
 
-static void values_are_of_their_type(void **state)
-{
-	static const char *const names[] = {"key", "from", "until", "addr", "routes", "endpoint",
-		"logins", "loginkeys", "hostkeys", "journal", "rosenpass"};
+static void values_are_of_their_type(void **state) {
+	static const char *const names[] = {"key", "from", "until", "addr", "routes", "endpoint", "logins",
+		"loginkeys", "hostkeys", "journal", "rosenpass"};
 	static const char *const wrong[] = {"null", "1", "true", "{}", "\"\"", "[1]", "[\"\"]",
 		"[[\"10.77.2.5\"]]", "[null]", "{\"0\":\"10.77.2.5\"}", "\"x\"", "[\"x \"]"};
 	char a[300];
@@ -381,8 +359,7 @@ static void values_are_of_their_type(void **state)
 	assert_refused("{" DT_HOST ",\"endpoint\":[\"198.51.100.7:51820\"]}");
 }
 
-static void a_label_is_a_dns_label(void **state)
-{
+static void a_label_is_a_dns_label(void **state) {
 	static const struct {
 		const char *label;
 		bool good;
@@ -414,8 +391,7 @@ static void a_label_is_a_dns_label(void **state)
 	assert_false(login_valid(span_of("a\0", 2)));
 }
 
-static void single_values_are_canonical(void **state)
-{
+static void single_values_are_canonical(void **state) {
 	static const struct {
 		const char *name, *value;
 		bool good;
@@ -464,8 +440,7 @@ static void single_values_are_canonical(void **state)
 	}
 }
 
-static void list_values_are_canonical(void **state)
-{
+static void list_values_are_canonical(void **state) {
 	static const struct {
 		const char *name, *value;
 		bool good;
@@ -520,8 +495,7 @@ static void list_values_are_canonical(void **state)
 	}
 }
 
-static void lists_have_their_limits(void **state)
-{
+static void lists_have_their_limits(void **state) {
 	static const struct {
 		const char *name, *value;
 		size_t most;
@@ -548,8 +522,7 @@ static void lists_have_their_limits(void **state)
 		}
 }
 
-static void a_digest_of_the_block_is_checked(void **state)
-{
+static void a_digest_of_the_block_is_checked(void **state) {
 	char a[300], said[CESR_TEXT];
 
 	(void)state;
@@ -568,8 +541,7 @@ static void a_digest_of_the_block_is_checked(void **state)
 }
 
 /* SAIDs of ACDCs of any schema are checked, in any shape that starts with v and d. */
-static void the_said_of_any_acdc(void **state)
-{
+static void the_said_of_any_acdc(void **state) {
 	struct span body = body_of("\"u\":\"x\",\"e\":[1,2]", "\"other\"");
 	char said[CESR_TEXT];
 	struct err err = {0};
@@ -589,8 +561,7 @@ static void the_said_of_any_acdc(void **state)
 
 /* ---- times ---- */
 
-static void times_are_read(void **state)
-{
+static void times_are_read(void **state) {
 	static const struct {
 		const char *text;
 		int64_t micros;
@@ -614,8 +585,7 @@ static void times_are_read(void **state)
 	}
 }
 
-static void what_is_no_time_is_refused(void **state)
-{
+static void what_is_no_time_is_refused(void **state) {
 	static const char *const cases[] = {
 		"",
 		"2026-01-01",
@@ -667,11 +637,9 @@ static void what_is_no_time_is_refused(void **state)
 	}
 }
 
-static void times_come_back(void **state)
-{
-	static const int64_t cases[] = {0, 1, 999999, SECOND, 951782399 * SECOND + 1,
-		1767225600 * SECOND, INT64_C(4102444800) * SECOND - 1,
-		INT64_C(253402300799) * SECOND + 999999};
+static void times_come_back(void **state) {
+	static const int64_t cases[] = {0, 1, 999999, SECOND, 951782399 * SECOND + 1, 1767225600 * SECOND,
+		INT64_C(4102444800) * SECOND - 1, INT64_C(253402300799) * SECOND + 999999};
 	char text[TIME_TEXT];
 	int64_t back;
 
@@ -684,8 +652,7 @@ static void times_come_back(void **state)
 	assert_string_equal(time_format(1, text), "1970-01-01T00:00:00.000001+00:00");
 }
 
-static void a_card_with_bad_times_is_refused(void **state)
-{
+static void a_card_with_bad_times_is_refused(void **state) {
 	(void)state;
 	assert_refused("{\"dt\":\"2026-01-01\",\"host\":\"db1\"}");
 	assert_refused("{" DT_HOST ",\"from\":\"never\"}");
@@ -701,8 +668,7 @@ static char *logins[] = {(char *)"alice", (char *)"bob", NULL};
 static char *loginkeys[] = {(char *)"alice:" ED, NULL};
 static char *hostkeys[] = {(char *)ED, NULL};
 
-static struct card_content full(void)
-{
+static struct card_content full(void) {
 	static const uint8_t key[WG_KEY_BYTES] = {1, 2, 3, [31] = 0xff};
 
 	return (struct card_content){.issuer = AID,
@@ -721,8 +687,7 @@ static struct card_content full(void)
 		.rosenpass = AID};
 }
 
-static void what_is_written_is_read(void **state)
-{
+static void what_is_written_is_read(void **state) {
 	struct card_content content = full();
 	struct card card;
 	uint8_t *body;
@@ -750,8 +715,7 @@ static void what_is_written_is_read(void **state)
 	free(body);
 }
 
-static void what_is_written_is_one_message(void **state)
-{
+static void what_is_written_is_one_message(void **state) {
 	struct card_content content = full();
 	struct cesr_message message;
 	struct span stream;
@@ -768,8 +732,7 @@ static void what_is_written_is_one_message(void **state)
 	free(body);
 }
 
-static void what_is_not_given_is_left_out(void **state)
-{
+static void what_is_not_given_is_left_out(void **state) {
 	char *none[] = {NULL};
 	struct card_content content = {.issuer = AID, .host = "db1", .until = NEVER, .addrs = none};
 	const char *end = ",\"a\":{\"dt\":\"1970-01-01T00:00:00.000000+00:00\",\"host\":\"db1\"}}";
@@ -786,10 +749,9 @@ static void what_is_not_given_is_left_out(void **state)
 }
 
 /* Nothing that is put in a string may end it: such a card would say something else. */
-static void hostile_content_is_not_written(void **state)
-{
-	static const char *const hostile[] = {"\"", "\\", "db1\",\"key\":\"" KEY, "a\nb", "\x7f",
-		"\xff", "db1\\", "", "\",\"addr\":[\"10.0.0.1\"],\"x\":\""};
+static void hostile_content_is_not_written(void **state) {
+	static const char *const hostile[] = {"\"", "\\", "db1\",\"key\":\"" KEY, "a\nb", "\x7f", "\xff",
+		"db1\\", "", "\",\"addr\":[\"10.0.0.1\"],\"x\":\""};
 	struct card_content content;
 	char *list[] = {NULL, NULL};
 	struct err err;
@@ -800,8 +762,8 @@ static void hostile_content_is_not_written(void **state)
 	for (size_t i = 0; i < sizeof hostile / sizeof hostile[0]; i++) {
 		const char **texts[] = {
 			&content.host, &content.endpoint, &content.journal, &content.rosenpass};
-		char ***lists[] = {&content.addrs, &content.routes, &content.logins,
-			&content.loginkeys, &content.hostkeys};
+		char ***lists[] = {&content.addrs, &content.routes, &content.logins, &content.loginkeys,
+			&content.hostkeys};
 
 		list[0] = (char *)hostile[i];
 		for (size_t k = 0; k < 4; k++) {
@@ -820,8 +782,7 @@ static void hostile_content_is_not_written(void **state)
 	}
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_schema_is_the_one_in_packaging),
 		cmocka_unit_test(golden_1_has_every_field),

@@ -14,8 +14,7 @@
 #include "org.h"
 
 /* The roster is compiled in here, so that passwd is the test's: toor has uid 0, too. */
-static struct passwd *test_getpwnam_(const char *name)
-{
+static struct passwd *test_getpwnam_(const char *name) {
 	static struct passwd toor = {.pw_name = (char *)"toor", .pw_uid = 0};
 
 	return strcmp(name, "toor") == 0 ? &toor : NULL;
@@ -38,8 +37,7 @@ struct scene {
 	char reports[REPORTS][512];
 };
 
-static void note_claim(void *ctx, const struct err *claim)
-{
+static void note_claim(void *ctx, const struct err *claim) {
 	struct scene *s = ctx;
 
 	assert_true(s->nreports < REPORTS);
@@ -48,8 +46,7 @@ static void note_claim(void *ctx, const struct err *claim)
 	memcpy(s->reports[s->nreports++], claim->text, sizeof claim->text);
 }
 
-static struct scene *begin(void)
-{
+static struct scene *begin(void) {
 	struct scene *s = calloc(1, sizeof *s);
 
 	assert_non_null(s);
@@ -63,9 +60,7 @@ static struct scene *begin(void)
 }
 
 /* An organisation issues a card: tunnel is one byte of its key, more further fields or "". */
-static void issue(
-	struct scene *s, struct org *org, const char *label, uint8_t tunnel, const char *more)
-{
+static void issue(struct scene *s, struct org *org, const char *label, uint8_t tunnel, const char *more) {
 	char attributes[4096], text[CESR_TEXT], said[CESR_TEXT];
 
 	snprintf(attributes, sizeof attributes, "\"host\":\"%s\",\"key\":\"%s\"%s", label,
@@ -74,9 +69,8 @@ static void issue(
 }
 
 /* Ends the stream and builds the roster with these lines in the peers' sections. */
-static void build_at(struct scene *s, const char *a, const char *b, const char *c,
-	const uint8_t *own_key, int64_t now)
-{
+static void build_at(
+	struct scene *s, const char *a, const char *b, const char *c, const uint8_t *own_key, int64_t now) {
 	char conf[4096];
 	struct err err;
 	int n = snprintf(conf, sizeof conf,
@@ -94,13 +88,11 @@ static void build_at(struct scene *s, const char *a, const char *b, const char *
 	assert_int_equal(s->roster.refused, s->nreports);
 }
 
-static void build(struct scene *s, const char *a, const char *b, const char *c)
-{
+static void build(struct scene *s, const char *a, const char *b, const char *c) {
 	build_at(s, a, b, c, NULL, NOW);
 }
 
-static void end(struct scene *s)
-{
+static void end(struct scene *s) {
 	roster_free(&s->roster);
 	policy_free(&s->policy);
 	book_free(&s->book);
@@ -109,8 +101,7 @@ static void end(struct scene *s)
 }
 
 /* LABEL.PEER; NULL when the roster has no such host. */
-static const struct roster_host *find(const struct scene *s, const char *name)
-{
+static const struct roster_host *find(const struct scene *s, const char *name) {
 	char text[100];
 
 	for (size_t i = 0; i < s->roster.nhosts; i++) {
@@ -124,8 +115,7 @@ static const struct roster_host *find(const struct scene *s, const char *name)
 }
 
 /* Behind the derived address, "A B C"; then its routes. */
-static void assert_prefixes(const struct scene *s, const char *name, const char *expected)
-{
+static void assert_prefixes(const struct scene *s, const char *name, const char *expected) {
 	const struct roster_host *host = find(s, name);
 	char text[1024] = "", one[PREFIX_TEXT];
 	struct addr derived;
@@ -145,22 +135,19 @@ static void assert_prefixes(const struct scene *s, const char *name, const char 
 }
 
 /* The only thing that was refused. */
-static void assert_report(const struct scene *s, const char *text)
-{
+static void assert_report(const struct scene *s, const char *text) {
 	assert_int_equal(s->nreports, 1);
 	assert_string_equal(s->reports[0], text);
 }
 
-static void assert_nothing_refused(const struct scene *s)
-{
+static void assert_nothing_refused(const struct scene *s) {
 	if (s->nreports)
 		fail_msg("%s", s->reports[0]);
 }
 
 /* ---- hosts ---- */
 
-static void a_card_becomes_a_host(void **state)
-{
+static void a_card_becomes_a_host(void **state) {
 	struct scene *s = begin();
 	const struct roster_host *host;
 	char key[CESR_TEXT], text[ADDR_TEXT];
@@ -191,8 +178,7 @@ static void a_card_becomes_a_host(void **state)
 	end(s);
 }
 
-static void this_host_is_found(void **state)
-{
+static void this_host_is_found(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -207,8 +193,7 @@ static void this_host_is_found(void **state)
 	end(s);
 }
 
-static void who_is_no_peer_has_no_hosts(void **state)
-{
+static void who_is_no_peer_has_no_hosts(void **state) {
 	struct scene *s = begin();
 	struct org other = {.number = 4};
 
@@ -221,8 +206,7 @@ static void who_is_no_peer_has_no_hosts(void **state)
 	end(s);
 }
 
-static void of_an_unknown_peer_nothing_is_known(void **state)
-{
+static void of_an_unknown_peer_nothing_is_known(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -236,8 +220,7 @@ static void of_an_unknown_peer_nothing_is_known(void **state)
 	end(s);
 }
 
-static void only_the_card_in_force_makes_a_host(void **state)
-{
+static void only_the_card_in_force_makes_a_host(void **state) {
 	struct scene *s = begin();
 	char said[CESR_TEXT], seal[ORG_SEAL];
 
@@ -256,8 +239,7 @@ static void only_the_card_in_force_makes_a_host(void **state)
 	end(s);
 }
 
-static void a_card_ends(void **state)
-{
+static void a_card_ends(void **state) {
 	static const struct {
 		int64_t now;
 		size_t hosts;
@@ -281,8 +263,7 @@ static void a_card_ends(void **state)
 
 /* ---- addresses ---- */
 
-static void outside_AllowedIPs_is_refused(void **state)
-{
+static void outside_AllowedIPs_is_refused(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -294,8 +275,7 @@ static void outside_AllowedIPs_is_refused(void **state)
 	end(s);
 }
 
-static void the_longest_prefix_owns(void **state)
-{
+static void the_longest_prefix_owns(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -313,8 +293,7 @@ static void the_longest_prefix_owns(void **state)
 }
 
 /* c stands first in the file; the own organisation stands last, and wins all the same. */
-static void equal_prefixes_go_to_the_own_then_the_first_section(void **state)
-{
+static void equal_prefixes_go_to_the_own_then_the_first_section(void **state) {
 	const char *same = "AllowedIPs = 10.2.0.0/16";
 
 	(void)state;
@@ -333,8 +312,7 @@ static void equal_prefixes_go_to_the_own_then_the_first_section(void **state)
 	}
 }
 
-static void routes_obey_the_same_rules(void **state)
-{
+static void routes_obey_the_same_rules(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -347,8 +325,7 @@ static void routes_obey_the_same_rules(void **state)
 	end(s);
 }
 
-static void derived_addresses_cannot_be_claimed(void **state)
-{
+static void derived_addresses_cannot_be_claimed(void **state) {
 	struct scene *s = begin();
 	struct addr victim = derived_addr(s->c.aid, span_str("web"));
 	struct addr own = derived_addr(s->b.aid, span_str("db1"));
@@ -357,10 +334,9 @@ static void derived_addresses_cannot_be_claimed(void **state)
 	char more[300], text[3][ADDR_TEXT], route[PREFIX_TEXT], allowed[200];
 
 	(void)state;
-	snprintf(more, sizeof more,
-		",\"addr\":[\"%s\",\"%s\",\"%s\"],\"routes\":[\"%s\",\"fd00::/8\"]",
-		addr_format(&victim, text[0]), addr_format(&own, text[1]),
-		addr_format(&sibling, text[2]), prefix_format(&wide, route));
+	snprintf(more, sizeof more, ",\"addr\":[\"%s\",\"%s\",\"%s\"],\"routes\":[\"%s\",\"fd00::/8\"]",
+		addr_format(&victim, text[0]), addr_format(&own, text[1]), addr_format(&sibling, text[2]),
+		prefix_format(&wide, route));
 	issue(s, &s->b, "db1", 1, more);
 	snprintf(allowed, sizeof allowed, "AllowedIPs = fd00::/8, %s/128", text[0]);
 	build(s, "", allowed, "");
@@ -375,8 +351,7 @@ static void derived_addresses_cannot_be_claimed(void **state)
 	end(s);
 }
 
-static void a_claim_within_a_peer_goes_to_the_later_card(void **state)
-{
+static void a_claim_within_a_peer_goes_to_the_later_card(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -392,8 +367,7 @@ static void a_claim_within_a_peer_goes_to_the_later_card(void **state)
 	end(s);
 }
 
-static void so_does_a_route(void **state)
-{
+static void so_does_a_route(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -408,8 +382,7 @@ static void so_does_a_route(void **state)
 }
 
 /* WireGuard gives an address to one peer, whether a card calls it address or route. */
-static void an_address_and_a_route_to_it_are_one_claim(void **state)
-{
+static void an_address_and_a_route_to_it_are_one_claim(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -425,8 +398,7 @@ static void an_address_and_a_route_to_it_are_one_claim(void **state)
 }
 
 /* On every host alike, so that all agree whose address it is. */
-static void this_host_has_no_better_claim_to_an_address(void **state)
-{
+static void this_host_has_no_better_claim_to_an_address(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -438,8 +410,7 @@ static void this_host_has_no_better_claim_to_an_address(void **state)
 	end(s);
 }
 
-static void an_address_named_twice_counts_once(void **state)
-{
+static void an_address_named_twice_counts_once(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -452,8 +423,7 @@ static void an_address_named_twice_counts_once(void **state)
 
 /* ---- keys ---- */
 
-static void a_key_of_two_peers_belongs_to_the_first_section(void **state)
-{
+static void a_key_of_two_peers_belongs_to_the_first_section(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -471,8 +441,7 @@ static void a_key_of_two_peers_belongs_to_the_first_section(void **state)
 	end(s);
 }
 
-static void the_own_organisation_comes_before_all(void **state)
-{
+static void the_own_organisation_comes_before_all(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -484,8 +453,7 @@ static void the_own_organisation_comes_before_all(void **state)
 	end(s);
 }
 
-static void a_key_within_a_peer_belongs_to_the_later_card(void **state)
-{
+static void a_key_within_a_peer_belongs_to_the_later_card(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -499,8 +467,7 @@ static void a_key_within_a_peer_belongs_to_the_later_card(void **state)
 	end(s);
 }
 
-static void the_own_key_is_refused_to_all_others(void **state)
-{
+static void the_own_key_is_refused_to_all_others(void **state) {
 	const uint8_t own[WG_KEY_BYTES] = {1, 1};
 
 	(void)state;
@@ -526,8 +493,7 @@ static void the_own_key_is_refused_to_all_others(void **state)
 
 /* ---- endpoints, logins ---- */
 
-static void an_endpoint_inside_the_mesh_is_left_out(void **state)
-{
+static void an_endpoint_inside_the_mesh_is_left_out(void **state) {
 	struct scene *s = begin();
 	struct addr derived = derived_addr(s->c.aid, span_str("x"));
 	char more[200], text[ADDR_TEXT];
@@ -547,8 +513,7 @@ static void an_endpoint_inside_the_mesh_is_left_out(void **state)
 	end(s);
 }
 
-static void logins_are_those_of_card_and_policy(void **state)
-{
+static void logins_are_those_of_card_and_policy(void **state) {
 	struct scene *s = begin();
 	const struct roster_host *host;
 
@@ -567,8 +532,7 @@ static void logins_are_those_of_card_and_policy(void **state)
 	end(s);
 }
 
-static void accounts_are_named_after_the_peer(void **state)
-{
+static void accounts_are_named_after_the_peer(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -580,8 +544,7 @@ static void accounts_are_named_after_the_peer(void **state)
 	end(s);
 }
 
-static void uid_0_only_in_writing(void **state)
-{
+static void uid_0_only_in_writing(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -596,8 +559,7 @@ static void uid_0_only_in_writing(void **state)
 
 /* ---- many ---- */
 
-static void many_hosts(void **state)
-{
+static void many_hosts(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
@@ -615,8 +577,7 @@ static void many_hosts(void **state)
 	end(s);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_card_becomes_a_host),
 		cmocka_unit_test(this_host_is_found),
