@@ -66,6 +66,29 @@ char *time_format(int64_t micros, char text[static TIME_TEXT]) {
 	return text;
 }
 
+/* ---- names ---- */
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define DIGIT "0123456789"
+
+/* Every byte is one of these letters. */
+static bool only(struct span text, const char *letters) {
+	for (size_t i = 0; i < text.n; i++)
+		if (!memchr(letters, text.p[i], strlen(letters)))
+			return false;
+	return true;
+}
+
+bool label_valid(struct span text) {
+	return text.n > 0 && text.n <= LABEL_MAX && only(text, LOWER DIGIT "-") && text.p[0] != '-' &&
+	       text.p[text.n - 1] != '-';
+}
+
+bool login_valid(struct span text) {
+	return text.n > 0 && text.n <= LOGIN_MAX && only(text, LOWER DIGIT "_-") &&
+	       only(span_cut(text, 0, 1), LOWER "_");
+}
+
 /* ---- addresses ---- */
 
 static void digest(const char *aid, struct span label, uint8_t out[static BLAKE3_BYTES]) {

@@ -122,14 +122,6 @@ static bool dns_label(struct span text, size_t max) {
 	return made_of(text, max, LOWER DIGIT, LOWER DIGIT "-") && text.p[text.n - 1] != '-';
 }
 
-bool label_valid(struct span text) {
-	return dns_label(text, LABEL_MAX);
-}
-
-bool login_valid(struct span text) {
-	return made_of(text, LOGIN_MAX, LOWER "_", LOWER DIGIT "_-");
-}
-
 /* Decimal, without sign or leading zero. */
 static bool number(struct span text, uint32_t low, uint32_t high, uint32_t *out) {
 	uint64_t value = 0;

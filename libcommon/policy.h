@@ -23,11 +23,10 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "card.h"
 #include "cesr.h"
 #include "err.h"
 
-#define LABEL_MAX 40 /* characters of a host label or petname (DESIGN.md 5.2, 5.4) */
-#define LOGIN_MAX 32 /* characters of a login or account */
 #define DOMAIN_MAX 100
 
 /* One word of `Logins`: this login of the peer becomes that account here. The account root stands
@@ -101,10 +100,5 @@ const struct policy_peer *policy_owner(const struct policy *policy, const struct
 
 /* The account that a login of this peer may have, NULL for none. */
 const struct policy_login *policy_login(const struct policy_peer *peer, struct span login);
-
-/* [a-z0-9]([a-z0-9-]*[a-z0-9])?, at most LABEL_MAX (DESIGN.md 5.2). */
-bool label_valid(struct span text);
-/* [a-z_][a-z0-9_-]{0,31} (DESIGN.md 5.2). */
-bool login_valid(struct span text);
 
 #endif
