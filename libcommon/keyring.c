@@ -16,8 +16,7 @@
 
 #define GROUP_AND_OTHER (KEY_GRP_ALL | KEY_OTH_ALL)
 
-int keyring_describe(int32_t id, struct keyring_key *key)
-{
+int keyring_describe(int32_t id, struct keyring_key *key) {
 	char text[256];
 	long n = keyctl_describe(id, text, sizeof text);
 	int name = 0;
@@ -25,8 +24,7 @@ int keyring_describe(int32_t id, struct keyring_key *key)
 	if (n < 0)
 		return errno;
 	if ((size_t)n > sizeof text ||
-		sscanf(text, "%15[^;];%u;%*d;%x;%n", key->type, &key->uid, &key->permissions,
-			&name) != 3 ||
+		sscanf(text, "%15[^;];%u;%*d;%x;%n", key->type, &key->uid, &key->permissions, &name) != 3 ||
 		!name || strlen(text + name) >= sizeof key->name)
 		return EPERM;
 	strcpy(key->name, text + name);
@@ -34,30 +32,26 @@ int keyring_describe(int32_t id, struct keyring_key *key)
 }
 
 /* Is this serial root's key of that type and name, and nobody else's to touch? */
-static int believe(int32_t id, const char *type, const char *name)
-{
+static int believe(int32_t id, const char *type, const char *name) {
 	struct keyring_key key;
 	int rc = keyring_describe(id, &key);
 
-	if (rc == 0 && (strcmp(key.type, type) != 0 || strcmp(key.name, name) != 0 ||
-			       key.uid != 0 || key.permissions & GROUP_AND_OTHER))
+	if (rc == 0 && (strcmp(key.type, type) != 0 || strcmp(key.name, name) != 0 || key.uid != 0 ||
+			       key.permissions & GROUP_AND_OTHER))
 		rc = EPERM;
 	return rc;
 }
 
 /* The digits of a positive serial, and at most a line end behind them. */
-static bool parse_serial(const char *text, int32_t *serial)
-{
+static bool parse_serial(const char *text, int32_t *serial) {
 	size_t n = strspn(text, "0123456789");
 	long value = strtol(text, NULL, 10);
 
 	*serial = (int32_t)value;
-	return n > 0 && text[0] != '0' && value <= INT32_MAX &&
-	       (!text[n] || strcmp(text + n, "\n") == 0);
+	return n > 0 && text[0] != '0' && value <= INT32_MAX && (!text[n] || strcmp(text + n, "\n") == 0);
 }
 
-static int read_serial(const char *path, int32_t *serial)
-{
+static int read_serial(const char *path, int32_t *serial) {
 	char text[16] = "";
 	struct stat st;
 	ssize_t n;
@@ -75,8 +69,7 @@ static int read_serial(const char *path, int32_t *serial)
 	return rc;
 }
 
-int keyring_open(const char *root, const char *interface, int32_t *ring)
-{
+int keyring_open(const char *root, const char *interface, int32_t *ring) {
 	char path[PATH_MAX], name[64];
 	int rc = ENAMETOOLONG, saved = errno;
 	int n = snprintf(path, sizeof path, "%s" PATH_RUN "/%s.ring", root, interface);
@@ -90,8 +83,7 @@ int keyring_open(const char *root, const char *interface, int32_t *ring)
 	return rc;
 }
 
-int keyring_read(int32_t ring, const char *name, void *out, size_t size, size_t *n)
-{
+int keyring_read(int32_t ring, const char *name, void *out, size_t size, size_t *n) {
 	int rc, saved = errno;
 	int32_t id = (int32_t)keyctl_search(ring, "user", name, 0);
 	long got;
@@ -111,8 +103,7 @@ int keyring_read(int32_t ring, const char *name, void *out, size_t size, size_t 
 }
 
 int keyring_peer(
-	int32_t ring, const uint8_t key[static WG_KEY_BYTES], char payload[static KEYRING_PAYLOAD])
-{
+	int32_t ring, const uint8_t key[static WG_KEY_BYTES], char payload[static KEYRING_PAYLOAD]) {
 	char name[WG_KEY_TEXT];
 	size_t n = 0;
 	int rc;

@@ -23,8 +23,7 @@ int keyring_open(const char *root, const char *interface, int32_t *ring);
 int keyring_read(int32_t ring, const char *name, void *out, size_t size, size_t *n);
 
 /* The same for a peer's key: its payload is "AID SN SAID HOST", NUL-terminated ("" on failure). */
-int keyring_peer(
-	int32_t ring, const uint8_t key[static WG_KEY_BYTES], char payload[static KEYRING_PAYLOAD]);
+int keyring_peer(int32_t ring, const uint8_t key[static WG_KEY_BYTES], char payload[static KEYRING_PAYLOAD]);
 
 /* What KEYCTL_DESCRIBE says of a key or ring. */
 struct keyring_key {

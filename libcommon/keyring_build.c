@@ -44,8 +44,7 @@ struct sync {
 };
 
 /* Turns errno into one line. */
-static bool fail(struct err *err, const char *what)
-{
+static bool fail(struct err *err, const char *what) {
 	const char *mend = "";
 
 	if (errno == EDQUOT)
@@ -60,9 +59,7 @@ static bool fail(struct err *err, const char *what)
 /* Makes a key and links it into the ring when it is complete, in place of one of that type and
  * name, so that a reader sees the old or the new one. It is made in the thread keyring because only
  * a possessor may set the permissions of a new key. timeout 0: none. */
-static int32_t put(
-	int32_t ring, const char *type, const char *name, struct span payload, unsigned timeout)
-{
+static int32_t put(int32_t ring, const char *type, const char *name, struct span payload, unsigned timeout) {
 	int32_t id = add_key(type, name, payload.p, payload.n, KEY_SPEC_THREAD_KEYRING);
 	bool done;
 	int saved;
@@ -78,8 +75,7 @@ static int32_t put(
 }
 
 /* The serials in a ring; the caller frees *ids. */
-static bool list(int32_t ring, int32_t **ids, size_t *n)
-{
+static bool list(int32_t ring, int32_t **ids, size_t *n) {
 	void *data = NULL;
 	int bytes = keyctl_read_alloc(ring, &data);
 
@@ -89,16 +85,14 @@ static bool list(int32_t ring, int32_t **ids, size_t *n)
 }
 
 /* As put makes them, and usable: neither expired nor revoked. */
-static bool is_ours(int32_t id, const char *type, struct keyring_key *key)
-{
+static bool is_ours(int32_t id, const char *type, struct keyring_key *key) {
 	return keyring_describe(id, key) == 0 && strcmp(key->type, type) == 0 && key->uid == 0 &&
 	       key->permissions == OURS;
 }
 
 /* Finds verimesh:INTERFACE in uid 0's user keyring itself (a search goes into nested rings too).
  * *ring is 0 when there is none, or only a dead one. */
-static bool find_ring(const char *name, int32_t *ring, struct err *err)
-{
+static bool find_ring(const char *name, int32_t *ring, struct err *err) {
 	int32_t *ids, id = (int32_t)keyctl_search(KEY_SPEC_USER_KEYRING, "keyring", name, 0);
 	struct keyring_key key = {0};
 	size_t n, i = 0;
@@ -118,22 +112,19 @@ static bool find_ring(const char *name, int32_t *ring, struct err *err)
 	if (!is_ours(id, "keyring", &key))
 		return err_set(err, ERR_ENV,
 			"kernel keyring: %s is there, but not as verimesh makes it (uid %" PRIu32
-			", permissions %08" PRIx32
-			"): see who made it, then `keyctl unlink %" PRId32 " @u`",
+			", permissions %08" PRIx32 "): see who made it, then `keyctl unlink %" PRId32 " @u`",
 			name, key.uid, key.permissions, id);
 	*ring = id;
 	return true;
 }
 
-static bool check_root(struct err *err)
-{
+static bool check_root(struct err *err) {
 	if (getuid() == 0 && geteuid() == 0)
 		return true;
 	return err_set(err, ERR_ENV, "kernel keyring: needs root");
 }
 
-static bool write_serial(const char *root, const char *interface, int32_t ring, struct err *err)
-{
+static bool write_serial(const char *root, const char *interface, int32_t ring, struct err *err) {
 	char path[PATH_MAX], file[RING_NAME], text[16];
 	int32_t there;
 
@@ -142,12 +133,10 @@ static bool write_serial(const char *root, const char *interface, int32_t ring, 
 	snprintf(file, sizeof file, "%s.ring", interface);
 	snprintf(text, sizeof text, "%" PRId32 "\n", ring);
 	return file_path(path, root, PATH_RUN, NULL, err) && file_mkdir(path, 0755, err) &&
-	       file_path(path, root, PATH_RUN, file, err) &&
-	       file_replace(path, span_str(text), 0644, err);
+	       file_path(path, root, PATH_RUN, file, err) && file_replace(path, span_str(text), 0644, err);
 }
 
-bool keyring_make(const char *root, const char *interface, int32_t *ring, struct err *err)
-{
+bool keyring_make(const char *root, const char *interface, int32_t *ring, struct err *err) {
 	char name[RING_NAME];
 
 	snprintf(name, sizeof name, "verimesh:%s", interface);
@@ -160,32 +149,27 @@ bool keyring_make(const char *root, const char *interface, int32_t *ring, struct
 	return write_serial(root, interface, *ring, err);
 }
 
-bool keyring_put(int32_t ring, const char *name, struct span secret, struct err *err)
-{
+bool keyring_put(int32_t ring, const char *name, struct span secret, struct err *err) {
 	return put(ring, "user", name, secret, 0) > 0 || fail(err, name);
 }
 
-bool keyring_get(
-	int32_t ring, const char *name, uint8_t *out, size_t size, size_t *n, struct err *err)
-{
+bool keyring_get(int32_t ring, const char *name, uint8_t *out, size_t size, size_t *n, struct err *err) {
 	int rc = keyring_read(ring, name, out, size, n);
 
 	if (rc == 0)
 		return true;
-	return err_set(err, rc == ENOKEY ? ERR_NO : ERR_ENV,
-		"kernel keyring: %s: %s: run `verimesh sync`", name, strerror(rc));
+	return err_set(err, rc == ENOKEY ? ERR_NO : ERR_ENV, "kernel keyring: %s: %s: run `verimesh sync`",
+		name, strerror(rc));
 }
 
-static int compare_wants(const void *a, const void *b)
-{
+static int compare_wants(const void *a, const void *b) {
 	const struct want *x = a, *y = b;
 
 	return memcmp(x->host->key, y->host->key, WG_KEY_BYTES);
 }
 
 /* Takes the wanted hosts from the roster, sorted by key. */
-static bool list_wants(struct sync *sync, const struct roster *roster)
-{
+static bool list_wants(struct sync *sync, const struct roster *roster) {
 	sync->wants = calloc(roster->nhosts + 1, sizeof *sync->wants);
 	if (!sync->wants)
 		return err_set(sync->err, ERR_ENV, "kernel keyring: out of memory");
@@ -197,8 +181,7 @@ static bool list_wants(struct sync *sync, const struct roster *roster)
 }
 
 /* The wanted host that a serial in one of the rings stands for, or NULL. */
-static struct want *find_want(const struct sync *sync, int32_t id)
-{
+static struct want *find_want(const struct sync *sync, int32_t id) {
 	struct keyring_key key;
 	struct roster_host host;
 	struct want probe = {.host = &host};
@@ -209,25 +192,23 @@ static struct want *find_want(const struct sync *sync, int32_t id)
 }
 
 /* The error is that of the first failure. */
-static void note_failure(struct sync *sync, const char *what)
-{
+static void note_failure(struct sync *sync, const char *what) {
 	if (!sync->failed)
 		fail(sync->err, what);
 	sync->failed = true;
 }
 
 /* Puts a host's key into a ring; one that says the same already (id, or 0) gets its time only. */
-static void put_peer(struct sync *sync, int32_t ring, int32_t id, const struct roster_host *host)
-{
+static void put_peer(struct sync *sync, int32_t ring, int32_t id, const struct roster_host *host) {
 	char name[WG_KEY_TEXT], payload[KEYRING_PAYLOAD], there[KEYRING_PAYLOAD];
-	int n = snprintf(payload, sizeof payload, "%s %" PRIu64 " %s %s.%s.%s", host->peer->aid,
-		host->sn, host->said, host->label, host->peer->name, sync->domain);
+	int n = snprintf(payload, sizeof payload, "%s %" PRIu64 " %s %s.%s.%s", host->peer->aid, host->sn,
+		host->said, host->label, host->peer->name, sync->domain);
 	unsigned timeout = 0;
 
 	if (host->expires != NEVER)
 		timeout = (unsigned)MIN(host->expires - sync->now, INT32_MAX);
-	if (id && keyctl_read(id, there, sizeof there) == n &&
-		memcmp(there, payload, (size_t)n) == 0 && keyctl_set_timeout(id, timeout) == 0)
+	if (id && keyctl_read(id, there, sizeof there) == n && memcmp(there, payload, (size_t)n) == 0 &&
+		keyctl_set_timeout(id, timeout) == 0)
 		return;
 	wg_key_encode(host->key, name);
 	if (put(ring, "user", name, span_of(payload, (size_t)n), timeout) < 0)
@@ -236,8 +217,7 @@ static void put_peer(struct sync *sync, int32_t ring, int32_t id, const struct r
 
 /* Finds the rings of peer keys. A reader's search goes into every ring below, so that rings which
  * are not as they should be are thrown out. */
-static void find_shards(struct sync *sync, int32_t ring)
-{
+static void find_shards(struct sync *sync, int32_t ring) {
 	struct keyring_key key;
 	int32_t *ids;
 	unsigned shard;
@@ -258,8 +238,7 @@ static void find_shards(struct sync *sync, int32_t ring)
 }
 
 /* Keeps the keys of a ring that the roster wants, and revokes the others. */
-static void sweep(struct sync *sync, struct shard *shard)
-{
+static void sweep(struct sync *sync, struct shard *shard) {
 	struct want *want;
 	int32_t *ids;
 	size_t n;
@@ -282,8 +261,7 @@ static void sweep(struct sync *sync, struct shard *shard)
 }
 
 /* Adds the key of a host that has none, to the first ring with room. */
-static void add_peer(struct sync *sync, int32_t ring, const struct roster_host *host)
-{
+static void add_peer(struct sync *sync, int32_t ring, const struct roster_host *host) {
 	struct shard *shard = sync->shards;
 	char name[RING_NAME];
 
@@ -301,8 +279,7 @@ static void add_peer(struct sync *sync, int32_t ring, const struct roster_host *
 	put_peer(sync, shard->id, 0, host);
 }
 
-bool keyring_sync(int32_t ring, const struct roster *roster, struct err *err)
-{
+bool keyring_sync(int32_t ring, const struct roster *roster, struct err *err) {
 	struct sync sync = {.domain = roster->policy->domain, .now = time(NULL), .err = err};
 
 	if (!list_wants(&sync, roster))
@@ -319,8 +296,7 @@ bool keyring_sync(int32_t ring, const struct roster *roster, struct err *err)
 }
 
 /* Revokes a ring and what is in it: revoking a ring alone does not do that. */
-static void revoke_all(int32_t ring)
-{
+static void revoke_all(int32_t ring) {
 	struct keyring_key key;
 	int32_t *ids;
 	size_t n;
@@ -335,15 +311,13 @@ static void revoke_all(int32_t ring)
 	keyctl_revoke(ring);
 }
 
-bool keyring_remove(const char *root, const char *interface, struct err *err)
-{
+bool keyring_remove(const char *root, const char *interface, struct err *err) {
 	char path[PATH_MAX], name[RING_NAME], file[RING_NAME];
 	int32_t ring;
 
 	snprintf(name, sizeof name, "verimesh:%s", interface);
 	snprintf(file, sizeof file, "%s.ring", interface);
-	if (!check_root(err) || !find_ring(name, &ring, err) ||
-		!file_path(path, root, PATH_RUN, file, err))
+	if (!check_root(err) || !find_ring(name, &ring, err) || !file_path(path, root, PATH_RUN, file, err))
 		return false;
 	if (ring) {
 		revoke_all(ring);

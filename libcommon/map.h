@@ -94,8 +94,8 @@ bool map_prefix_next(struct span *prefixes, struct prefix *out);
  * Names match without case (DESIGN.md 5.4); a trailing dot is ignored. */
 bool map_by_name(const struct map *map, struct span name, int64_t now, struct map_host *out);
 bool map_by_addr(const struct map *map, const struct addr *addr, int64_t now, struct map_host *out);
-bool map_by_key(const struct map *map, const uint8_t key[static WG_KEY_BYTES], int64_t now,
-	struct map_card *out);
+bool map_by_key(
+	const struct map *map, const uint8_t key[static WG_KEY_BYTES], int64_t now, struct map_card *out);
 
 /* Takes the next admitted login off *logins; false at the end. */
 bool map_login_next(struct span *logins, struct span *login, struct span *account);

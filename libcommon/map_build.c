@@ -27,28 +27,24 @@ struct entry {
 /* Writes what stands behind the sum in a record. */
 typedef void body_writer(FILE *out, const void *what);
 
-static void put_u32(FILE *out, size_t value)
-{
+static void put_u32(FILE *out, size_t value) {
 	uint32_t le = htole32((uint32_t)value);
 
 	fwrite(&le, sizeof le, 1, out);
 }
 
-static void put_u64(FILE *out, uint64_t value)
-{
+static void put_u64(FILE *out, uint64_t value) {
 	uint64_t le = htole64(value);
 
 	fwrite(&le, sizeof le, 1, out);
 }
 
-static void put_text(FILE *out, const char *text)
-{
+static void put_text(FILE *out, const char *text) {
 	put_u32(out, strlen(text));
 	fputs(text, out);
 }
 
-static void put_addrs(FILE *out, const struct roster_host *host, int family)
-{
+static void put_addrs(FILE *out, const struct roster_host *host, int family) {
 	size_t n = 0;
 
 	for (size_t i = 0; i < host->naddrs; i++)
@@ -59,15 +55,13 @@ static void put_addrs(FILE *out, const struct roster_host *host, int family)
 			fwrite(host->addrs[i].bytes, addr_size(&host->addrs[i]), 1, out);
 }
 
-static void put_prefix(FILE *out, const struct prefix *prefix)
-{
+static void put_prefix(FILE *out, const struct prefix *prefix) {
 	fputc(prefix->addr.family == AF_INET ? 4 : 6, out);
 	fputc(prefix->bits, out);
 	fwrite(prefix->addr.bytes, (prefix->bits + 7U) / 8, 1, out);
 }
 
-static void write_header(FILE *out, const void *what)
-{
+static void write_header(FILE *out, const void *what) {
 	const struct policy *policy = what;
 
 	put_u32(out, MAP_VERSION);
@@ -84,8 +78,7 @@ static void write_header(FILE *out, const void *what)
 	}
 }
 
-static void write_host(FILE *out, const void *what)
-{
+static void write_host(FILE *out, const void *what) {
 	const struct entry *entry = what;
 
 	put_u64(out, (uint64_t)entry->host->expires);
@@ -95,8 +88,7 @@ static void write_host(FILE *out, const void *what)
 	put_addrs(out, entry->host, AF_INET6);
 }
 
-static void write_card(FILE *out, const void *what)
-{
+static void write_card(FILE *out, const void *what) {
 	const struct entry *entry = what;
 	const struct roster_host *host = entry->host;
 
@@ -116,9 +108,8 @@ static void write_card(FILE *out, const void *what)
 }
 
 /* Adds one record. False with errno. */
-static bool add(struct cdb_make *cdb, enum map_type type, struct span key, body_writer *write,
-	const void *what)
-{
+static bool add(
+	struct cdb_make *cdb, enum map_type type, struct span key, body_writer *write, const void *what) {
 	uint8_t record_key[MAP_KEY_MAX];
 	size_t key_n = map_record_key(type, key, record_key), n = 0, body;
 	char *value = NULL;
@@ -144,8 +135,7 @@ static bool add(struct cdb_make *cdb, enum map_type type, struct span key, body_
 	return ok;
 }
 
-static bool add_host(struct cdb_make *cdb, const struct roster_host *host, const char *domain)
-{
+static bool add_host(struct cdb_make *cdb, const struct roster_host *host, const char *domain) {
 	struct entry entry = {.host = host};
 	bool ok;
 
@@ -161,12 +151,11 @@ static bool add_host(struct cdb_make *cdb, const struct roster_host *host, const
 }
 
 /* Writes the whole map to a file just made. False with errno. */
-static bool write_map(const struct roster *roster, int fd)
-{
+static bool write_map(const struct roster *roster, int fd) {
 	struct cdb_make cdb;
-	bool ok = cdb_make_start(&cdb, fd) == 0 &&
-		  add(&cdb, MAP_HEADER, span_from(span_str(MAP_HEADER_KEY), 1), write_header,
-			  roster->policy);
+	bool ok =
+		cdb_make_start(&cdb, fd) == 0 &&
+		add(&cdb, MAP_HEADER, span_from(span_str(MAP_HEADER_KEY), 1), write_header, roster->policy);
 
 	for (size_t i = 0; ok && i < roster->nhosts; i++)
 		ok = add_host(&cdb, &roster->hosts[i], roster->policy->domain);
@@ -176,16 +165,14 @@ static bool write_map(const struct roster *roster, int fd)
 }
 
 /* Sets the superseded word of the map at fd, -1 for none. */
-static bool mark(int fd, uint32_t superseded)
-{
+static bool mark(int fd, uint32_t superseded) {
 	uint32_t le = htole32(superseded);
 
 	return fd < 0 || pwrite(fd, &le, sizeof le, MAP_SUPERSEDED) == sizeof le;
 }
 
 /* Opens the map that readers may have mapped; *fd is -1 when there is none. False with errno. */
-static bool open_old(const char *path, int *fd)
-{
+static bool open_old(const char *path, int *fd) {
 	char key[sizeof MAP_HEADER_KEY - 1];
 
 	*fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
@@ -201,8 +188,7 @@ static bool open_old(const char *path, int *fd)
 }
 
 /* Puts the finished file in the old one's place. False with errno, and nothing has changed. */
-static bool replace(const char *temp, const char *path)
-{
+static bool replace(const char *temp, const char *path) {
 	char copy[PATH_MAX];
 	int dir, old = -1;
 	bool ok;
@@ -226,8 +212,7 @@ static bool replace(const char *temp, const char *path)
 	return ok;
 }
 
-bool map_build(const struct roster *roster, const char *path, struct err *err)
-{
+bool map_build(const struct roster *roster, const char *path, struct err *err) {
 	char temp[PATH_MAX];
 	bool ok;
 	int fd;

@@ -30,8 +30,7 @@ struct reading {
 	bool device_told, in_peer, peer_told;
 };
 
-static void tell(struct reading *r)
-{
+static void tell(struct reading *r) {
 	const struct tunnel_visitor *v = r->visitor;
 
 	if (!r->device_told && v->device)
@@ -42,8 +41,7 @@ static void tell(struct reading *r)
 }
 
 /* The same key again is a further piece of the same peer. */
-static void begin_peer(struct reading *r, const uint8_t key[static WG_KEY_BYTES])
-{
+static void begin_peer(struct reading *r, const uint8_t key[static WG_KEY_BYTES]) {
 	if (r->in_peer && memcmp(r->peer.key, key, WG_KEY_BYTES) == 0)
 		return;
 	tell(r);
@@ -55,8 +53,7 @@ static void begin_peer(struct reading *r, const uint8_t key[static WG_KEY_BYTES]
 
 /* Not by addr_from_bytes: to WireGuard an IPv4-mapped prefix is one of IPv6, and here it must not
  * answer for IPv4. */
-static bool tell_prefix(struct reading *r, int family, const void *bytes, unsigned bits)
-{
+static bool tell_prefix(struct reading *r, int family, const void *bytes, unsigned bits) {
 	struct prefix prefix = {.addr.family = (uint8_t)family, .bits = (uint8_t)bits};
 
 	if ((family != AF_INET && family != AF_INET6) || bits > addr_size(&prefix.addr) * 8)
@@ -70,8 +67,7 @@ static bool tell_prefix(struct reading *r, int family, const void *bytes, unsign
 
 /* --- generic netlink --- */
 
-static int collect(const struct nlattr *attr, void *data)
-{
+static int collect(const struct nlattr *attr, void *data) {
 	const struct nlattr **found = data;
 
 	if (mnl_attr_get_type(attr) < ATTRIBUTES)
@@ -80,16 +76,14 @@ static int collect(const struct nlattr *attr, void *data)
 }
 
 /* Copies an attribute of n bytes or more; false when there is none. */
-static bool take(const struct nlattr *attr, void *out, size_t n)
-{
+static bool take(const struct nlattr *attr, void *out, size_t n) {
 	if (!attr || mnl_attr_get_payload_len(attr) < n)
 		return false;
 	memcpy(out, mnl_attr_get_payload(attr), n);
 	return true;
 }
 
-static int nested_prefix(const struct nlattr *nest, void *data)
-{
+static int nested_prefix(const struct nlattr *nest, void *data) {
 	const struct nlattr *found[ATTRIBUTES] = {0};
 	uint8_t bytes[16], bits;
 	uint16_t family;
@@ -103,21 +97,19 @@ static int nested_prefix(const struct nlattr *nest, void *data)
 	return MNL_CB_OK;
 }
 
-static void peer_facts(struct tunnel_peer *peer, const struct nlattr *const *found)
-{
+static void peer_facts(struct tunnel_peer *peer, const struct nlattr *const *found) {
 	const struct nlattr *end = found[WGPEER_A_ENDPOINT];
 	char host[64], port[8];
 
 	/* a struct __kernel_timespec: seconds first */
 	take(found[WGPEER_A_LAST_HANDSHAKE_TIME], &peer->handshake, sizeof peer->handshake);
-	if (end && getnameinfo(mnl_attr_get_payload(end), mnl_attr_get_payload_len(end), host,
-			   sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-		snprintf(peer->endpoint, sizeof peer->endpoint,
-			strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+	if (end && getnameinfo(mnl_attr_get_payload(end), mnl_attr_get_payload_len(end), host, sizeof host,
+			   port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+		snprintf(peer->endpoint, sizeof peer->endpoint, strchr(host, ':') ? "[%s]:%s" : "%s:%s",
+			host, port);
 }
 
-static int nested_peer(const struct nlattr *nest, void *data)
-{
+static int nested_peer(const struct nlattr *nest, void *data) {
 	const struct nlattr *found[ATTRIBUTES] = {0}, *attr;
 	struct reading *r = data;
 	uint8_t key[WG_KEY_BYTES];
@@ -133,8 +125,7 @@ static int nested_peer(const struct nlattr *nest, void *data)
 	return attr ? mnl_attr_parse_nested(attr, nested_prefix, r) : MNL_CB_OK;
 }
 
-static int device_message(const struct nlmsghdr *message, void *data)
-{
+static int device_message(const struct nlmsghdr *message, void *data) {
 	const struct nlattr *found[ATTRIBUTES] = {0}, *attr;
 	struct reading *r = data;
 
@@ -146,8 +137,7 @@ static int device_message(const struct nlmsghdr *message, void *data)
 	return attr ? mnl_attr_parse_nested(attr, nested_peer, r) : MNL_CB_OK;
 }
 
-static int family_message(const struct nlmsghdr *message, void *data)
-{
+static int family_message(const struct nlmsghdr *message, void *data) {
 	const struct nlattr *found[ATTRIBUTES] = {0};
 
 	mnl_attr_parse(message, sizeof(struct genlmsghdr), collect, found);
@@ -156,8 +146,7 @@ static int family_message(const struct nlmsghdr *message, void *data)
 
 /* NLMSG_ERROR, and NLMSG_DONE in which a dump says how it went (libmnl's own handler does not
  * look): both start with 0 or an errno value, mostly negative. */
-static int end_message(const struct nlmsghdr *message, void *data)
-{
+static int end_message(const struct nlmsghdr *message, void *data) {
 	int code = EPROTO;
 
 	(void)data;
@@ -169,9 +158,8 @@ static int end_message(const struct nlmsghdr *message, void *data)
 
 /* Sends a request with one attribute, a string, and reads the answer. Generic netlink answers while
  * it is asked: nothing to wait for is an error. */
-static int ask(struct mnl_socket *nl, struct nlmsghdr how, uint8_t command, uint16_t attr,
-	const char *text, mnl_cb_t answer, void *data)
-{
+static int ask(struct mnl_socket *nl, struct nlmsghdr how, uint8_t command, uint16_t attr, const char *text,
+	mnl_cb_t answer, void *data) {
 	_Alignas(struct nlmsghdr) char buf[16384] = "";
 	mnl_cb_t ends[] = {[NLMSG_ERROR] = end_message, [NLMSG_DONE] = end_message};
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
@@ -189,15 +177,14 @@ static int ask(struct mnl_socket *nl, struct nlmsghdr how, uint8_t command, uint
 		n = mnl_socket_recvfrom(nl, buf, sizeof buf);
 		errno = n < 0 ? errno : EPROTO;
 		if (n >= 0)
-			rc = mnl_cb_run2(buf, (size_t)n, 0, mnl_socket_get_portid(nl), answer, data,
-				ends, MNL_ARRAY_SIZE(ends));
+			rc = mnl_cb_run2(buf, (size_t)n, 0, mnl_socket_get_portid(nl), answer, data, ends,
+				MNL_ARRAY_SIZE(ends));
 	}
 	explicit_bzero(buf, sizeof buf);
 	return n < 0 || rc < 0 ? errno : 0;
 }
 
-static int read_netlink(const char *interface, struct reading *r)
-{
+static int read_netlink(const char *interface, struct reading *r) {
 	struct nlmsghdr family = {.nlmsg_type = GENL_ID_CTRL, .nlmsg_flags = NLM_F_ACK};
 	struct nlmsghdr device = {.nlmsg_flags = NLM_F_DUMP};
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -207,19 +194,17 @@ static int read_netlink(const char *interface, struct reading *r)
 		return errno;
 	rc = mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : errno;
 	if (rc == 0)
-		rc = ask(nl, family, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, WG_GENL_NAME,
-			family_message, &device.nlmsg_type);
+		rc = ask(nl, family, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, WG_GENL_NAME, family_message,
+			&device.nlmsg_type);
 	if (rc == 0)
-		rc = ask(nl, device, WG_CMD_GET_DEVICE, WGDEVICE_A_IFNAME, interface,
-			device_message, r);
+		rc = ask(nl, device, WG_CMD_GET_DEVICE, WGDEVICE_A_IFNAME, interface, device_message, r);
 	mnl_socket_close(nl);
 	return rc;
 }
 
 /* --- the UAPI socket: lines of NAME=VALUE --- */
 
-static bool parse_number(const char *text, uint64_t max, uint64_t *value)
-{
+static bool parse_number(const char *text, uint64_t max, uint64_t *value) {
 	char *end;
 
 	errno = 0;
@@ -227,8 +212,7 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *value)
 	return *text >= '0' && *text <= '9' && !*end && errno == 0 && *value <= max;
 }
 
-static bool parse_hex_key(const char *text, uint8_t key[static WG_KEY_BYTES])
-{
+static bool parse_hex_key(const char *text, uint8_t key[static WG_KEY_BYTES]) {
 	static const char digits[] = "0123456789abcdef";
 
 	if (strspn(text, digits) != 2 * WG_KEY_BYTES || text[2 * WG_KEY_BYTES])
@@ -239,8 +223,7 @@ static bool parse_hex_key(const char *text, uint8_t key[static WG_KEY_BYTES])
 	return true;
 }
 
-static bool uapi_prefix(struct reading *r, char *text)
-{
+static bool uapi_prefix(struct reading *r, char *text) {
 	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
 	char *bits = strchr(text, '/');
 	uint8_t bytes[16];
@@ -253,8 +236,7 @@ static bool uapi_prefix(struct reading *r, char *text)
 }
 
 /* 0, DONE, or an errno value. What is not asked for, or not known, is passed over. */
-static int uapi_line(struct reading *r, char *line)
-{
+static int uapi_line(struct reading *r, char *line) {
 	char *value = strchr(line, '=');
 	uint8_t key[WG_KEY_BYTES];
 	uint64_t port;
@@ -285,8 +267,7 @@ static int uapi_line(struct reading *r, char *line)
 }
 
 /* Reads lines until one says DONE. */
-static int uapi_lines(struct reading *r, int fd)
-{
+static int uapi_lines(struct reading *r, int fd) {
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
 	char buf[1024], *end;
 	size_t n = 0;
@@ -322,8 +303,7 @@ static int uapi_lines(struct reading *r, int fd)
 }
 
 /* Only a socket that root alone can have put there. */
-static int read_uapi(const char *interface, struct reading *r)
-{
+static int read_uapi(const char *interface, struct reading *r) {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct stat dir, sock;
 	int fd, rc;
@@ -346,8 +326,7 @@ static int read_uapi(const char *interface, struct reading *r)
 	return rc;
 }
 
-int tunnel_read(const char *interface, const struct tunnel_visitor *visitor)
-{
+int tunnel_read(const char *interface, const struct tunnel_visitor *visitor) {
 	struct reading r = {.visitor = visitor};
 	int saved = errno, rc = ENODEV;
 
@@ -371,8 +350,7 @@ struct search {
 	bool found;
 };
 
-static void look_at(void *ctx, const struct tunnel_peer *peer, const struct prefix *prefix)
-{
+static void look_at(void *ctx, const struct tunnel_peer *peer, const struct prefix *prefix) {
 	struct search *s = ctx;
 
 	if (!prefix_covers(prefix, s->addr) || (s->found && prefix->bits <= s->by->bits))
@@ -383,8 +361,7 @@ static void look_at(void *ctx, const struct tunnel_peer *peer, const struct pref
 }
 
 int tunnel_owner(const char *interface, const struct addr *addr, uint8_t key[static WG_KEY_BYTES],
-	struct prefix *by)
-{
+	struct prefix *by) {
 	struct search s;
 	const struct tunnel_visitor visitor = {.ctx = &s, .prefix = look_at};
 	int rc = EINTR;

@@ -48,7 +48,7 @@ int tunnel_read(const char *interface, const struct tunnel_visitor *visitor);
 /* The peer that owns addr: longest prefix over all peers, /0 included. A prefix inside IPv4-mapped
  * IPv6 is an entry of its own and owns no IPv4 address. 0, ENOENT when none does, or as
  * tunnel_read. */
-int tunnel_owner(const char *interface, const struct addr *addr, uint8_t key[static WG_KEY_BYTES],
-	struct prefix *by);
+int tunnel_owner(
+	const char *interface, const struct addr *addr, uint8_t key[static WG_KEY_BYTES], struct prefix *by);
 
 #endif

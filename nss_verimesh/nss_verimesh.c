@@ -30,24 +30,21 @@ struct query {
 	int32_t *ttl; /* or NULL */
 };
 
-static enum nss_status answer(const struct query *q, enum nss_status status, int h_error)
-{
+static enum nss_status answer(const struct query *q, enum nss_status status, int h_error) {
 	*q->h_errnop = h_error;
 	return status;
 }
 
 /* The first place in the caller's buffer that is aligned for pointers, if need bytes fit in from
  * there; else NULL. */
-static void *room(const struct query *q, size_t need)
-{
+static void *room(const struct query *q, size_t need) {
 	size_t skip = -(uintptr_t)q->buffer % alignof(char *);
 
 	return q->size >= skip && q->size - skip >= need ? q->buffer + skip : NULL;
 }
 
 /* Copies text as a string to the place behind which *end is set. */
-static char *put_text(char **end, struct span text)
-{
+static char *put_text(char **end, struct span text) {
 	char *start = *end;
 
 	memcpy(start, text.p, text.n);
@@ -57,9 +54,7 @@ static char *put_text(char **end, struct span text)
 }
 
 /* Answers with addresses of one family: two lists of pointers, the addresses, the names. */
-static enum nss_status give_host(
-	const struct query *q, const struct map_host *host, struct span addrs)
-{
+static enum nss_status give_host(const struct query *q, const struct map_host *host, struct span addrs) {
 	size_t width = q->family == AF_INET ? 4 : 16, n = addrs.n / width;
 	size_t pointers = (1 + 1 + n + 1) * sizeof(char *); /* both lists end with NULL */
 	char **aliases = room(q, pointers + addrs.n + host->name.n + 1 + host->alias.n + 1), *end;
@@ -86,8 +81,7 @@ static enum nss_status give_host(
 }
 
 /* Answers with all addresses: an array of linked tuples, the name. */
-static enum nss_status give_list(const struct query *q, const struct map_host *host)
-{
+static enum nss_status give_list(const struct query *q, const struct map_host *host) {
 	size_t n6 = host->v6.n / 16, n = n6 + host->v4.n / 4;
 	struct gaih_addrtuple *list = room(q, n * sizeof *list + host->name.n + 1);
 	char *name, *end;
@@ -118,8 +112,7 @@ static enum nss_status give_list(const struct query *q, const struct map_host *h
 }
 
 /* Answers by DESIGN.md 5.4: what is ours and unknown is NOTFOUND, so that it stays out of DNS. */
-static enum nss_status ask(const struct map *map, const struct query *q)
-{
+static enum nss_status ask(const struct map *map, const struct query *q) {
 	int64_t now = time(NULL);
 	struct map_host host;
 	bool found, ours;
@@ -147,8 +140,7 @@ static enum nss_status ask(const struct map *map, const struct query *q)
 }
 
 /* Answers with the map, or UNAVAIL when there is none to be trusted. */
-static enum nss_status look_up(const struct query *q)
-{
+static enum nss_status look_up(const struct query *q) {
 	enum nss_status status = answer(q, NSS_STATUS_UNAVAIL, NO_RECOVERY);
 	struct map map;
 	int cancel;
@@ -167,9 +159,8 @@ static enum nss_status look_up(const struct query *q)
 	return status;
 }
 
-ENTRY _nss_verimesh_gethostbyname3_r(const char *name, int family, struct hostent *host,
-	char *buffer, size_t size, int *errnop, int *h_errnop, int32_t *ttl, char **canonical)
-{
+ENTRY _nss_verimesh_gethostbyname3_r(const char *name, int family, struct hostent *host, char *buffer,
+	size_t size, int *errnop, int *h_errnop, int32_t *ttl, char **canonical) {
 	struct query q = {
 		.name = name,
 		.family = family,
@@ -190,24 +181,21 @@ ENTRY _nss_verimesh_gethostbyname3_r(const char *name, int family, struct hosten
 	return status;
 }
 
-ENTRY _nss_verimesh_gethostbyname2_r(const char *name, int family, struct hostent *host,
-	char *buffer, size_t size, int *errnop, int *h_errnop)
-{
+ENTRY _nss_verimesh_gethostbyname2_r(const char *name, int family, struct hostent *host, char *buffer,
+	size_t size, int *errnop, int *h_errnop) {
 	return _nss_verimesh_gethostbyname3_r(
 		name, family, host, buffer, size, errnop, h_errnop, NULL, NULL);
 }
 
 /* Without a family it is IPv4, as everywhere in glibc. */
-ENTRY _nss_verimesh_gethostbyname_r(const char *name, struct hostent *host, char *buffer,
-	size_t size, int *errnop, int *h_errnop)
-{
+ENTRY _nss_verimesh_gethostbyname_r(
+	const char *name, struct hostent *host, char *buffer, size_t size, int *errnop, int *h_errnop) {
 	return _nss_verimesh_gethostbyname3_r(
 		name, AF_INET, host, buffer, size, errnop, h_errnop, NULL, NULL);
 }
 
 ENTRY _nss_verimesh_gethostbyname4_r(const char *name, struct gaih_addrtuple **list, char *buffer,
-	size_t size, int *errnop, int *h_errnop, int32_t *ttl)
-{
+	size_t size, int *errnop, int *h_errnop, int32_t *ttl) {
 	struct query q = {
 		.name = name,
 		.list = list,
@@ -221,9 +209,8 @@ ENTRY _nss_verimesh_gethostbyname4_r(const char *name, struct gaih_addrtuple **l
 	return look_up(&q);
 }
 
-ENTRY _nss_verimesh_gethostbyaddr2_r(const void *addr, socklen_t len, int family,
-	struct hostent *host, char *buffer, size_t size, int *errnop, int *h_errnop, int32_t *ttl)
-{
+ENTRY _nss_verimesh_gethostbyaddr2_r(const void *addr, socklen_t len, int family, struct hostent *host,
+	char *buffer, size_t size, int *errnop, int *h_errnop, int32_t *ttl) {
 	struct query q = {
 		.raw = span_of(addr, len),
 		.family = family,
@@ -240,9 +227,7 @@ ENTRY _nss_verimesh_gethostbyaddr2_r(const void *addr, socklen_t len, int family
 	return look_up(&q);
 }
 
-ENTRY _nss_verimesh_gethostbyaddr_r(const void *addr, socklen_t len, int family,
-	struct hostent *host, char *buffer, size_t size, int *errnop, int *h_errnop)
-{
-	return _nss_verimesh_gethostbyaddr2_r(
-		addr, len, family, host, buffer, size, errnop, h_errnop, NULL);
+ENTRY _nss_verimesh_gethostbyaddr_r(const void *addr, socklen_t len, int family, struct hostent *host,
+	char *buffer, size_t size, int *errnop, int *h_errnop) {
+	return _nss_verimesh_gethostbyaddr2_r(addr, len, family, host, buffer, size, errnop, h_errnop, NULL);
 }

@@ -40,8 +40,7 @@
 #endif
 
 typedef enum nss_status by_name_fn(const char *, struct hostent *, char *, size_t, int *, int *);
-typedef enum nss_status by_name2_fn(
-	const char *, int, struct hostent *, char *, size_t, int *, int *);
+typedef enum nss_status by_name2_fn(const char *, int, struct hostent *, char *, size_t, int *, int *);
 typedef enum nss_status by_name3_fn(
 	const char *, int, struct hostent *, char *, size_t, int *, int *, int32_t *, char **);
 typedef enum nss_status by_name4_fn(
@@ -82,76 +81,62 @@ struct answer {
 	char *canonical;
 };
 
-static void need_private_state(void)
-{
+static void need_private_state(void) {
 	if (private_state)
 		return;
 	printf("the module reads " PATH_MAP ", and there are no private mounts here\n");
 	skip();
 }
 
-static enum nss_status call_by_name(
-	const struct call *c, char *buffer, size_t size, struct answer *a)
-{
+static enum nss_status call_by_name(const struct call *c, char *buffer, size_t size, struct answer *a) {
 	switch (c->entry) {
 	case NAME:
 		return module.by_name(c->what, &a->host, buffer, size, &a->error, &a->h_error);
 	case NAME2:
-		return module.by_name2(
-			c->what, c->family, &a->host, buffer, size, &a->error, &a->h_error);
+		return module.by_name2(c->what, c->family, &a->host, buffer, size, &a->error, &a->h_error);
 	case NAME3:
-		return module.by_name3(c->what, c->family, &a->host, buffer, size, &a->error,
-			&a->h_error, &a->ttl, &a->canonical);
+		return module.by_name3(c->what, c->family, &a->host, buffer, size, &a->error, &a->h_error,
+			&a->ttl, &a->canonical);
 	default:
 		a->list = c->entry == NAME4_FIRST ? &a->first : NULL;
-		return module.by_name4(
-			c->what, &a->list, buffer, size, &a->error, &a->h_error, &a->ttl);
+		return module.by_name4(c->what, &a->list, buffer, size, &a->error, &a->h_error, &a->ttl);
 	}
 }
 
-static enum nss_status call_by_addr(
-	const struct call *c, char *buffer, size_t size, struct answer *a)
-{
+static enum nss_status call_by_addr(const struct call *c, char *buffer, size_t size, struct answer *a) {
 	uint8_t raw[16];
 	socklen_t n = c->family == AF_INET ? 4 : 16;
 
 	assert_int_equal(inet_pton(c->family, c->what, raw), 1);
 	if (c->entry == ADDR)
-		return module.by_addr(
-			raw, n, c->family, &a->host, buffer, size, &a->error, &a->h_error);
-	return module.by_addr2(
-		raw, n, c->family, &a->host, buffer, size, &a->error, &a->h_error, &a->ttl);
+		return module.by_addr(raw, n, c->family, &a->host, buffer, size, &a->error, &a->h_error);
+	return module.by_addr2(raw, n, c->family, &a->host, buffer, size, &a->error, &a->h_error, &a->ttl);
 }
 
 /* Makes the call; errno must survive it. */
-static void call(const struct call *c, char *buffer, size_t size, struct answer *a)
-{
+static void call(const struct call *c, char *buffer, size_t size, struct answer *a) {
 	*a = (struct answer){.error = OURS, .h_error = OURS, .ttl = OURS};
 	errno = OURS;
-	a->status = c->entry < ADDR ? call_by_name(c, buffer, size, a)
-				    : call_by_addr(c, buffer, size, a);
+	a->status = c->entry < ADDR ? call_by_name(c, buffer, size, a) : call_by_addr(c, buffer, size, a);
 	assert_int_equal(errno, OURS);
 }
 
-static void assert_status(const struct call *c, enum nss_status status, int h_error)
-{
+static void assert_status(const struct call *c, enum nss_status status, int h_error) {
 	char buffer[BUFFER];
 	struct answer a;
 
 	call(c, buffer, sizeof buffer, &a);
 	if (a.status != status || a.h_error != h_error)
-		fail_msg("entry %d, '%s': status %d (not %d), h_errno %d (not %d)", c->entry,
-			c->what, a.status, status, a.h_error, h_error);
+		fail_msg("entry %d, '%s': status %d (not %d), h_errno %d (not %d)", c->entry, c->what,
+			a.status, status, a.h_error, h_error);
 	assert_int_equal(a.error, OURS);
 }
 
-static struct addr db1_addr(size_t i)
-{
+static struct addr db1_addr(size_t i) {
 	return sample.addrs[SAMPLE_DB1_B][i];
 }
 
-static const char *db1_derived(void)
-{
+static const char *db1_derived(void) {
 	static char text[ADDR_TEXT];
 	struct addr addr = db1_addr(0);
 
@@ -159,25 +144,20 @@ static const char *db1_derived(void)
 }
 
 /* n bytes at p lie in the buffer, aligned for what they are. */
-static void assert_inside(
-	const void *p, size_t n, size_t alignment, const char *buffer, size_t size)
-{
+static void assert_inside(const void *p, size_t n, size_t alignment, const char *buffer, size_t size) {
 	const char *at = p;
 
 	assert_true(at >= buffer && n <= size && (size_t)(at - buffer) <= size - n);
 	assert_int_equal((uintptr_t)p % alignment, 0);
 }
 
-static void assert_string_inside(const char *text, const char *is, const char *buffer, size_t size)
-{
+static void assert_string_inside(const char *text, const char *is, const char *buffer, size_t size) {
 	assert_inside(text, strlen(is) + 1, 1, buffer, size);
 	assert_string_equal(text, is);
 }
 
 /* The answer for db1.clinic-b; its exact size. */
-static size_t check_host(
-	const struct call *c, const struct answer *a, const char *buffer, size_t size)
-{
+static size_t check_host(const struct call *c, const struct answer *a, const char *buffer, size_t size) {
 	const struct hostent *h = &a->host;
 	size_t width = c->family == AF_INET ? 4 : 16, n = c->entry < ADDR ? 2 : 1;
 	uint8_t raw[16];
@@ -205,9 +185,7 @@ static size_t check_host(
 	return (n + 3) * sizeof(char *) + n * width + sizeof DB1_B + sizeof DB1_B_ALIAS;
 }
 
-static size_t check_list(
-	const struct call *c, const struct answer *a, const char *buffer, size_t size)
-{
+static size_t check_list(const struct call *c, const struct answer *a, const char *buffer, size_t size) {
 	static const size_t order[] = {0, 3, 1, 2}; /* the derived address first, IPv6, IPv4 */
 	const struct gaih_addrtuple *tuple = a->list;
 
@@ -215,8 +193,7 @@ static size_t check_list(
 		struct addr addr = db1_addr(order[i]);
 
 		if (i > 0 || c->entry == NAME4)
-			assert_inside(
-				tuple, sizeof *tuple, alignof(struct gaih_addrtuple), buffer, size);
+			assert_inside(tuple, sizeof *tuple, alignof(struct gaih_addrtuple), buffer, size);
 		else
 			assert_ptr_equal(tuple, &a->first);
 		assert_string_inside(tuple->name, DB1_B, buffer, size);
@@ -229,15 +206,13 @@ static size_t check_list(
 }
 
 /* Bytes lost to alignment in a buffer that starts so many bytes behind an aligned place. */
-static size_t lost(size_t skew)
-{
+static size_t lost(size_t skew) {
 	return (alignof(char *) - skew % alignof(char *)) % alignof(char *);
 }
 
 /* One call with one buffer: whatever comes of it stays inside. The size that the answer takes, 0 if
  * the buffer was too small. */
-static size_t try_buffer(const struct call *c, size_t skew, size_t size)
-{
+static size_t try_buffer(const struct call *c, size_t skew, size_t size) {
 	size_t all = GUARD_BYTES + skew + size + GUARD_BYTES, taken = 0;
 	char *memory = aligned_alloc(64, (all + 63) / 64 * 64);
 	char *buffer = memory + GUARD_BYTES + skew;
@@ -269,8 +244,7 @@ static size_t try_buffer(const struct call *c, size_t skew, size_t size)
 }
 
 /* From no buffer at all: too small up to the exact size, large enough from there on. */
-static void sweep(const struct call *c)
-{
+static void sweep(const struct call *c) {
 	for (size_t skew = 0; skew < 8; skew++) {
 		size_t size = 0, taken;
 
@@ -282,8 +256,7 @@ static void sweep(const struct call *c)
 	}
 }
 
-static void every_buffer_by_name(void **state)
-{
+static void every_buffer_by_name(void **state) {
 	(void)state;
 	need_private_state();
 	sweep(&(struct call){NAME, DB1_B, AF_INET});
@@ -295,8 +268,7 @@ static void every_buffer_by_name(void **state)
 	sweep(&(struct call){NAME4_FIRST, DB1_B_ALIAS, AF_UNSPEC});
 }
 
-static void every_buffer_by_address(void **state)
-{
+static void every_buffer_by_address(void **state) {
 	(void)state;
 	need_private_state();
 	sweep(&(struct call){ADDR, "10.77.2.5", AF_INET});
@@ -307,8 +279,7 @@ static void every_buffer_by_address(void **state)
 }
 
 /* No pointer for the time to live or the canonical name is a pointer to leave alone. */
-static void optional_results_may_be_null(void **state)
-{
+static void optional_results_may_be_null(void **state) {
 	char buffer[BUFFER];
 	struct hostent host;
 	struct gaih_addrtuple *list = NULL;
@@ -317,18 +288,17 @@ static void optional_results_may_be_null(void **state)
 
 	(void)state;
 	need_private_state();
-	assert_int_equal(module.by_name3(DB1_B, AF_INET, &host, buffer, BUFFER, &error, &h_error,
-				 NULL, NULL),
+	assert_int_equal(
+		module.by_name3(DB1_B, AF_INET, &host, buffer, BUFFER, &error, &h_error, NULL, NULL),
 		NSS_STATUS_SUCCESS);
-	assert_int_equal(module.by_name4(DB1_B, &list, buffer, BUFFER, &error, &h_error, NULL),
-		NSS_STATUS_SUCCESS);
-	assert_int_equal(module.by_addr2(addr.bytes, 4, AF_INET, &host, buffer, BUFFER, &error,
-				 &h_error, NULL),
+	assert_int_equal(
+		module.by_name4(DB1_B, &list, buffer, BUFFER, &error, &h_error, NULL), NSS_STATUS_SUCCESS);
+	assert_int_equal(
+		module.by_addr2(addr.bytes, 4, AF_INET, &host, buffer, BUFFER, &error, &h_error, NULL),
 		NSS_STATUS_SUCCESS);
 }
 
-static void unknown_names_of_ours_are_not_found(void **state)
-{
+static void unknown_names_of_ours_are_not_found(void **state) {
 	static const char *const names[] = {"db2.clinic-b.mesh.internal", "mesh.internal",
 		"clinic-b.mesh.internal", "MESH.INTERNAL.", "a.b.c.mesh.internal",
 		"old.clinic-b.mesh.internal" /* lapsed */};
@@ -341,8 +311,7 @@ static void unknown_names_of_ours_are_not_found(void **state)
 				HOST_NOT_FOUND);
 }
 
-static void other_names_are_not_ours(void **state)
-{
+static void other_names_are_not_ours(void **state) {
 	static const char *const names[] = {
 		"", ".", "localhost", "db1", "example.org", "xmesh.internal", "mesh.internal.org"};
 	char longest[2000];
@@ -353,15 +322,13 @@ static void other_names_are_not_ours(void **state)
 	longest[sizeof longest - 1] = 0;
 	for (enum entry entry = NAME; entry < ADDR; entry++) {
 		for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-			assert_status(&(struct call){entry, names[i], AF_INET}, NSS_STATUS_UNAVAIL,
-				NO_RECOVERY);
-		assert_status(
-			&(struct call){entry, longest, AF_INET}, NSS_STATUS_UNAVAIL, NO_RECOVERY);
+			assert_status(
+				&(struct call){entry, names[i], AF_INET}, NSS_STATUS_UNAVAIL, NO_RECOVERY);
+		assert_status(&(struct call){entry, longest, AF_INET}, NSS_STATUS_UNAVAIL, NO_RECOVERY);
 	}
 }
 
-static void known_name_without_that_family_has_no_data(void **state)
-{
+static void known_name_without_that_family_has_no_data(void **state) {
 	(void)state;
 	need_private_state();
 	assert_status(&(struct call){NAME, WEB_B, AF_INET}, NSS_STATUS_NOTFOUND, NO_DATA);
@@ -371,8 +338,7 @@ static void known_name_without_that_family_has_no_data(void **state)
 	assert_status(&(struct call){NAME4, WEB_B, AF_UNSPEC}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
 }
 
-static void addresses_of_the_mesh_are_ours(void **state)
-{
+static void addresses_of_the_mesh_are_ours(void **state) {
 	struct addr lapsed = sample.addrs[SAMPLE_OLD_B][0];
 	char text[ADDR_TEXT];
 
@@ -380,12 +346,11 @@ static void addresses_of_the_mesh_are_ours(void **state)
 	need_private_state();
 	addr_format(&lapsed, text);
 	for (enum entry entry = ADDR; entry <= ADDR2; entry++) {
-		const struct call ours[] = {{entry, "10.77.2.7", AF_INET},
-			{entry, "fd77:2::6", AF_INET6}, {entry, "::ffff:10.77.2.7", AF_INET6},
-			{entry, text, AF_INET6}};
-		const struct call others[] = {{entry, "10.77.3.1", AF_INET},
-			{entry, "127.0.0.1", AF_INET}, {entry, "::1", AF_INET6},
-			{entry, "::10.77.2.5", AF_INET6}, {entry, "2001:db8::1", AF_INET6}};
+		const struct call ours[] = {{entry, "10.77.2.7", AF_INET}, {entry, "fd77:2::6", AF_INET6},
+			{entry, "::ffff:10.77.2.7", AF_INET6}, {entry, text, AF_INET6}};
+		const struct call others[] = {{entry, "10.77.3.1", AF_INET}, {entry, "127.0.0.1", AF_INET},
+			{entry, "::1", AF_INET6}, {entry, "::10.77.2.5", AF_INET6},
+			{entry, "2001:db8::1", AF_INET6}};
 
 		for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
 			assert_status(&ours[i], NSS_STATUS_NOTFOUND, HOST_NOT_FOUND);
@@ -394,8 +359,7 @@ static void addresses_of_the_mesh_are_ours(void **state)
 	}
 }
 
-static void other_families_are_not_ours(void **state)
-{
+static void other_families_are_not_ours(void **state) {
 	char buffer[BUFFER];
 	uint8_t raw[32] = {0};
 	struct hostent host;
@@ -406,22 +370,20 @@ static void other_families_are_not_ours(void **state)
 	need_private_state();
 	for (int family = -1; family < 12; family++) {
 		if (family != AF_INET && family != AF_INET6)
-			assert_status(&(struct call){NAME3, DB1_B, family}, NSS_STATUS_UNAVAIL,
-				NO_RECOVERY);
+			assert_status(&(struct call){NAME3, DB1_B, family}, NSS_STATUS_UNAVAIL, NO_RECOVERY);
 		addr = db1_addr(family == AF_INET);
 		memcpy(raw, addr.bytes, sizeof addr.bytes);
 		for (socklen_t n = 0; n < sizeof raw; n++)
 			if (!(family == AF_INET && n == 4) && !(family == AF_INET6 && n == 16))
-				assert_int_equal(module.by_addr2(raw, n, family, &host, buffer,
-							 BUFFER, &error, &h_error, NULL),
+				assert_int_equal(module.by_addr2(raw, n, family, &host, buffer, BUFFER,
+							 &error, &h_error, NULL),
 					NSS_STATUS_UNAVAIL);
 	}
 	assert_int_equal(error, OURS);
 }
 
 /* What glibc's own callers hand in: errno itself. */
-static void errno_itself_gets_only_erange(void **state)
-{
+static void errno_itself_gets_only_erange(void **state) {
 	char buffer[BUFFER];
 	struct hostent host;
 	int h_error;
@@ -438,8 +400,7 @@ static void errno_itself_gets_only_erange(void **state)
 }
 
 /* Every entry point says UNAVAIL, and nothing else is touched. */
-static void assert_no_map(const char *why)
-{
+static void assert_no_map(const char *why) {
 	const struct call calls[] = {{NAME, DB1_B, AF_INET}, {NAME2, DB1_B, AF_INET6},
 		{NAME3, DB1_B, AF_INET}, {NAME4, DB1_B, AF_UNSPEC},
 		{NAME4, "unknown.mesh.internal", AF_UNSPEC}, {ADDR, "10.77.2.5", AF_INET},
@@ -450,8 +411,7 @@ static void assert_no_map(const char *why)
 		assert_status(&calls[i], NSS_STATUS_UNAVAIL, NO_RECOVERY);
 }
 
-static void put_map(const uint8_t *p, size_t n)
-{
+static void put_map(const uint8_t *p, size_t n) {
 	FILE *file = fopen(PATH_MAP, "we");
 
 	assert_non_null(file);
@@ -460,16 +420,14 @@ static void put_map(const uint8_t *p, size_t n)
 	assert_int_equal(chmod(PATH_MAP, 0644), 0);
 }
 
-static void build_map(void)
-{
+static void build_map(void) {
 	struct err err = {0};
 
 	if (!map_build(&sample.roster, PATH_MAP, &err))
 		fail_msg("%s", err.text);
 }
 
-static void bad_maps_are_unavailable(void **state)
-{
+static void bad_maps_are_unavailable(void **state) {
 	struct span good;
 	uint8_t *bytes;
 
@@ -502,8 +460,7 @@ static void bad_maps_are_unavailable(void **state)
 	build_map();
 }
 
-static void maps_that_others_can_write_are_unavailable(void **state)
-{
+static void maps_that_others_can_write_are_unavailable(void **state) {
 	(void)state;
 	need_private_state();
 	assert_int_equal(chmod(PATH_MAP, 0664), 0);
@@ -519,8 +476,7 @@ static void maps_that_others_can_write_are_unavailable(void **state)
 	assert_status(&(struct call){NAME, DB1_B, AF_INET}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
 }
 
-static void maps_of_other_owners_are_unavailable(void **state)
-{
+static void maps_of_other_owners_are_unavailable(void **state) {
 	(void)state;
 	need_private_state();
 	if (chown(PATH_MAP, 65534, 0) != 0) {
@@ -535,8 +491,7 @@ static void maps_of_other_owners_are_unavailable(void **state)
 }
 
 /* Damage that the header does not show: the name is not found, or the answer is the true one. */
-static void damage_is_never_believed(void **state)
-{
+static void damage_is_never_believed(void **state) {
 	const struct call c = {NAME4, DB1_B, AF_UNSPEC};
 	char buffer[BUFFER];
 	struct answer a;
@@ -555,16 +510,14 @@ static void damage_is_never_believed(void **state)
 		if (a.status == NSS_STATUS_SUCCESS)
 			check_list(&c, &a, buffer, sizeof buffer);
 		else
-			assert_true(
-				a.status == NSS_STATUS_NOTFOUND || a.status == NSS_STATUS_UNAVAIL);
+			assert_true(a.status == NSS_STATUS_NOTFOUND || a.status == NSS_STATUS_UNAVAIL);
 		bytes[at] ^= 0x21;
 	}
 	bytes_free(good);
 	build_map();
 }
 
-static size_t descriptors(void)
-{
+static size_t descriptors(void) {
 	DIR *dir = opendir("/proc/self/fd");
 	size_t n = 0;
 
@@ -574,8 +527,7 @@ static size_t descriptors(void)
 	return n;
 }
 
-static bool mapped(void)
-{
+static bool mapped(void) {
 	char line[PATH_MAX + 100];
 	FILE *maps = fopen("/proc/self/maps", "re");
 	bool found = false;
@@ -586,8 +538,7 @@ static bool mapped(void)
 	return found;
 }
 
-static void *look_until_cancelled(void *always)
-{
+static void *look_until_cancelled(void *always) {
 	const struct call c = {NAME4, DB1_B, AF_UNSPEC};
 	char buffer[BUFFER];
 	struct answer a;
@@ -599,21 +550,18 @@ static void *look_until_cancelled(void *always)
 	return NULL;
 }
 
-static void nothing_is_kept(void **state)
-{
+static void nothing_is_kept(void **state) {
 	size_t before = descriptors();
 
 	(void)state;
 	need_private_state();
 	for (int i = 0; i < 100; i++)
-		assert_status(
-			&(struct call){NAME2, DB1_B, AF_INET}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
+		assert_status(&(struct call){NAME2, DB1_B, AF_INET}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
 	assert_int_equal(descriptors(), before);
 	assert_false(mapped());
 }
 
-static void nothing_is_left_by_cancelled_threads(void **state)
-{
+static void nothing_is_left_by_cancelled_threads(void **state) {
 	size_t before = descriptors();
 	pthread_t thread;
 
@@ -634,8 +582,7 @@ static void nothing_is_left_by_cancelled_threads(void **state)
 }
 
 /* The number of lookups that went wrong. */
-static void *look_up_often(void *failures)
-{
+static void *look_up_often(void *failures) {
 	const struct call c = {NAME4, DB1_B, AF_UNSPEC};
 	char buffer[BUFFER];
 	struct answer a;
@@ -651,8 +598,7 @@ static void *look_up_often(void *failures)
 }
 
 /* Threads look up and processes fork while the map is replaced: every answer is right. */
-static void threads_forks_and_a_writer(void **state)
-{
+static void threads_forks_and_a_writer(void **state) {
 	size_t failures[4] = {0}, child_failures = 0;
 	pthread_t threads[4];
 	int status;
@@ -680,8 +626,7 @@ static void threads_forks_and_a_writer(void **state)
 	}
 }
 
-static void glibc_resolves_names(void **state)
-{
+static void glibc_resolves_names(void **state) {
 	const struct addrinfo both = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_CANONNAME};
 	const struct addrinfo four = {.ai_socktype = SOCK_STREAM, .ai_family = AF_INET};
 	struct addrinfo *list;
@@ -713,8 +658,7 @@ static void glibc_resolves_names(void **state)
 	assert_int_equal(h_errno, NO_DATA);
 }
 
-static void glibc_resolves_addresses(void **state)
-{
+static void glibc_resolves_addresses(void **state) {
 	struct sockaddr_in in = {.sin_family = AF_INET};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
 	struct addr addr = db1_addr(1);
@@ -728,25 +672,23 @@ static void glibc_resolves_addresses(void **state)
 	assert_non_null(host);
 	assert_string_equal(host->h_name, DB1_B);
 	memcpy(&in.sin_addr, addr.bytes, 4);
-	assert_int_equal(getnameinfo((struct sockaddr *)&in, sizeof in, name, sizeof name, NULL, 0,
-				 NI_NAMEREQD),
-		0);
+	assert_int_equal(
+		getnameinfo((struct sockaddr *)&in, sizeof in, name, sizeof name, NULL, 0, NI_NAMEREQD), 0);
 	assert_string_equal(name, DB1_B);
 	addr = db1_addr(0);
 	memcpy(&in6.sin6_addr, addr.bytes, 16);
-	assert_int_equal(getnameinfo((struct sockaddr *)&in6, sizeof in6, name, sizeof name, NULL,
-				 0, NI_NAMEREQD),
+	assert_int_equal(
+		getnameinfo((struct sockaddr *)&in6, sizeof in6, name, sizeof name, NULL, 0, NI_NAMEREQD),
 		0);
 	assert_string_equal(name, DB1_B);
 	in6.sin6_addr.s6_addr[15] ^= 1;
-	assert_int_equal(getnameinfo((struct sockaddr *)&in6, sizeof in6, name, sizeof name, NULL,
-				 0, NI_NAMEREQD),
+	assert_int_equal(
+		getnameinfo((struct sockaddr *)&in6, sizeof in6, name, sizeof name, NULL, 0, NI_NAMEREQD),
 		EAI_NONAME);
 }
 
 /* glibc's callers begin with a kilobyte and grow it: a host with many addresses. */
-static void glibc_grows_its_buffers(void **state)
-{
+static void glibc_grows_its_buffers(void **state) {
 	static struct addr addrs[400];
 	struct roster_host *db1 = &sample.hosts[SAMPLE_DB1_B];
 	struct addrinfo *list, hints = {.ai_socktype = SOCK_STREAM};
@@ -778,8 +720,7 @@ static void glibc_grows_its_buffers(void **state)
 	build_map();
 }
 
-static bool resolves(const char *name)
-{
+static bool resolves(const char *name) {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *list;
 
@@ -790,8 +731,7 @@ static bool resolves(const char *name)
 }
 
 /* /etc/hosts stands for what comes behind the module: DNS. */
-static void mesh_names_stay_out_of_what_comes_behind(void **state)
-{
+static void mesh_names_stay_out_of_what_comes_behind(void **state) {
 	const char *const hosts = "/var/lib/hosts";
 	FILE *file;
 
@@ -818,8 +758,7 @@ static void mesh_names_stay_out_of_what_comes_behind(void **state)
 }
 
 /* Runs getent; its exit status, and its first line. */
-static int getent(const char *arguments, char *line, int size)
-{
+static int getent(const char *arguments, char *line, int size) {
 	char command[PATH_MAX + 300];
 	FILE *out;
 
@@ -832,8 +771,7 @@ static int getent(const char *arguments, char *line, int size)
 	return WEXITSTATUS(pclose(out));
 }
 
-static void need_plain_module(void)
-{
+static void need_plain_module(void) {
 	need_private_state();
 	if (!SANITIZED)
 		return;
@@ -841,8 +779,7 @@ static void need_plain_module(void)
 	skip();
 }
 
-static void getent_finds_hosts(void **state)
-{
+static void getent_finds_hosts(void **state) {
 	char line[1000], expected[1000];
 
 	(void)state;
@@ -863,8 +800,7 @@ static void getent_finds_hosts(void **state)
 }
 
 /* dlsym gives an object pointer; POSIX says that it converts. */
-static bool load(void *handle, const char *name, void *function)
-{
+static bool load(void *handle, const char *name, void *function) {
 	void *symbol = dlsym(handle, name);
 
 	memcpy(function, &symbol, sizeof symbol);
@@ -872,10 +808,8 @@ static bool load(void *handle, const char *name, void *function)
 }
 
 /* The module stands in the folder above this program's. glibc finds it loaded by its soname. */
-static bool load_module(void)
-{
-	ssize_t n =
-		readlink("/proc/self/exe", build, sizeof build - sizeof "/libnss_verimesh.so.2");
+static bool load_module(void) {
+	ssize_t n = readlink("/proc/self/exe", build, sizeof build - sizeof "/libnss_verimesh.so.2");
 	char path[PATH_MAX + 30];
 	void *so;
 
@@ -897,8 +831,7 @@ static bool load_module(void)
 	return false;
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
 	(void)state;
 	sample_init(&sample);
 	private_state = private_state_enter();
@@ -907,8 +840,7 @@ static int set_up(void **state)
 	return load_module() ? 0 : -1;
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_buffer_by_name),
 		cmocka_unit_test(every_buffer_by_address),

@@ -33,22 +33,18 @@ struct world {
 };
 
 /* Where the worlds are, for what a failed test leaves. */
-static struct {
-	char interface[16], root[64];
-} places[64];
+static struct { char interface[16], root[64]; } places[64];
 
 static bool real_root;	/* not root of a user namespace */
 static bool ready;	/* uid 0, one way or the other */
 static unsigned worlds; /* made so far */
 
-static void need_root(void)
-{
+static void need_root(void) {
 	if (!ready)
 		skip();
 }
 
-static void need_real_root(const char *why)
-{
+static void need_real_root(const char *why) {
 	need_root();
 	if (real_root)
 		return;
@@ -56,8 +52,7 @@ static void need_real_root(const char *why)
 	skip();
 }
 
-static void key_of(size_t i, uint8_t key[static WG_KEY_BYTES])
-{
+static void key_of(size_t i, uint8_t key[static WG_KEY_BYTES]) {
 	memset(key, 0, WG_KEY_BYTES);
 	key[0] = (uint8_t)(i >> 16);
 	key[1] = (uint8_t)(i >> 8);
@@ -65,8 +60,7 @@ static void key_of(size_t i, uint8_t key[static WG_KEY_BYTES])
 	key[31] = 7;
 }
 
-static void fill_host(const struct world *w, struct roster_host *host, size_t i)
-{
+static void fill_host(const struct world *w, struct roster_host *host, size_t i) {
 	memset(host, 0, sizeof *host);
 	host->peer = &w->peer;
 	snprintf(host->label, sizeof host->label, "db%zu", i);
@@ -77,15 +71,13 @@ static void fill_host(const struct world *w, struct roster_host *host, size_t i)
 }
 
 /* The first n hosts are in the roster. */
-static void set_hosts(struct world *w, size_t n)
-{
+static void set_hosts(struct world *w, size_t n) {
 	for (size_t i = 0; i < n; i++)
 		fill_host(w, &w->hosts[i], i);
 	w->roster.nhosts = n;
 }
 
-static void world_begin(struct world *w)
-{
+static void world_begin(struct world *w) {
 	struct err err = {0};
 
 	need_root();
@@ -107,8 +99,7 @@ static void world_begin(struct world *w)
 		fail_msg("%s", err.text);
 }
 
-static int remove_dirs(const char *root)
-{
+static int remove_dirs(const char *root) {
 	static const char *const dirs[] = {PATH_RUN, "/run", ""};
 	char path[128];
 	int rc = 0;
@@ -120,8 +111,7 @@ static int remove_dirs(const char *root)
 	return rc;
 }
 
-static void world_end(struct world *w)
-{
+static void world_end(struct world *w) {
 	struct err err = {0};
 
 	if (!keyring_remove(w->root, w->interface, &err))
@@ -130,8 +120,7 @@ static void world_end(struct world *w)
 }
 
 /* What failed tests left. */
-static int clean_up(void **state)
-{
+static int clean_up(void **state) {
 	char name[32];
 
 	(void)state;
@@ -145,24 +134,21 @@ static int clean_up(void **state)
 	return 0;
 }
 
-static void sync_ok(struct world *w)
-{
+static void sync_ok(struct world *w) {
 	struct err err = {0};
 
 	if (!keyring_sync(w->ring, &w->roster, &err))
 		fail_msg("%s", err.text);
 }
 
-static int lookup(const struct world *w, size_t i, char payload[static KEYRING_PAYLOAD])
-{
+static int lookup(const struct world *w, size_t i, char payload[static KEYRING_PAYLOAD]) {
 	uint8_t key[WG_KEY_BYTES];
 
 	key_of(i, key);
 	return keyring_peer(w->ring, key, payload);
 }
 
-static int lookup_rc(const struct world *w, size_t i)
-{
+static int lookup_rc(const struct world *w, size_t i) {
 	char payload[KEYRING_PAYLOAD];
 	int rc = lookup(w, i, payload);
 
@@ -171,8 +157,7 @@ static int lookup_rc(const struct world *w, size_t i)
 }
 
 /* The serial of a host's key, by the kernel's own search. */
-static int32_t serial_of(const struct world *w, size_t i)
-{
+static int32_t serial_of(const struct world *w, size_t i) {
 	uint8_t key[WG_KEY_BYTES];
 	char name[WG_KEY_TEXT];
 
@@ -182,8 +167,7 @@ static int32_t serial_of(const struct world *w, size_t i)
 }
 
 /* Field n of a key's line in /proc/keys; 3 is its time left ("perm": for ever). */
-static void proc_field(int32_t id, unsigned n, char field[static 32])
-{
+static void proc_field(int32_t id, unsigned n, char field[static 32]) {
 	char line[512];
 	unsigned serial;
 	FILE *f = fopen("/proc/keys", "re");
@@ -201,8 +185,7 @@ static void proc_field(int32_t id, unsigned n, char field[static 32])
 	fclose(f);
 }
 
-static int32_t new_key(int32_t ring, const char *type, const char *name, const void *p, size_t n)
-{
+static int32_t new_key(int32_t ring, const char *type, const char *name, const void *p, size_t n) {
 	int32_t id = add_key(type, name, p, n, KEY_SPEC_PROCESS_KEYRING);
 
 	assert_true(id > 0);
@@ -212,8 +195,7 @@ static int32_t new_key(int32_t ring, const char *type, const char *name, const v
 	return id;
 }
 
-static void write_serial(const struct world *w, const char *text)
-{
+static void write_serial(const struct world *w, const char *text) {
 	int fd;
 
 	unlink(w->serial);
@@ -223,16 +205,14 @@ static void write_serial(const struct world *w, const char *text)
 	close(fd);
 }
 
-static void write_number(const struct world *w, int32_t serial)
-{
+static void write_number(const struct world *w, int32_t serial) {
 	char text[16];
 
 	snprintf(text, sizeof text, "%" PRId32, serial);
 	write_serial(w, text);
 }
 
-static int open_rc(const struct world *w)
-{
+static int open_rc(const struct world *w) {
 	int32_t ring = -1;
 	int rc;
 
@@ -245,8 +225,7 @@ static int open_rc(const struct world *w)
 }
 
 /* A change of the world under which the ring is not believed; undone by write_number or setperm. */
-static void assert_serial_refused(const struct world *w, int32_t serial, int rc)
-{
+static void assert_serial_refused(const struct world *w, int32_t serial, int rc) {
 	write_number(w, serial);
 	assert_int_equal(open_rc(w), rc);
 	write_number(w, w->ring);
@@ -255,8 +234,7 @@ static void assert_serial_refused(const struct world *w, int32_t serial, int rc)
 
 /* --- making --- */
 
-static void an_ordinary_user_is_told_that_it_needs_root(void **state)
-{
+static void an_ordinary_user_is_told_that_it_needs_root(void **state) {
 	int status;
 	pid_t child = fork();
 
@@ -275,8 +253,7 @@ static void an_ordinary_user_is_told_that_it_needs_root(void **state)
 	assert_int_equal(status, 0);
 }
 
-static void the_ring_is_roots_and_the_serial_file_names_it(void **state)
-{
+static void the_ring_is_roots_and_the_serial_file_names_it(void **state) {
 	struct world w;
 	struct keyring_key key;
 	struct stat st;
@@ -304,8 +281,7 @@ static void the_ring_is_roots_and_the_serial_file_names_it(void **state)
 	world_end(&w);
 }
 
-static void a_good_ring_is_used_again_and_a_stale_serial_rewritten(void **state)
-{
+static void a_good_ring_is_used_again_and_a_stale_serial_rewritten(void **state) {
 	struct world w;
 	struct err err = {0};
 	int32_t again = 0, twin;
@@ -328,8 +304,7 @@ static void a_good_ring_is_used_again_and_a_stale_serial_rewritten(void **state)
 	world_end(&w);
 }
 
-static void a_revoked_ring_is_made_anew(void **state)
-{
+static void a_revoked_ring_is_made_anew(void **state) {
 	struct world w;
 	struct err err = {0};
 	int32_t old;
@@ -345,8 +320,7 @@ static void a_revoked_ring_is_made_anew(void **state)
 	world_end(&w);
 }
 
-static void a_ring_that_is_not_as_we_make_it_is_not_taken_over(void **state)
-{
+static void a_ring_that_is_not_as_we_make_it_is_not_taken_over(void **state) {
 	struct world w;
 	struct err err = {0};
 	char mend[64];
@@ -364,8 +338,7 @@ static void a_ring_that_is_not_as_we_make_it_is_not_taken_over(void **state)
 	world_end(&w);
 }
 
-static void a_ring_of_another_user_is_not_taken_over(void **state)
-{
+static void a_ring_of_another_user_is_not_taken_over(void **state) {
 	struct world w;
 	struct err err = {0};
 	int32_t ring;
@@ -382,8 +355,7 @@ static void a_ring_of_another_user_is_not_taken_over(void **state)
 	world_end(&w);
 }
 
-static void a_ring_inside_another_ring_is_not_ours(void **state)
-{
+static void a_ring_inside_another_ring_is_not_ours(void **state) {
 	struct world w;
 	struct err err = {0};
 	int32_t nested, outer;
@@ -403,8 +375,7 @@ static void a_ring_inside_another_ring_is_not_ours(void **state)
 }
 
 /* systemd's KeyringMode=private: an empty session keyring, so that root possesses nothing. */
-static void it_works_without_possession(void **state)
-{
+static void it_works_without_possession(void **state) {
 	struct world w;
 	int status;
 	pid_t child;
@@ -431,8 +402,7 @@ static void it_works_without_possession(void **state)
 
 /* --- filling --- */
 
-static void peers_of_the_roster_are_found_and_others_not(void **state)
-{
+static void peers_of_the_roster_are_found_and_others_not(void **state) {
 	struct world w;
 	char payload[KEYRING_PAYLOAD];
 
@@ -452,8 +422,7 @@ static void peers_of_the_roster_are_found_and_others_not(void **state)
 	world_end(&w);
 }
 
-static void the_longest_payload_fits(void **state)
-{
+static void the_longest_payload_fits(void **state) {
 	struct world w;
 	char payload[KEYRING_PAYLOAD], host[KEYRING_PAYLOAD];
 
@@ -472,8 +441,7 @@ static void the_longest_payload_fits(void **state)
 	world_end(&w);
 }
 
-static void every_key_is_closed_to_others(void **state)
-{
+static void every_key_is_closed_to_others(void **state) {
 	struct world w;
 	struct keyring_key key;
 	struct err err = {0};
@@ -495,8 +463,7 @@ static void every_key_is_closed_to_others(void **state)
 	world_end(&w);
 }
 
-static void an_unchanged_key_stays_and_a_changed_one_is_replaced(void **state)
-{
+static void an_unchanged_key_stays_and_a_changed_one_is_replaced(void **state) {
 	struct world w;
 	char payload[KEYRING_PAYLOAD];
 	int32_t serials[3];
@@ -519,8 +486,7 @@ static void an_unchanged_key_stays_and_a_changed_one_is_replaced(void **state)
 	world_end(&w);
 }
 
-static void a_withdrawn_key_is_itself_revoked(void **state)
-{
+static void a_withdrawn_key_is_itself_revoked(void **state) {
 	struct world w;
 	struct keyring_key key;
 	int32_t id;
@@ -542,8 +508,7 @@ static void a_withdrawn_key_is_itself_revoked(void **state)
 	world_end(&w);
 }
 
-static void timeouts_follow_the_expiry_anew_every_time(void **state)
-{
+static void timeouts_follow_the_expiry_anew_every_time(void **state) {
 	struct world w;
 	char left[32];
 
@@ -573,8 +538,7 @@ static void timeouts_follow_the_expiry_anew_every_time(void **state)
 	world_end(&w);
 }
 
-static void an_expired_key_is_refused_and_comes_back_when_the_roster_says_so(void **state)
-{
+static void an_expired_key_is_refused_and_comes_back_when_the_roster_says_so(void **state) {
 	struct world w;
 	int rc = 0;
 
@@ -595,8 +559,7 @@ static void an_expired_key_is_refused_and_comes_back_when_the_roster_says_so(voi
 	world_end(&w);
 }
 
-static void a_foreign_key_or_ring_among_the_peers_is_thrown_out(void **state)
-{
+static void a_foreign_key_or_ring_among_the_peers_is_thrown_out(void **state) {
 	struct world w;
 	int32_t peers, ring;
 
@@ -620,8 +583,7 @@ static void a_foreign_key_or_ring_among_the_peers_is_thrown_out(void **state)
 	world_end(&w);
 }
 
-static void a_second_copy_of_a_key_is_revoked(void **state)
-{
+static void a_second_copy_of_a_key_is_revoked(void **state) {
 	struct world w;
 	int32_t ring, copy;
 	uint8_t key[WG_KEY_BYTES];
@@ -646,8 +608,7 @@ static void a_second_copy_of_a_key_is_revoked(void **state)
 	world_end(&w);
 }
 
-static void a_large_mesh_is_split_over_several_rings(void **state)
-{
+static void a_large_mesh_is_split_over_several_rings(void **state) {
 	const size_t n = 16010;
 	struct world w;
 	struct roster_host *hosts;
@@ -665,11 +626,9 @@ static void a_large_mesh_is_split_over_several_rings(void **state)
 	for (size_t i = 0; i < n; i++)
 		found += lookup_rc(&w, i) == 0;
 	assert_int_equal(found, n);
-	assert_int_equal(
-		keyctl_read((int32_t)keyctl_search(w.ring, "keyring", "peers:0", 0), NULL, 0),
+	assert_int_equal(keyctl_read((int32_t)keyctl_search(w.ring, "keyring", "peers:0", 0), NULL, 0),
 		16000 * sizeof(int32_t));
-	assert_int_equal(
-		keyctl_read((int32_t)keyctl_search(w.ring, "keyring", "peers:1", 0), NULL, 0),
+	assert_int_equal(keyctl_read((int32_t)keyctl_search(w.ring, "keyring", "peers:1", 0), NULL, 0),
 		10 * sizeof(int32_t));
 	sync_ok(&w);
 	w.roster.nhosts = 1;
@@ -682,14 +641,13 @@ static void a_large_mesh_is_split_over_several_rings(void **state)
 }
 
 /* In a user namespace of an own user, whose quota is 200 keys and 20,000 bytes. */
-static int fill_the_quota(void)
-{
+static int fill_the_quota(void) {
 	struct world w;
 	struct err err = {0};
 	int bad;
 
-	if (setresgid(64321, 64321, 64321) || setresuid(64321, 64321, 64321) ||
-		prctl(PR_SET_DUMPABLE, 1) || !rootless_enter())
+	if (setresgid(64321, 64321, 64321) || setresuid(64321, 64321, 64321) || prctl(PR_SET_DUMPABLE, 1) ||
+		!rootless_enter())
 		return 77;
 	world_begin(&w);
 	set_hosts(&w, 3);
@@ -709,8 +667,7 @@ static int fill_the_quota(void)
 	return bad;
 }
 
-static void a_full_quota_is_said_and_hurts_nobody(void **state)
-{
+static void a_full_quota_is_said_and_hurts_nobody(void **state) {
 	int status;
 	pid_t child;
 
@@ -727,8 +684,7 @@ static void a_full_quota_is_said_and_hurts_nobody(void **state)
 	assert_int_equal(status, 0);
 }
 
-static void secrets_are_put_replaced_and_read(void **state)
-{
+static void secrets_are_put_replaced_and_read(void **state) {
 	struct world w;
 	struct err err = {0};
 	uint8_t out[8];
@@ -754,8 +710,7 @@ static void secrets_are_put_replaced_and_read(void **state)
 	world_end(&w);
 }
 
-static void remove_revokes_everything(void **state)
-{
+static void remove_revokes_everything(void **state) {
 	struct world w;
 	struct err err = {0};
 	struct keyring_key key;
@@ -786,8 +741,7 @@ static void remove_revokes_everything(void **state)
 
 /* --- reading --- */
 
-static void a_serial_file_is_believed_only_when_root_alone_could_write_it(void **state)
-{
+static void a_serial_file_is_believed_only_when_root_alone_could_write_it(void **state) {
 	struct world w;
 	char other[160];
 
@@ -820,10 +774,9 @@ static void a_serial_file_is_believed_only_when_root_alone_could_write_it(void *
 	world_end(&w);
 }
 
-static void a_serial_is_a_positive_decimal(void **state)
-{
-	static const char *const texts[] = {"", "\n", "0", "-4", "+12", " 12", "12 ", "12\n\n",
-		"12x", "0x12", "012", "2147483648", "99999999999999999999", "4294967297"};
+static void a_serial_is_a_positive_decimal(void **state) {
+	static const char *const texts[] = {"", "\n", "0", "-4", "+12", " 12", "12 ", "12\n\n", "12x",
+		"0x12", "012", "2147483648", "99999999999999999999", "4294967297"};
 	struct world w;
 	char text[32];
 
@@ -842,8 +795,7 @@ static void a_serial_is_a_positive_decimal(void **state)
 	world_end(&w);
 }
 
-static void a_serial_of_anything_else_is_not_believed(void **state)
-{
+static void a_serial_of_anything_else_is_not_believed(void **state) {
 	struct world w;
 	int32_t id;
 	char name[300];
@@ -876,8 +828,7 @@ static void a_serial_of_anything_else_is_not_believed(void **state)
 }
 
 /* A ring of that name which a caller made for himself, and opened to everybody. */
-static void a_callers_own_ring_is_not_believed(void **state)
-{
+static void a_callers_own_ring_is_not_believed(void **state) {
 	struct world w;
 	int ready_pipe[2], done_pipe[2];
 	int32_t id = 0;
@@ -910,8 +861,7 @@ static void a_callers_own_ring_is_not_believed(void **state)
 	world_end(&w);
 }
 
-static void an_expired_ring_is_refused(void **state)
-{
+static void an_expired_ring_is_refused(void **state) {
 	struct world w;
 	int rc = 0;
 
@@ -927,8 +877,7 @@ static void an_expired_ring_is_refused(void **state)
 	world_end(&w);
 }
 
-static void a_key_that_others_could_touch_is_refused(void **state)
-{
+static void a_key_that_others_could_touch_is_refused(void **state) {
 	struct world w;
 
 	(void)state;
@@ -944,16 +893,14 @@ static void a_key_that_others_could_touch_is_refused(void **state)
 	assert_return_code(keyctl_setperm(serial_of(&w, 0), OURS), errno);
 	assert_int_equal(lookup_rc(&w, 0), 0);
 	if (real_root) {
-		assert_return_code(
-			keyctl_setperm(serial_of(&w, 0), KEY_POS_ALL | KEY_USR_ALL), errno);
+		assert_return_code(keyctl_setperm(serial_of(&w, 0), KEY_POS_ALL | KEY_USR_ALL), errno);
 		assert_return_code(keyctl_chown(serial_of(&w, 0), 65534, (gid_t)-1), errno);
 		assert_int_not_equal(lookup_rc(&w, 0), 0);
 	}
 	world_end(&w);
 }
 
-static void a_revoked_key_is_refused(void **state)
-{
+static void a_revoked_key_is_refused(void **state) {
 	struct world w;
 
 	(void)state;
@@ -966,8 +913,7 @@ static void a_revoked_key_is_refused(void **state)
 	world_end(&w);
 }
 
-static void a_key_of_another_type_or_length_is_refused(void **state)
-{
+static void a_key_of_another_type_or_length_is_refused(void **state) {
 	struct world w;
 	uint8_t key[WG_KEY_BYTES];
 	char name[WG_KEY_TEXT], payload[KEYRING_PAYLOAD];
@@ -988,8 +934,7 @@ static void a_key_of_another_type_or_length_is_refused(void **state)
 	world_end(&w);
 }
 
-static void errno_is_preserved(void **state)
-{
+static void errno_is_preserved(void **state) {
 	struct world w;
 	char payload[KEYRING_PAYLOAD];
 	int32_t ring;
@@ -1005,8 +950,7 @@ static void errno_is_preserved(void **state)
 	world_end(&w);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest before[] = {
 		cmocka_unit_test(an_ordinary_user_is_told_that_it_needs_root),
 	};

@@ -31,21 +31,18 @@ static bool private_state; /* map_open has a root-owned directory to read from *
 static char dir[64], path[80], temp[96];
 
 /* A map in memory of exactly its size. */
-static struct map in_memory(struct span bytes)
-{
+static struct map in_memory(struct span bytes) {
 	struct span copy = bytes_copy(bytes.p, bytes.n);
 
 	return (struct map){copy.p, copy.n};
 }
 
-static void drop(struct map *map)
-{
+static void drop(struct map *map) {
 	bytes_free(span_of(map->base, map->size));
 	*map = (struct map){0};
 }
 
-static struct map built(void)
-{
+static struct map built(void) {
 	struct err err = {0};
 	struct span bytes;
 
@@ -55,8 +52,7 @@ static struct map built(void)
 	return (struct map){bytes.p, bytes.n};
 }
 
-static void write_file(const char *name, struct span bytes, mode_t mode)
-{
+static void write_file(const char *name, struct span bytes, mode_t mode) {
 	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
 
 	assert_true(fd >= 0);
@@ -65,66 +61,57 @@ static void write_file(const char *name, struct span bytes, mode_t mode)
 	close(fd);
 }
 
-static void need_private_state(void)
-{
+static void need_private_state(void) {
 	if (private_state)
 		return;
 	printf("map_open needs a root-owned directory, and there are no private mounts here\n");
 	skip();
 }
 
-static bool by_name(const struct map *map, const char *name, struct map_host *host)
-{
+static bool by_name(const struct map *map, const char *name, struct map_host *host) {
 	return map_by_name(map, span_str(name), NOW, host);
 }
 
-static bool by_addr(const struct map *map, const char *text, struct map_host *host)
-{
+static bool by_addr(const struct map *map, const char *text, struct map_host *host) {
 	struct addr addr = sample_addr(text);
 
 	return map_by_addr(map, &addr, NOW, host);
 }
 
-static void assert_span(struct span found, const void *p, size_t n)
-{
+static void assert_span(struct span found, const void *p, size_t n) {
 	assert_int_equal(found.n, n);
 	assert_memory_equal(found.p, p, n);
 }
 
-static void assert_text(struct span found, const char *text)
-{
+static void assert_text(struct span found, const char *text) {
 	assert_span(found, text, strlen(text));
 }
 
 /* All that the record of db1.clinic-b must say. */
-static bool is_db1(const struct map_host *host)
-{
+static bool is_db1(const struct map_host *host) {
 	const struct addr *addrs = sample.addrs[SAMPLE_DB1_B];
 
 	return host->expires == NEVER && span_is(host->name, "db1.clinic-b.mesh.internal") &&
 	       span_is(host->alias, "db1." SAMPLE_AID_B ".mesh.internal") &&
-	       span_eq(host->v4, span_of("\x0a\x4d\x02\x05\x0a\x4d\x02\x06", 8)) &&
-	       host->v6.n == 32 && memcmp(host->v6.p, addrs[0].bytes, 16) == 0 &&
+	       span_eq(host->v4, span_of("\x0a\x4d\x02\x05\x0a\x4d\x02\x06", 8)) && host->v6.n == 32 &&
+	       memcmp(host->v6.p, addrs[0].bytes, 16) == 0 &&
 	       memcmp(host->v6.p + 16, addrs[3].bytes, 16) == 0;
 }
 
-static bool is_db1_card(const struct map_card *card)
-{
+static bool is_db1_card(const struct map_card *card) {
 	struct span logins = card->logins, login, account;
 
 	return card->expires == NEVER && card->sn == 7 && span_is(card->peer, "clinic-b") &&
 	       span_is(card->label, "db1") && span_is(card->name, "db1.clinic-b.mesh.internal") &&
-	       span_is(card->aid, SAMPLE_AID_B) && span_is(card->said, SAMPLE_SAID) &&
-	       card->v4.n == 8 && card->v6.n == 32 &&
-	       memcmp(card->v6.p, sample.addrs[SAMPLE_DB1_B][0].bytes, 16) == 0 &&
+	       span_is(card->aid, SAMPLE_AID_B) && span_is(card->said, SAMPLE_SAID) && card->v4.n == 8 &&
+	       card->v6.n == 32 && memcmp(card->v6.p, sample.addrs[SAMPLE_DB1_B][0].bytes, 16) == 0 &&
 	       map_login_next(&logins, &login, &account) && span_is(login, "alice") &&
 	       span_is(account, "alice") && map_login_next(&logins, &login, &account) &&
 	       span_is(login, "bob") && span_is(account, "rsmith") &&
 	       !map_login_next(&logins, &login, &account);
 }
 
-static void names_find_hosts(void **state)
-{
+static void names_find_hosts(void **state) {
 	struct map map = built();
 	struct map_host host;
 
@@ -133,10 +120,9 @@ static void names_find_hosts(void **state)
 	assert_true(by_name(&map, "db1." SAMPLE_AID_B ".mesh.internal", &host) && is_db1(&host));
 	assert_true(by_name(&map, "DB1.Clinic-B.MESH.internal", &host) && is_db1(&host));
 	assert_true(by_name(&map, "db1.clinic-b.mesh.internal.", &host) && is_db1(&host));
-	assert_true(by_name(&map, "db1.edp1vhcw_wc4m__fj53-cjabnzzasd-amtaswezq-pc2.mesh.internal",
-			    &host) == false);
-	assert_true(by_name(&map, "db1.edp1vhcw_wc4m__fj53-cjabnzzasd-amtasyweq-pc2.mesh.internal",
-			    &host) &&
+	assert_true(by_name(&map, "db1.edp1vhcw_wc4m__fj53-cjabnzzasd-amtaswezq-pc2.mesh.internal", &host) ==
+		    false);
+	assert_true(by_name(&map, "db1.edp1vhcw_wc4m__fj53-cjabnzzasd-amtasyweq-pc2.mesh.internal", &host) &&
 		    is_db1(&host));
 	assert_true(by_name(&map, "db1.clinic-a.mesh.internal", &host));
 	assert_text(host.alias, "db1." SAMPLE_AID_A ".mesh.internal");
@@ -144,12 +130,10 @@ static void names_find_hosts(void **state)
 	drop(&map);
 }
 
-static void other_names_find_nothing(void **state)
-{
+static void other_names_find_nothing(void **state) {
 	static const char *const names[] = {"", ".", "db1", "db1.clinic-b", "mesh.internal",
-		"clinic-b.mesh.internal", "db2.clinic-b.mesh.internal",
-		"db1.clinic-b.mesh.internal..", ".db1.clinic-b.mesh.internal",
-		"db1.clinic-b.mesh.interna", "xdb1.clinic-b.mesh.internal",
+		"clinic-b.mesh.internal", "db2.clinic-b.mesh.internal", "db1.clinic-b.mesh.internal..",
+		".db1.clinic-b.mesh.internal", "db1.clinic-b.mesh.interna", "xdb1.clinic-b.mesh.internal",
 		"db1.clinic-b.mesh.internal.org", "db1.clinic-b@mesh.internal"};
 	char longer[400];
 	struct map map = built();
@@ -165,8 +149,7 @@ static void other_names_find_nothing(void **state)
 	drop(&map);
 }
 
-static void addresses_find_hosts(void **state)
-{
+static void addresses_find_hosts(void **state) {
 	struct map map = built();
 	struct map_host host;
 
@@ -182,8 +165,7 @@ static void addresses_find_hosts(void **state)
 	drop(&map);
 }
 
-static void tunnel_keys_find_cards(void **state)
-{
+static void tunnel_keys_find_cards(void **state) {
 	struct map map = built();
 	struct map_card card;
 	uint8_t key[WG_KEY_BYTES];
@@ -199,8 +181,7 @@ static void tunnel_keys_find_cards(void **state)
 	drop(&map);
 }
 
-static void header_names_interface_domain_and_prefixes(void **state)
-{
+static void header_names_interface_domain_and_prefixes(void **state) {
 	char expected[5][PREFIX_TEXT], text[PREFIX_TEXT];
 	struct prefix prefix = derived_prefix(SAMPLE_AID_A);
 	struct map map = built();
@@ -222,16 +203,15 @@ static void header_names_interface_domain_and_prefixes(void **state)
 	drop(&map);
 }
 
-static void mesh_and_domain_have_their_borders(void **state)
-{
+static void mesh_and_domain_have_their_borders(void **state) {
 	static const char *const in[] = {"10.77.2.0", "10.77.2.255", "10.99.0.1", "fd77:2::1",
 		"fd77:2:7fff:ffff::", "::ffff:10.77.2.9"};
 	static const char *const out[] = {"10.77.1.255", "10.77.3.0", "10.99.0.2",
 		"fd77:2:8000::", "fd77:3::", "::", "0.0.0.0", "192.0.2.1"};
 	static const char *const ours[] = {"mesh.internal", "MESH.Internal.", "x.mesh.internal",
 		"a.b.c.d.mesh.internal.", ".mesh.internal"};
-	static const char *const others[] = {"", ".", "internal", "xmesh.internal",
-		"mesh.internal.org", "mesh.internal..", "x.mesh.internat", "localhost"};
+	static const char *const others[] = {"", ".", "internal", "xmesh.internal", "mesh.internal.org",
+		"mesh.internal..", "x.mesh.internat", "localhost"};
 	struct map map = built();
 	struct addr addr = sample.addrs[SAMPLE_WEB_B][0];
 
@@ -252,10 +232,9 @@ static void mesh_and_domain_have_their_borders(void **state)
 	drop(&map);
 }
 
-static void bad_prefixes_end_the_list(void **state)
-{
-	static const uint8_t bad[][4] = {{4, 33, 1, 2}, {4, 255, 1, 2}, {6, 129, 1, 2},
-		{5, 8, 1, 2}, {4, 24, 1, 2}, {0, 0, 0, 0}};
+static void bad_prefixes_end_the_list(void **state) {
+	static const uint8_t bad[][4] = {
+		{4, 33, 1, 2}, {4, 255, 1, 2}, {6, 129, 1, 2}, {5, 8, 1, 2}, {4, 24, 1, 2}, {0, 0, 0, 0}};
 	uint8_t long_one[2 + 32] = {4, 255};
 	struct span list = span_of(long_one, sizeof long_one);
 	struct prefix prefix;
@@ -270,8 +249,7 @@ static void bad_prefixes_end_the_list(void **state)
 	assert_false(map_prefix_next(&list, &prefix));
 }
 
-static void own_section_without_identity_gives_no_prefix(void **state)
-{
+static void own_section_without_identity_gives_no_prefix(void **state) {
 	struct map map;
 	struct map_header header;
 	struct prefix prefix;
@@ -289,8 +267,7 @@ static void own_section_without_identity_gives_no_prefix(void **state)
 	drop(&map);
 }
 
-static void records_end_at_their_expiry(void **state)
-{
+static void records_end_at_their_expiry(void **state) {
 	struct span name = span_str("old.clinic-b.mesh.internal");
 	const struct roster_host *old = &sample.hosts[SAMPLE_OLD_B];
 	struct map map = built();
@@ -310,8 +287,7 @@ static void records_end_at_their_expiry(void **state)
 }
 
 /* Every record that libcdb finds by its own search is one that we find, and the other way round. */
-static void libcdb_finds_every_record(void **state)
-{
+static void libcdb_finds_every_record(void **state) {
 	struct map map = built();
 	struct cdb cdb;
 	unsigned position, records = 0;
@@ -328,8 +304,7 @@ static void libcdb_finds_every_record(void **state)
 		assert_int_equal(cdb_readkey(&cdb, key), 0);
 		assert_true(cdb_find(&cdb, key, cdb_keylen(&cdb)) > 0);
 		if (key[0] == MAP_NAME)
-			assert_true(map_by_name(
-				&map, span_of(key + 1, cdb_keylen(&cdb) - 1), 0, &host));
+			assert_true(map_by_name(&map, span_of(key + 1, cdb_keylen(&cdb) - 1), 0, &host));
 		if (key[0] == MAP_ADDR) {
 			addr = addr_from_bytes(cdb_keylen(&cdb) == 5 ? AF_INET : AF_INET6, key + 1);
 			assert_true(map_by_addr(&map, &addr, 0, &host));
@@ -345,8 +320,7 @@ static void libcdb_finds_every_record(void **state)
 }
 
 /* Runs a shell command in which $MAP is the map; the lines that it prints, -1 if it failed. */
-static int lines_of(const char *command)
-{
+static int lines_of(const char *command) {
 	char line[4096];
 	int lines = 0;
 	FILE *out;
@@ -359,8 +333,7 @@ static int lines_of(const char *command)
 	return pclose(out) == 0 ? lines : -1;
 }
 
-static void cdb_tool_reads_it(void **state)
-{
+static void cdb_tool_reads_it(void **state) {
 	struct map map = built();
 
 	(void)state;
@@ -375,8 +348,7 @@ static void cdb_tool_reads_it(void **state)
 	assert_int_equal(lines_of("cdb -q $MAP ndb1.clinic-b.mesh.internal | grep -ac db1"), 1);
 }
 
-static bool finds_only_truth(const struct map *map)
-{
+static bool finds_only_truth(const struct map *map) {
 	const struct sample *s = &sample;
 	struct map_host host;
 	struct map_card card;
@@ -396,8 +368,7 @@ static bool finds_only_truth(const struct map *map)
 }
 
 /* The header's sum is verified by map_open; here it is enough that nothing outside is read. */
-static void walk_header(const struct map *map)
-{
+static void walk_header(const struct map *map) {
 	struct map_header header;
 	struct prefix prefix;
 	struct addr addr = sample_addr("192.0.2.1");
@@ -409,8 +380,7 @@ static void walk_header(const struct map *map)
 			addr = prefix.addr;
 }
 
-static void damage_is_never_believed(void **state)
-{
+static void damage_is_never_believed(void **state) {
 	static const uint8_t changes[] = {0x01, 0x20, 0x80, 0xff};
 	struct map good = built(), bad = in_memory(span_of(good.base, good.size));
 	uint8_t *bytes = (uint8_t *)(uintptr_t)bad.base;
@@ -430,8 +400,7 @@ static void damage_is_never_believed(void **state)
 }
 
 /* Whole words, so that offsets and lengths point anywhere, also far outside. */
-static void wild_offsets_stay_inside(void **state)
-{
+static void wild_offsets_stay_inside(void **state) {
 	static const uint32_t words[] = {
 		0, 1, 8, 2047, 2048, 2049, 0x10000, 0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff};
 	struct map good = built(), bad;
@@ -450,8 +419,7 @@ static void wild_offsets_stay_inside(void **state)
 	drop(&good);
 }
 
-static void truncation_is_never_believed(void **state)
-{
+static void truncation_is_never_believed(void **state) {
 	struct map good = built(), bad;
 
 	(void)state;
@@ -465,8 +433,7 @@ static void truncation_is_never_believed(void **state)
 }
 
 /* The tables of a cdb may be full, which no writer makes: a search then ends after one round. */
-static void full_tables_end(void **state)
-{
+static void full_tables_end(void **state) {
 	struct map map = built();
 	struct map_host host;
 	uint8_t *bytes = (uint8_t *)(uintptr_t)map.base;
@@ -482,8 +449,7 @@ static void full_tables_end(void **state)
 	drop(&map);
 }
 
-static void sum_shows_every_changed_byte(void **state)
-{
+static void sum_shows_every_changed_byte(void **state) {
 	uint8_t bytes[41];
 
 	(void)state;
@@ -502,8 +468,7 @@ static void sum_shows_every_changed_byte(void **state)
 	}
 }
 
-static void opens_what_root_alone_can_write(void **state)
-{
+static void opens_what_root_alone_can_write(void **state) {
 	struct map map = {0};
 	struct map_host host;
 	struct stat st;
@@ -528,8 +493,7 @@ static void opens_what_root_alone_can_write(void **state)
 	assert_int_equal(errno, 4711);
 }
 
-static void assert_refused(const char *file, int code)
-{
+static void assert_refused(const char *file, int code) {
 	struct map map;
 	int next = dup(0);
 
@@ -542,8 +506,7 @@ static void assert_refused(const char *file, int code)
 	close(next);
 }
 
-static void others_must_not_be_able_to_write(void **state)
-{
+static void others_must_not_be_able_to_write(void **state) {
 	static const mode_t bad[] = {0664, 0646, 0666};
 	struct map map;
 
@@ -567,8 +530,7 @@ static void others_must_not_be_able_to_write(void **state)
 	map_close(&map);
 }
 
-static void owner_must_be_root(void **state)
-{
+static void owner_must_be_root(void **state) {
 	struct map map;
 
 	(void)state;
@@ -588,8 +550,7 @@ static void owner_must_be_root(void **state)
 	map_close(&map);
 }
 
-static void only_regular_files_are_opened(void **state)
-{
+static void only_regular_files_are_opened(void **state) {
 	char other[96];
 	struct map map;
 
@@ -617,16 +578,14 @@ static void only_regular_files_are_opened(void **state)
 	assert_refused("/nowhere/peers.cdb", ENOENT);
 }
 
-static size_t header_end(const struct map *map)
-{
+static size_t header_end(const struct map *map) {
 	uint32_t length;
 
 	memcpy(&length, map->base + MAP_SUPERSEDED - 8, sizeof length);
 	return MAP_SUPERSEDED + le32toh(length);
 }
 
-static void only_whole_maps_are_opened(void **state)
-{
+static void only_whole_maps_are_opened(void **state) {
 	struct map good, bad, map;
 	uint8_t *bytes;
 
@@ -654,8 +613,7 @@ static void only_whole_maps_are_opened(void **state)
 	drop(&bad);
 }
 
-static void other_versions_are_refused(void **state)
-{
+static void other_versions_are_refused(void **state) {
 	struct map map;
 	uint8_t *value;
 	size_t size;
@@ -683,8 +641,7 @@ static void other_versions_are_refused(void **state)
 	map_close(&map);
 }
 
-static void readers_see_that_they_are_superseded(void **state)
-{
+static void readers_see_that_they_are_superseded(void **state) {
 	struct map old, new;
 	struct map_host host;
 
@@ -705,8 +662,7 @@ static void readers_see_that_they_are_superseded(void **state)
 }
 
 /* The writer died between mark and rename: what is there is served. */
-static void marked_map_in_its_place_is_served(void **state)
-{
+static void marked_map_in_its_place_is_served(void **state) {
 	struct map map;
 	int fd;
 
@@ -723,8 +679,7 @@ static void marked_map_in_its_place_is_served(void **state)
 	map_close(&map);
 }
 
-static void build_fails(const char *file, const char *text)
-{
+static void build_fails(const char *file, const char *text) {
 	struct err err = {0};
 
 	assert_false(map_build(&sample.roster, file, &err));
@@ -733,8 +688,7 @@ static void build_fails(const char *file, const char *text)
 		fail_msg("'%s' does not say '%s'", err.text, text);
 }
 
-static void failed_write_changes_nothing(void **state)
-{
+static void failed_write_changes_nothing(void **state) {
 	struct rlimit old, small = {3000, RLIM_INFINITY};
 	struct map before, after;
 
@@ -759,8 +713,7 @@ static void failed_write_changes_nothing(void **state)
 }
 
 /* A file that is a mount point can be written, but not replaced. */
-static void failed_rename_takes_the_mark_back(void **state)
-{
+static void failed_rename_takes_the_mark_back(void **state) {
 	struct map map;
 
 	(void)state;
@@ -776,8 +729,7 @@ static void failed_rename_takes_the_mark_back(void **state)
 	assert_int_equal(umount2(path, MNT_DETACH), 0);
 }
 
-static void leftovers_and_strangers_are_replaced(void **state)
-{
+static void leftovers_and_strangers_are_replaced(void **state) {
 	char junk[4096];
 	struct map map;
 	int stranger;
@@ -804,9 +756,8 @@ static void leftovers_and_strangers_are_replaced(void **state)
 	drop(&map);
 }
 
-static void many_fill(struct sample *many, struct policy_peer *peers, struct roster_host *hosts,
-	struct addr (*addrs)[2])
-{
+static void many_fill(
+	struct sample *many, struct policy_peer *peers, struct roster_host *hosts, struct addr (*addrs)[2]) {
 	for (uint32_t i = 0; i < PEERS_IN_MANY; i++) {
 		memcpy(peers[i].aid, SAMPLE_AID_A, CESR_TEXT);
 		peers[i].aid[10] = (char)('0' + i / 10);
@@ -828,8 +779,7 @@ static void many_fill(struct sample *many, struct policy_peer *peers, struct ros
 	many->roster.nhosts = HOSTS_IN_MANY;
 }
 
-static void ten_thousand_hosts(void **state)
-{
+static void ten_thousand_hosts(void **state) {
 	static struct policy_peer peers[PEERS_IN_MANY];
 	static struct roster_host hosts[HOSTS_IN_MANY];
 	static struct addr addrs[HOSTS_IN_MANY][2];
@@ -866,8 +816,7 @@ static void ten_thousand_hosts(void **state)
 	sample_init(&sample);
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
 	(void)state;
 	sample_init(&sample);
 	private_state = private_state_enter();
@@ -879,15 +828,13 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
+static int tear_down(void **state) {
 	(void)state;
 	unlink(path);
 	return private_state ? 0 : rmdir(dir);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_find_hosts),
 		cmocka_unit_test(other_names_find_nothing),

@@ -23,11 +23,9 @@ struct record {
 	struct tunnel_device device;
 };
 
-static void add_line(struct record *rec, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+static void add_line(struct record *rec, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-static void add_line(struct record *rec, const char *fmt, ...)
-{
+static void add_line(struct record *rec, const char *fmt, ...) {
 	char line[256];
 	va_list args;
 	int n;
@@ -45,16 +43,14 @@ static void add_line(struct record *rec, const char *fmt, ...)
 	rec->n += (size_t)n;
 }
 
-static void on_device(void *ctx, const struct tunnel_device *device)
-{
+static void on_device(void *ctx, const struct tunnel_device *device) {
 	struct record *rec = ctx;
 
 	rec->device = *device;
 	add_line(rec, "D %u\n", device->port);
 }
 
-static void on_peer(void *ctx, const struct tunnel_peer *peer)
-{
+static void on_peer(void *ctx, const struct tunnel_peer *peer) {
 	char key[WG_KEY_TEXT];
 
 	wg_key_encode(peer->key, key);
@@ -62,35 +58,30 @@ static void on_peer(void *ctx, const struct tunnel_peer *peer)
 		peer->handshake);
 }
 
-static void on_prefix(void *ctx, const struct tunnel_peer *peer, const struct prefix *prefix)
-{
+static void on_prefix(void *ctx, const struct tunnel_peer *peer, const struct prefix *prefix) {
 	char key[WG_KEY_TEXT], text[PREFIX_TEXT];
 
 	wg_key_encode(peer->key, key);
 	add_line(ctx, "A %s %s\n", key, prefix_format(prefix, text));
 }
 
-static struct tunnel_visitor visitor_of(struct record *rec)
-{
+static struct tunnel_visitor visitor_of(struct record *rec) {
 	return (struct tunnel_visitor){rec, on_device, on_peer, on_prefix};
 }
 
-static void record_end(struct record *rec)
-{
+static void record_end(struct record *rec) {
 	free(rec->text);
 	*rec = (struct record){0};
 }
 
-static struct addr addr_of(const char *text)
-{
+static struct addr addr_of(const char *text) {
 	struct addr a;
 
 	assert_true(addr_parse(span_str(text), &a));
 	return a;
 }
 
-static void key_of(unsigned i, uint8_t key[static WG_KEY_BYTES])
-{
+static void key_of(unsigned i, uint8_t key[static WG_KEY_BYTES]) {
 	memset(key, 0, WG_KEY_BYTES);
 	key[0] = (uint8_t)(i >> 8);
 	key[1] = (uint8_t)i;
@@ -99,8 +90,7 @@ static void key_of(unsigned i, uint8_t key[static WG_KEY_BYTES])
 
 /* --- netlink messages --- */
 
-static struct nlmsghdr *begin_message(void *buf)
-{
+static struct nlmsghdr *begin_message(void *buf) {
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
 	struct genlmsghdr *header = mnl_nlmsg_put_extra_header(message, sizeof *header);
 
@@ -111,8 +101,7 @@ static struct nlmsghdr *begin_message(void *buf)
 	return message;
 }
 
-static void put_prefix(struct nlmsghdr *message, const char *address, uint8_t bits)
-{
+static void put_prefix(struct nlmsghdr *message, const char *address, uint8_t bits) {
 	struct nlattr *nest = mnl_attr_nest_start(message, 0);
 	uint16_t family = strchr(address, ':') ? AF_INET6 : AF_INET;
 	uint8_t bytes[16];
@@ -124,8 +113,7 @@ static void put_prefix(struct nlmsghdr *message, const char *address, uint8_t bi
 	mnl_attr_nest_end(message, nest);
 }
 
-static struct nlattr *begin_nested_peer(struct nlmsghdr *message, unsigned i)
-{
+static struct nlattr *begin_nested_peer(struct nlmsghdr *message, unsigned i) {
 	struct nlattr *nest = mnl_attr_nest_start(message, 0);
 	uint8_t key[WG_KEY_BYTES];
 
@@ -134,8 +122,7 @@ static struct nlattr *begin_nested_peer(struct nlmsghdr *message, unsigned i)
 	return nest;
 }
 
-static void put_facts(struct nlmsghdr *message)
-{
+static void put_facts(struct nlmsghdr *message) {
 	struct sockaddr_in6 end = {.sin6_family = AF_INET6, .sin6_port = htons(51820)};
 	int64_t handshake[2] = {1700000000, 5};
 
@@ -146,8 +133,7 @@ static void put_facts(struct nlmsghdr *message)
 }
 
 /* Two messages: peer 1, and peer 2 that goes on in the second message, then peer 3. */
-static size_t build_dump(char *buf)
-{
+static size_t build_dump(char *buf) {
 	struct sockaddr_in end = {.sin_family = AF_INET, .sin_port = htons(7)};
 	struct nlmsghdr *message = begin_message(buf);
 	struct nlattr *peers, *peer, *prefixes;
@@ -193,8 +179,7 @@ static size_t build_dump(char *buf)
 #define KEY2 "AAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE="
 #define KEY3 "AAMAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE="
 
-static void a_peer_in_two_messages_is_one_peer(void **state)
-{
+static void a_peer_in_two_messages_is_one_peer(void **state) {
 	_Alignas(struct nlmsghdr) char buf[4096] = "";
 	struct record rec = {0};
 	struct tunnel_visitor visitor = visitor_of(&rec);
@@ -218,8 +203,7 @@ static void a_peer_in_two_messages_is_one_peer(void **state)
 	record_end(&rec);
 }
 
-static void a_message_without_sense_is_an_error(void **state)
-{
+static void a_message_without_sense_is_an_error(void **state) {
 	_Alignas(struct nlmsghdr) char buf[1024] = "";
 	struct tunnel_visitor visitor = {0};
 	struct reading r = {.visitor = &visitor};
@@ -243,8 +227,7 @@ static void a_message_without_sense_is_an_error(void **state)
 	assert_int_equal(device_message(message, &r), MNL_CB_ERROR);
 }
 
-static int run_with_end(uint16_t type, int code, size_t n)
-{
+static int run_with_end(uint16_t type, int code, size_t n) {
 	_Alignas(struct nlmsghdr) char buf[256] = "";
 	mnl_cb_t ends[] = {[NLMSG_ERROR] = end_message, [NLMSG_DONE] = end_message};
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
@@ -253,12 +236,10 @@ static int run_with_end(uint16_t type, int code, size_t n)
 	memcpy(mnl_nlmsg_put_extra_header(message, sizeof(struct nlmsgerr)), &code, sizeof code);
 	message->nlmsg_len = (uint32_t)(sizeof *message + n);
 	errno = 0;
-	return mnl_cb_run2(
-		buf, message->nlmsg_len, 0, 0, device_message, NULL, ends, MNL_ARRAY_SIZE(ends));
+	return mnl_cb_run2(buf, message->nlmsg_len, 0, 0, device_message, NULL, ends, MNL_ARRAY_SIZE(ends));
 }
 
-static void a_dump_that_failed_half_way_is_an_error(void **state)
-{
+static void a_dump_that_failed_half_way_is_an_error(void **state) {
 	(void)state;
 	assert_int_equal(run_with_end(NLMSG_DONE, 0, sizeof(int)), MNL_CB_STOP);
 	assert_int_equal(run_with_end(NLMSG_DONE, -ENOMEM, sizeof(int)), MNL_CB_ERROR);
@@ -272,8 +253,7 @@ static void a_dump_that_failed_half_way_is_an_error(void **state)
 
 /* Every cut, and many changes of a few bytes: no access outside (the sanitizers watch), but for the
  * padding of the last attribute, which libmnl counts in. */
-static void damaged_messages_do_no_harm(void **state)
-{
+static void damaged_messages_do_no_harm(void **state) {
 	_Alignas(struct nlmsghdr) char whole[4096] = "";
 	struct nlmsghdr *message;
 	struct record rec = {0};
@@ -294,8 +274,7 @@ static void damaged_messages_do_no_harm(void **state)
 		message->nlmsg_len = (uint32_t)size;
 		for (int changes = 0; i >= n && changes < 3; changes++) {
 			seed = seed * 1103515245 + 12345;
-			buf[sizeof *message + seed / 65536 % (size - sizeof *message)] =
-				(char)(seed >> 8);
+			buf[sizeof *message + seed / 65536 % (size - sizeof *message)] = (char)(seed >> 8);
 		}
 		device_message(message, &r);
 		free(buf);
@@ -309,8 +288,7 @@ static void damaged_messages_do_no_harm(void **state)
 #define HEX2 "0002000000000000000000000000000000000000000000000000000000000001"
 
 /* Lets uapi_lines read the n bytes, then the end. */
-static int feed(const char *text, size_t n, struct record *rec)
-{
+static int feed(const char *text, size_t n, struct record *rec) {
 	struct tunnel_visitor visitor = visitor_of(rec);
 	struct reading r = {.visitor = &visitor};
 	int fds[2], rc;
@@ -332,8 +310,7 @@ static int feed(const char *text, size_t n, struct record *rec)
 	return rc;
 }
 
-static void a_userspace_device_is_read(void **state)
-{
+static void a_userspace_device_is_read(void **state) {
 	static const char text[] =
 		"private_key=0101010101010101010101010101010101010101010101010101010101010101\n"
 		"listen_port=51820\n"
@@ -366,8 +343,7 @@ static void a_userspace_device_is_read(void **state)
 	record_end(&rec);
 }
 
-static void what_is_not_the_protocol_is_an_error(void **state)
-{
+static void what_is_not_the_protocol_is_an_error(void **state) {
 	static const char *const peer_lines[] = {"allowed_ip=", "allowed_ip=10.0.0.0",
 		"allowed_ip=10.0.0.0/33", "allowed_ip=10.0.0.0/", "allowed_ip=10.0.0.0/-1",
 		"allowed_ip=10.0.0.0/ 8", "allowed_ip=10.0.0.0/8x", "allowed_ip=10.0.0/8",
@@ -376,8 +352,8 @@ static void what_is_not_the_protocol_is_an_error(void **state)
 		"last_handshake_time_sec=9223372036854775808", "listen_port=65536",
 		"listen_port=", "public_key=", "public_key=00", "public_key=" HEX1 "00",
 		"public_key=" HEX1 "x",
-		"public_key=000100000000000000000000000000000000000000000000000000000000000G",
-		"errno=1", "errno=", "errno=00", "no equals sign", "",
+		"public_key=000100000000000000000000000000000000000000000000000000000000000G", "errno=1",
+		"errno=", "errno=00", "no equals sign", "",
 		"endpoint=[2001:db8::1]:"
 		"512345678901234567890123456789012345678901234567890123456789"
 		"0123456789"};
@@ -386,8 +362,7 @@ static void what_is_not_the_protocol_is_an_error(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof peer_lines / sizeof *peer_lines; i++) {
-		int n = snprintf(
-			text, sizeof text, "public_key=" HEX1 "\n%s\nerrno=0\n\n", peer_lines[i]);
+		int n = snprintf(text, sizeof text, "public_key=" HEX1 "\n%s\nerrno=0\n\n", peer_lines[i]);
 
 		if (feed(text, (size_t)n, &rec) != EPROTO)
 			fail_msg("\"%s\" was read", peer_lines[i]);
@@ -403,8 +378,7 @@ static void what_is_not_the_protocol_is_an_error(void **state)
 	record_end(&rec);
 }
 
-static void damaged_text_does_no_harm(void **state)
-{
+static void damaged_text_does_no_harm(void **state) {
 	static const char text[] = "listen_port=51820\npublic_key=" HEX1
 				   "\nendpoint=192.0.2.1:5\nallowed_ip=10.0.0.0/8\nerrno=0\n";
 	struct record rec = {0};
@@ -429,16 +403,14 @@ static void damaged_text_does_no_harm(void **state)
 
 enum server { SILENT, DRIPPING, ENDLESS, SERVERS };
 
-static void serve(enum server kind, int fd)
-{
+static void serve(enum server kind, int fd) {
 	static char lines[9 * 4096];
 	bool drips = kind == DRIPPING;
 
 	for (size_t i = 0; i < sizeof lines; i++)
 		lines[i] = "fwmark=0\n"[i % 9];
 	for (size_t i = 0; kind != SILENT; i++) {
-		if (send(fd, lines + (drips ? i % 9 : 0), drips ? 1 : sizeof lines, MSG_NOSIGNAL) <
-			0)
+		if (send(fd, lines + (drips ? i % 9 : 0), drips ? 1 : sizeof lines, MSG_NOSIGNAL) < 0)
 			_exit(0);
 		if (drips)
 			usleep(50 * 1000);
@@ -447,8 +419,7 @@ static void serve(enum server kind, int fd)
 }
 
 /* Exit status: how many seconds it took to give up, or 99. */
-static void meet(enum server kind)
-{
+static void meet(enum server kind) {
 	struct tunnel_visitor visitor = {0};
 	struct reading r = {.visitor = &visitor};
 	time_t start = time(NULL);
@@ -465,8 +436,7 @@ static void meet(enum server kind)
 	_exit(rc == ETIMEDOUT ? (int)(time(NULL) - start) : 99);
 }
 
-static void a_server_that_does_not_end_is_left(void **state)
-{
+static void a_server_that_does_not_end_is_left(void **state) {
 	pid_t children[SERVERS];
 	int status;
 
@@ -485,13 +455,11 @@ static void a_server_that_does_not_end_is_left(void **state)
 
 /* --- who owns an address --- */
 
-static void find(const struct addr *addr, struct search *s, uint8_t *key, struct prefix *by)
-{
+static void find(const struct addr *addr, struct search *s, uint8_t *key, struct prefix *by) {
 	*s = (struct search){.addr = addr, .key = key, .by = by};
 }
 
-static void a_mapped_prefix_owns_no_ipv4_address(void **state)
-{
+static void a_mapped_prefix_owns_no_ipv4_address(void **state) {
 	static const char text[] = "public_key=" HEX1 "\nallowed_ip=::ffff:10.0.0.0/104\n"
 				   "allowed_ip=::ffff:10.1.2.3/128\nallowed_ip=::/0\n"
 				   "public_key=" HEX2 "\nallowed_ip=10.0.0.0/8\nerrno=0\n";
@@ -522,13 +490,11 @@ static bool isolated;	      /* own network, own /run */
 static const char *no_tunnel; /* why there is no real device, or NULL */
 static pid_t wireguard;
 
-static bool run(const char *command)
-{
+static bool run(const char *command) {
 	return system(command) == 0; /* NOLINT: fixed strings of this file */
 }
 
-static void start_wireguard(void)
-{
+static void start_wireguard(void) {
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
 	no_tunnel = fd < 0 ? "no access to /dev/net/tun" : NULL;
@@ -554,8 +520,7 @@ static void start_wireguard(void)
 	}
 }
 
-static int isolate(void **state)
-{
+static int isolate(void **state) {
 	(void)state;
 	if (getuid() != 0 && !rootless_enter())
 		return 0;
@@ -570,8 +535,7 @@ static int isolate(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
+static int end(void **state) {
 	(void)state;
 	if (wireguard > 0) {
 		kill(wireguard, SIGTERM);
@@ -580,16 +544,14 @@ static int end(void **state)
 	return 0;
 }
 
-static void need_isolation(void)
-{
+static void need_isolation(void) {
 	if (isolated)
 		return;
 	printf("no user, network and mount namespace here\n");
 	skip();
 }
 
-static void need_wireguard(void)
-{
+static void need_wireguard(void) {
 	need_isolation();
 	if (!no_tunnel)
 		return;
@@ -597,14 +559,12 @@ static void need_wireguard(void)
 	skip();
 }
 
-static int compare_lines(const void *a, const void *b)
-{
+static int compare_lines(const void *a, const void *b) {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* The lines from the first P or A on, sorted: wireguard-go tells its peers in any order. */
-static void sort_lines(char *text)
-{
+static void sort_lines(char *text) {
 	static char sorted[1 << 17];
 	char *lines[4096], *save = NULL;
 	size_t n = 0, used = 0;
@@ -622,8 +582,7 @@ static void sort_lines(char *text)
 }
 
 /* `wg show dump` in the words of a record. */
-static void record_wg(struct record *rec)
-{
+static void record_wg(struct record *rec) {
 	static char line[1 << 16];
 	FILE *f = popen("wg show " WG " dump", "re"); /* NOLINT: a fixed string */
 	char *fields[8], *rest;
@@ -642,8 +601,7 @@ static void record_wg(struct record *rec)
 	assert_int_equal(pclose(f), 0);
 }
 
-static void assert_as_wg_shows(void)
-{
+static void assert_as_wg_shows(void) {
 	struct record ours = {0}, wg = {0};
 	struct tunnel_visitor visitor = visitor_of(&ours);
 
@@ -658,8 +616,7 @@ static void assert_as_wg_shows(void)
 	record_end(&wg);
 }
 
-static void assert_owner(const char *address, unsigned i, const char *prefix)
-{
+static void assert_owner(const char *address, unsigned i, const char *prefix) {
 	struct addr addr = addr_of(address);
 	uint8_t key[WG_KEY_BYTES], expect[WG_KEY_BYTES];
 	char text[PREFIX_TEXT];
@@ -676,8 +633,7 @@ static void assert_owner(const char *address, unsigned i, const char *prefix)
 	assert_string_equal(prefix_format(&by, text), prefix);
 }
 
-static void nested_prefixes_of_a_real_device_go_to_the_longest(void **state)
-{
+static void nested_prefixes_of_a_real_device_go_to_the_longest(void **state) {
 	(void)state;
 	need_wireguard();
 	assert_true(run("wg set " WG " listen-port 0"));
@@ -705,8 +661,7 @@ static void nested_prefixes_of_a_real_device_go_to_the_longest(void **state)
 	assert_owner("10.1.2.3", 2, "10.1.0.0/16");
 }
 
-static void three_hundred_real_peers_are_read(void **state)
-{
+static void three_hundred_real_peers_are_read(void **state) {
 	char key[WG_KEY_TEXT], *lines;
 	uint8_t raw[WG_KEY_BYTES];
 	FILE *f;
@@ -721,8 +676,8 @@ static void three_hundred_real_peers_are_read(void **state)
 		key_of(i, raw);
 		wg_key_encode(raw, key);
 		fprintf(f, "[Peer]\nPublicKey = %s\nEndpoint = [::1]:%u\n", key, i);
-		fprintf(f, "AllowedIPs = 10.77.%u.%u/32, fd00::%x/128, 10.%u.0.0/16\n", i / 256,
-			i % 256, i, i % 77);
+		fprintf(f, "AllowedIPs = 10.77.%u.%u/32, fd00::%x/128, 10.%u.0.0/16\n", i / 256, i % 256, i,
+			i % 77);
 	}
 	assert_int_equal(pclose(f), 0);
 	assert_as_wg_shows();
@@ -731,8 +686,7 @@ static void three_hundred_real_peers_are_read(void **state)
 	assert_owner("10.76.0.1", 230, "10.76.0.0/16");
 }
 
-static void an_interface_that_is_not_here_is_refused(void **state)
-{
+static void an_interface_that_is_not_here_is_refused(void **state) {
 	static const char *const names[] = {
 		"", ".", "..", "/", "../lo", "lo/", "nothere0", "a-name-of-sixteen", "lo "};
 	struct tunnel_visitor visitor = {0};
@@ -745,8 +699,7 @@ static void an_interface_that_is_not_here_is_refused(void **state)
 }
 
 /* Makes /var/run/wireguard/NAME.sock and answers one caller there. */
-static pid_t serve_at(const char *name, const char *answer)
-{
+static pid_t serve_at(const char *name, const char *answer) {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	pid_t child;
@@ -770,8 +723,7 @@ static pid_t serve_at(const char *name, const char *answer)
 	return child;
 }
 
-static void only_a_socket_of_roots_is_asked(void **state)
-{
+static void only_a_socket_of_roots_is_asked(void **state) {
 	static const char path[] = SOCKET_DIR "/lo.sock";
 	struct record rec = {0};
 	struct tunnel_visitor visitor = visitor_of(&rec);
@@ -814,8 +766,7 @@ static void only_a_socket_of_roots_is_asked(void **state)
 	record_end(&rec);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_peer_in_two_messages_is_one_peer),
 		cmocka_unit_test(a_message_without_sense_is_an_error),
