@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -25,89 +26,55 @@ bool file_path(
 	return err_set(err, ERR_ENV, "%.64s...: %m", path);
 }
 
-/* What is read may be a secret, so no copy is left behind. */
-static bool grow(uint8_t **data, size_t n, size_t size) {
-	uint8_t *larger = malloc(size);
-
-	if (!larger)
-		return false;
-	if (n)
-		memcpy(larger, *data, n);
-	if (*data)
-		explicit_bzero(*data, n);
-	free(*data);
-	*data = larger;
-	return true;
-}
-
 bool file_read_fd(int fd, const char *name, size_t max, uint8_t **data, size_t *n, struct err *err) {
-	struct stat st;
-	uint8_t *bytes = NULL;
+	uint8_t *bytes = NULL, *larger;
 	size_t used = 0, size = 0, next = FIRST_SIZE;
+	struct stat st;
 	ssize_t got = -1;
-	bool good = false;
 
 	*data = NULL;
 	*n = 0;
-	if (fstat(fd, &st) != 0)
-		goto out;
-	if (st.st_size > 0 && (size_t)st.st_size <= max)
+	/* The first piece holds all of a file, and any secret: growing leaves no copy of one behind. */
+	if (fstat(fd, &st) == 0 && st.st_size >= FIRST_SIZE && (size_t)st.st_size <= max)
 		next = (size_t)st.st_size + 1;
 	while (got != 0 && used <= max) {
 		/* One byte more than max shows that there is more, and holds the NUL. */
 		if (used == size) {
-			next = next > max ? max + 1 : next;
-			if (!grow(&bytes, used, next))
-				goto out;
-			size = next;
-			next *= 2;
+			size = next > max ? max + 1 : next;
+			next = 2 * size;
+			larger = realloc(bytes, size);
+			if (!larger)
+				goto failed;
+			bytes = larger;
 		}
 		got = read(fd, bytes + used, size - used);
 		if (got < 0 && errno != EINTR)
-			goto out;
+			goto failed;
 		used += got > 0 ? (size_t)got : 0;
 	}
-	good = used <= max;
-	if (!good)
-		errno = EFBIG;
-out:
-	if (!good) {
-		fail(err, name);
-		if (bytes)
-			explicit_bzero(bytes, used);
-		free(bytes);
-		return false;
+	if (used <= max) {
+		bytes[used] = 0;
+		*data = bytes;
+		*n = used;
+		return true;
 	}
-	bytes[used] = 0;
-	*data = bytes;
-	*n = used;
-	return true;
-}
-
-/* A regular file, or what a caller of open would not expect: a device, a pipe, a link. */
-static int open_regular(const char *path, int flags, mode_t mode, struct stat *st, struct err *err) {
-	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode);
-
-	if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISREG(st->st_mode))) {
-		close(fd);
-		err_set(err, ERR_ENV, "%s: not a regular file", path);
-		errno = EINVAL;
-		return -1;
-	}
-	if (fd < 0)
-		fail(err, path);
-	return fd;
+	errno = EFBIG;
+failed:
+	fail(err, name);
+	if (bytes)
+		explicit_bzero(bytes, used);
+	free(bytes);
+	return false;
 }
 
 bool file_read(const char *path, size_t max, uint8_t **data, size_t *n, struct err *err) {
-	struct stat st;
-	int fd = open_regular(path, O_RDONLY, 0, &st, err);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	bool good;
 
 	*data = NULL;
 	*n = 0;
 	if (fd < 0)
-		return false;
+		return fail(err, path);
 	good = file_read_fd(fd, path, max, data, n, err);
 	close(fd);
 	return good;
@@ -129,16 +96,12 @@ static bool write_all(int fd, struct span data, off_t at) {
 
 /* Makes the entry of path in its directory durable. */
 static bool sync_parent(const char *path) {
-	char dir[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	int fd;
+	char copy[PATH_MAX];
+	int fd = -1;
 	bool good;
 
-	if (!span_copy(span_of(path, slash ? (size_t)(slash - path) + 1 : 0), dir, sizeof dir)) {
-		errno = ENAMETOOLONG;
-		return false;
-	}
-	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (file_path(copy, "", path, NULL, NULL))
+		fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	good = fsync(fd) == 0;
@@ -169,47 +132,46 @@ bool file_replace(const char *path, struct span data, mode_t mode, struct err *e
 }
 
 bool file_append(const char *path, off_t at, struct span data, mode_t mode, struct err *err) {
+	int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	struct stat st;
-	int fd = open_regular(path, O_WRONLY | O_CREAT, 0600, &st, err);
-	bool good, new;
+	bool good;
 
 	if (fd < 0)
-		return false;
-	new = st.st_size == 0;
-	if (st.st_size < at) {
-		err_set(err, ERR_ENV, "%s: is %lld bytes long, %lld were expected", path,
-			(long long)st.st_size, (long long)at);
+		return fail(err, path);
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size < at) {
 		close(fd);
-		return false;
+		return err_set(
+			err, ERR_ENV, "%s: no regular file of %lld bytes or more", path, (long long)at);
 	}
-	good = (!new || fchmod(fd, mode) == 0) && ftruncate(fd, at) == 0 && write_all(fd, data, at) &&
-	       (!new || sync_parent(path));
+	good = fchmod(fd, mode) == 0 && ftruncate(fd, at) == 0 && write_all(fd, data, at) &&
+	       (at > 0 || sync_parent(path));
 	if (!good)
 		fail(err, path);
 	close(fd);
 	return good;
 }
 
-bool file_mkdir(const char *path, mode_t mode, struct err *err) {
-	char dir[PATH_MAX];
+/* One directory; one that is there already is left as it is. */
+static bool make_dir(const char *path, mode_t mode, struct err *err) {
 	struct stat st;
+	bool good;
+
+	if (mkdir(path, mode) == 0)
+		good = chmod(path, mode) == 0 && sync_parent(path);
+	else
+		good = errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	return good || fail(err, path);
+}
+
+bool file_mkdir(const char *path, mode_t mode, struct err *err) {
+	char dir[PATH_MAX], *slash = dir;
 
 	if (!file_path(dir, "", path, NULL, err))
 		return false;
-	for (char *p = dir + (*dir == '/');; p++) {
-		bool last = *p == 0;
-
-		if (*p != '/' && !last)
-			continue;
-		*p = 0;
-		if (mkdir(dir, last ? mode : 0755) == 0) {
-			if ((last && chmod(dir, mode) != 0) || !sync_parent(dir))
-				return fail(err, dir);
-		} else if (errno != EEXIST || stat(dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
-			return fail(err, dir);
-		}
-		if (last)
-			return true;
-		*p = '/';
+	for (slash += *dir == '/'; (slash = strchr(slash, '/')); *slash++ = '/') {
+		*slash = 0;
+		if (!make_dir(dir, 0755, err))
+			return false;
 	}
+	return make_dir(path, mode, err);
 }

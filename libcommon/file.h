@@ -12,13 +12,13 @@
 #include "err.h"
 #include "span.h"
 
-/* root + path (+ "/" + name), root "" for none. False with ENAMETOOLONG in err when it does not
- * fit. */
+/* root + path (+ "/" + name), root "" for none. False with ENAMETOOLONG in err when it does not fit. */
 bool file_path(
 	char out[static PATH_MAX], const char *root, const char *path, const char *name, struct err *err);
 
-/* Reads a regular file (O_NOFOLLOW) whole, at most max bytes. *data is malloc'd, the caller's,
- * with a NUL behind the n bytes. A file that is not there: false, errno ENOENT. */
+/* Reads a file whole, at most max bytes; what the administrator names may be a link or a pipe, and our
+ * own directories are root's. *data is malloc'd, the caller's, with a NUL behind the n bytes. A file
+ * that is not there: false, errno ENOENT. */
 bool file_read(const char *path, size_t max, uint8_t **data, size_t *n, struct err *err);
 
 /* The same from an open descriptor (a pipe, a terminal); name is for the error. */
@@ -27,11 +27,11 @@ bool file_read_fd(int fd, const char *name, size_t max, uint8_t **data, size_t *
 /* Writes beside, fsyncs, renames over path, fsyncs the directory. */
 bool file_replace(const char *path, struct span data, mode_t mode, struct err *err);
 
-/* Appends at offset `at`, cutting what stands behind it first, and fsyncs (data, and the directory
- * when the file is new). */
+/* Appends to a regular file (O_NOFOLLOW) at offset `at`, cutting what stands behind it first, sets its
+ * mode and fsyncs: the data, and the directory when at is 0. */
 bool file_append(const char *path, off_t at, struct span data, mode_t mode, struct err *err);
 
-/* Makes a directory and those above it; the last one gets mode. */
+/* Makes a directory, with this mode, and those above it, with 0755; what is there stays as it is. */
 bool file_mkdir(const char *path, mode_t mode, struct err *err);
 
 #endif

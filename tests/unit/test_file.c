@@ -1,4 +1,4 @@
-/* test_file.c: files are read only when they are what they should be, and replaced whole. */
+/* test_file.c: files are read whole, and replaced or grown without a moment in between. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dirent.h>
 #include <errno.h>
@@ -164,23 +164,48 @@ static void a_missing_file_is_told_apart(void **state)
 	assert_int_equal(err.status, ERR_ENV);
 }
 
-static void only_regular_files_are_read(void **state)
+static void links_and_pipes_are_read(void **state)
 {
 	char path[PATH], target[PATH];
+	int ends[2];
+
+	(void)state;
+	write_file(in("target", target), "x");
+	assert_int_equal(symlink(target, in("link", path)), 0);
+	assert_content(path, "x");
+	assert_content("/dev/null", "");
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "piped", 5), 5);
+	close(ends[1]);
+	snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+	assert_content(path, "piped");
+	close(ends[0]);
+}
+
+static void a_directory_is_not_read(void **state)
+{
+	struct err err;
 	uint8_t *data;
 	size_t n;
 
 	(void)state;
-	assert_false(file_read(dir, 10, &data, &n, NULL));
-	write_file(in("target", target), "x");
-	assert_int_equal(symlink(target, in("link", path)), 0);
-	assert_false(file_read(path, 10, &data, &n, NULL));
-	assert_int_not_equal(errno, ENOENT);
+	assert_false(file_read(dir, 10, &data, &n, &err));
+	assert_non_null(strstr(err.text, ": Is a directory"));
+	assert_null(data);
+}
+
+static void only_regular_files_are_appended_to(void **state)
+{
+	char path[PATH], target[PATH];
+	struct err err;
+
+	(void)state;
+	write_file(in("chronicle", target), "x");
+	assert_int_equal(symlink(target, in("way", path)), 0);
+	assert_false(file_append(path, 1, span_str("y"), 0600, &err));
 	assert_int_equal(mkfifo(in("fifo", path), 0600), 0);
-	assert_false(file_read(path, 10, &data, &n, NULL));
-	assert_false(file_read("/dev/null", 10, &data, &n, NULL));
-	assert_false(file_append(in("fifo", path), 0, span_str("x"), 0600, NULL));
-	assert_false(file_append(in("link", path), 1, span_str("x"), 0600, NULL));
+	assert_false(file_append(path, 0, span_str("y"), 0600, &err));
+	assert_false(file_append(dir, 0, span_str("y"), 0600, &err));
 	assert_content(target, "x");
 }
 
@@ -352,15 +377,14 @@ static void append_adds_and_cuts(void **state)
 	assert_int_equal(mode_of(path), 0640);
 	assert_true(file_append(path, 3, span_str("two"), 0600, &err));
 	assert_content(path, "onetwo");
-	assert_int_equal(mode_of(path), 0640);
+	assert_int_equal(mode_of(path), 0600);
 	assert_true(file_append(path, 3, span_str("2"), 0640, &err));
 	assert_content(path, "one2");
 	assert_false(file_append(path, 5, span_str("x"), 0640, &err));
-	assert_non_null(strstr(err.text, "is 4 bytes long, 5 were expected"));
+	assert_non_null(strstr(err.text, "no regular file of 5 bytes or more"));
 	assert_content(path, "one2");
 	assert_true(file_append(path, 0, span_str(""), 0640, &err));
 	assert_content(path, "");
-	assert_false(file_append(dir, 0, span_str("x"), 0640, &err));
 }
 
 static void mkdir_makes_those_above(void **state)
@@ -371,9 +395,11 @@ static void mkdir_makes_those_above(void **state)
 	(void)state;
 	assert_true(file_mkdir(in("a/b/c", path), 0700, &err));
 	assert_int_equal(mode_of(path), 0700);
+	assert_int_equal(mode_of(in("a/b", path)), 0755);
 	assert_true(file_mkdir(in("a/b/d", path), 0755, &err));
 	assert_int_equal(mode_of(path), 0755);
 	assert_true(file_mkdir(path, 0700, &err));
+	assert_int_equal(mode_of(path), 0755);
 	assert_true(file_mkdir("/", 0755, &err));
 	write_file(in("a/file", path), "");
 	assert_false(file_mkdir(path, 0700, &err));
@@ -414,7 +440,9 @@ int main(void)
 		cmocka_unit_test(reads_a_file_whole),
 		cmocka_unit_test(too_large_is_refused),
 		cmocka_unit_test(a_missing_file_is_told_apart),
-		cmocka_unit_test(only_regular_files_are_read),
+		cmocka_unit_test(links_and_pipes_are_read),
+		cmocka_unit_test(a_directory_is_not_read),
+		cmocka_unit_test(only_regular_files_are_appended_to),
 		cmocka_unit_test(reads_a_pipe_to_its_end),
 		cmocka_unit_test(a_read_error_is_an_error),
 		cmocka_unit_test(replace_gives_content_and_mode),
