@@ -23,19 +23,14 @@ struct field {
 	size_t place; /* offset of a struct span in struct event, where the kind has one */
 };
 
-#define FIELD(name, kind, member)                          \
-	{                                                  \
-		name, kind, offsetof(struct event, member) \
-	}
+#define FIELD(name, kind, member) \
+	{ name, kind, offsetof(struct event, member) }
 #define HEAD                      \
-	{"d", FIELD_SAID, 0},     \
-	{                         \
+	{"d", FIELD_SAID, 0}, {   \
 		"i", FIELD_AID, 0 \
 	}
-#define SN                       \
-	{                        \
-		"s", FIELD_SN, 0 \
-	}
+#define SN \
+	{ "s", FIELD_SN, 0 }
 #define PRIOR FIELD("p", FIELD_DIGEST, prior)
 #define KEYS                                                                                       \
 	FIELD("kt", FIELD_VALUE, kt), FIELD("k", FIELD_TEXTS, keys), FIELD("nt", FIELD_VALUE, nt), \
@@ -43,17 +38,14 @@ struct field {
 #define INCEPTION                                                                            \
 	HEAD, SN, KEYS, FIELD("b", FIELD_TEXTS, witnesses), FIELD("c", FIELD_TEXTS, traits), \
 		FIELD("a", FIELD_LIST, seals)
-#define ROTATION                                               \
-	HEAD, SN, PRIOR, KEYS, FIELD("br", FIELD_TEXTS, cuts), \
-		FIELD("ba", FIELD_TEXTS, witnesses), FIELD("a", FIELD_LIST, seals)
+#define ROTATION                                                                                    \
+	HEAD, SN, PRIOR, KEYS, FIELD("br", FIELD_TEXTS, cuts), FIELD("ba", FIELD_TEXTS, witnesses), \
+		FIELD("a", FIELD_LIST, seals)
 #define REGISTRY FIELD("ri", FIELD_DIGEST, registry)
-#define DATED                       \
-	{                           \
-		"dt", FIELD_TEXT, 0 \
-	}
-#define BACKERS                                                        \
-	FIELD("c", FIELD_TEXTS, traits), FIELD("bt", FIELD_VALUE, bt), \
-		FIELD("b", FIELD_TEXTS, witnesses)
+#define DATED \
+	{ "dt", FIELD_TEXT, 0 }
+#define BACKERS \
+	FIELD("c", FIELD_TEXTS, traits), FIELD("bt", FIELD_VALUE, bt), FIELD("b", FIELD_TEXTS, witnesses)
 
 /* Field order of facts/keri.md, after v and t. */
 static const struct shape {
@@ -68,15 +60,13 @@ static const struct shape {
 	{"ixn", EVENT_IXN, {HEAD, SN, PRIOR, FIELD("a", FIELD_LIST, seals)}},
 	{"rct", EVENT_RCT, {HEAD, SN}},
 	{"vcp", EVENT_VCP,
-		{HEAD, FIELD("ii", FIELD_TEXT, delegator), SN, BACKERS,
-			FIELD("n", FIELD_TEXT, next)}},
+		{HEAD, FIELD("ii", FIELD_TEXT, delegator), SN, BACKERS, FIELD("n", FIELD_TEXT, next)}},
 	{"vcp", EVENT_VCP, {HEAD, SN, FIELD("ii", FIELD_TEXT, delegator), BACKERS}},
 	{"iss", EVENT_ISS, {HEAD, SN, REGISTRY, DATED}},
 	{"rev", EVENT_REV, {HEAD, SN, REGISTRY, PRIOR, DATED}},
 };
 
-bool event_number(struct span text, uint64_t *number)
-{
+bool event_number(struct span text, uint64_t *number) {
 	uint64_t value = 0;
 
 	if (text.n == 0 || text.n > 16 || (text.n > 1 && text.p[0] == '0'))
@@ -95,24 +85,21 @@ bool event_number(struct span text, uint64_t *number)
 	return value <= INT64_MAX;
 }
 
-static bool is_aid(struct span text)
-{
+static bool is_aid(struct span text) {
 	uint8_t raw[CESR_RAW];
 
 	return cesr_decode(text, CESR_BLAKE3, raw) || cesr_decode(text, CESR_ED25519, raw) ||
 	       cesr_decode(text, CESR_ED25519N, raw);
 }
 
-static bool is_digest(struct span text)
-{
+static bool is_digest(struct span text) {
 	uint8_t raw[CESR_RAW];
 
 	return cesr_decode(text, CESR_BLAKE3, raw);
 }
 
 /* So that event_next_text, later, can only end at the list's end. */
-static bool only_texts(struct span list)
-{
+static bool only_texts(struct span list) {
 	struct span text;
 
 	while (event_next_text(&list, &text))
@@ -121,9 +108,7 @@ static bool only_texts(struct span list)
 }
 
 /* Reads one field's value. False with err's text filled; a JSON error is left to the caller. */
-static bool read_field(
-	struct json *j, const struct field *field, struct event *event, struct err *err)
-{
+static bool read_field(struct json *j, const struct field *field, struct event *event, struct err *err) {
 	struct span *place = (struct span *)((char *)event + field->place);
 	struct span text;
 
@@ -145,8 +130,7 @@ static bool read_field(
 		return err_set(err, ERR_NO, "s is no canonical sequence number");
 	case FIELD_DIGEST:
 		*place = json_string(j);
-		return is_digest(*place) ||
-		       err_set(err, ERR_NO, "%s is no BLAKE3 digest", field->name);
+		return is_digest(*place) || err_set(err, ERR_NO, "%s is no BLAKE3 digest", field->name);
 	case FIELD_TEXT:
 		text = json_string(j);
 		if (field->place)
@@ -166,14 +150,11 @@ static bool read_field(
 	return false;
 }
 
-static bool read_fields(
-	struct json *j, const struct shape *shape, struct event *event, struct err *err)
-{
+static bool read_fields(struct json *j, const struct shape *shape, struct event *event, struct err *err) {
 	for (const struct field *f = shape->fields; f < shape->fields + 14 && f->name; f++) {
 		json_field(j, f->name);
 		if (j->error)
-			return err_set(
-				err, ERR_NO, "%s: field \"%s\" expected", shape->name, f->name);
+			return err_set(err, ERR_NO, "%s: field \"%s\" expected", shape->name, f->name);
 		if (!read_field(j, f, event, err) && !j->error)
 			return false;
 		if (j->error)
@@ -185,13 +166,11 @@ static bool read_fields(
 }
 
 /* Only registries without backers of their own; sn 0, and 1 for a revocation. */
-static bool check_registry(const struct event *event, struct err *err)
-{
+static bool check_registry(const struct event *event, struct err *err) {
 	bool vcp = event->ilk == EVENT_VCP;
 
 	if (event->sn != (event->ilk == EVENT_REV))
-		return err_set(
-			err, ERR_NO, "sn %llu of a registry event", (unsigned long long)event->sn);
+		return err_set(err, ERR_NO, "sn %llu of a registry event", (unsigned long long)event->sn);
 	if (vcp && (!span_is(event->witnesses, "[]") ||
 			   (!span_is(event->bt, "\"0\"") && !span_is(event->bt, "0"))))
 		return err_set(err, ERR_NO, "a registry with backers is not supported");
@@ -202,8 +181,7 @@ static bool check_registry(const struct event *event, struct err *err)
 }
 
 /* d is the digest of the bytes; of an inception's i, too, when that is a digest. */
-static bool check_said(const struct event *event, struct err *err)
-{
+static bool check_said(const struct event *event, struct err *err) {
 	bool vcp = event->ilk == EVENT_VCP;
 	bool inception = event->ilk == EVENT_ICP || event->ilk == EVENT_DIP;
 	bool both = vcp ? event->next.p != NULL : inception && event->aid.p[0] == CESR_BLAKE3;
@@ -218,12 +196,10 @@ static bool check_said(const struct event *event, struct err *err)
 	if (event->ilk == EVENT_DIP && !is_aid(event->delegator))
 		return err_set(err, ERR_NO, "di is no identifier");
 	cesr_said(event->body, event->said, both ? event->aid : span_of(NULL, 0), said);
-	return span_is(event->said, said) ||
-	       err_set(err, ERR_NO, "d is not the digest of the body");
+	return span_is(event->said, said) || err_set(err, ERR_NO, "d is not the digest of the body");
 }
 
-bool event_parse(struct span body, struct event *event, struct err *err)
-{
+bool event_parse(struct span body, struct event *event, struct err *err) {
 	const uint8_t *furthest = NULL;
 	struct err why, nearest;
 	struct event tried;
@@ -256,16 +232,14 @@ bool event_parse(struct span body, struct event *event, struct err *err)
 		nearest = why;
 	}
 	if (!furthest)
-		return err_set(err, ERR_NO, "type \"%.*s\" is not supported",
-			SPAN_ARG(span_cut(ilk, 0, 8)));
+		return err_set(err, ERR_NO, "type \"%.*s\" is not supported", SPAN_ARG(span_cut(ilk, 0, 8)));
 	if (err)
 		*err = nearest;
 	return false;
 }
 
 /* A list is taken apart from the front: what is left of it starts with a comma or the bracket. */
-static struct json resume(struct span list)
-{
+static struct json resume(struct span list) {
 	struct json j;
 
 	json_init(&j, list);
@@ -278,8 +252,7 @@ static struct json resume(struct span list)
 	return j;
 }
 
-bool event_next_text(struct span *list, struct span *text)
-{
+bool event_next_text(struct span *list, struct span *text) {
 	struct json j = resume(*list);
 
 	if (!json_next(&j, ']')) {
@@ -293,8 +266,7 @@ bool event_next_text(struct span *list, struct span *text)
 }
 
 /* A seal counts only as a map of exactly the fields named, all strings (DESIGN.md 5.2). */
-static void read_seal(struct span text, struct seal *seal)
-{
+static void read_seal(struct span text, struct seal *seal) {
 	struct span i = {0}, s = {0}, d;
 	struct json j;
 
@@ -320,8 +292,7 @@ static void read_seal(struct span text, struct seal *seal)
 		seal->s = UINT64_MAX;
 }
 
-bool event_next_seal(struct span *list, struct seal *seal)
-{
+bool event_next_seal(struct span *list, struct seal *seal) {
 	struct json j = resume(*list);
 	struct span value;
 
@@ -335,8 +306,7 @@ bool event_next_seal(struct span *list, struct seal *seal)
 	return true;
 }
 
-void event_fill(char *body, size_t n)
-{
+void event_fill(char *body, size_t n) {
 	char size[7], said[CESR_TEXT], *blank = body;
 
 	snprintf(size, sizeof size, "%06zx", n);
