@@ -9,24 +9,49 @@
 #include "event.h"
 
 /* What a tree holds starts with its key, 44 characters and a NUL: struct kel (so struct book_log),
- * struct book_body, struct receipt. */
-static int compare(const void *a, const void *b)
-{
+ * struct book_body, struct slip. */
+static int compare(const void *a, const void *b) {
 	return memcmp(a, b, CESR_TEXT);
 }
 
 _Static_assert(offsetof(struct book_log, kel.aid) == 0, "a log starts with its key");
 _Static_assert(offsetof(struct book_body, said) == 0, "a body starts with its key");
 
-/* Receipts that came before their event. */
-struct receipt {
-	char said[CESR_TEXT];
-	uint8_t *bytes;
-	size_t n;
+/* An accepted event of one log that an event of another log, its delegator's, seals. */
+struct delegation {
+	struct delegation *next;
+	struct book_log *log;
+	uint64_t sn, number;
 };
 
-static void *find_node(void *const *tree, struct span text)
-{
+/* What hangs on one SAID. Everything waits for an event by its SAID: the event after it, those that
+ * it seals as the delegator's, its receipts; so each is found at once, and tried only when there is
+ * news for it. */
+struct slip {
+	char said[CESR_TEXT];
+	uint8_t *receipts; /* that came before the event */
+	size_t nreceipts;
+	struct pending *event;	     /* the event itself, while it waits */
+	struct pending_list waiting; /* for the event to be accepted */
+	struct delegation *delegations;
+};
+
+struct pending {
+	LIST_ENTRY(pending) place; /* among the waiting ones of its log */
+	LIST_ENTRY(pending) turn;  /* in the slip of what it waits for, or among the ready */
+	bool has_turn;
+	struct book_log *log;
+	struct slip *slip;
+	uint64_t number; /* of the event in its stream */
+	uint8_t *body, *attachments;
+	size_t nbody, nattachments;
+	struct event event; /* points into body */
+	struct kel_progress progress;
+	enum kel_outcome why;
+	char reason[128];
+};
+
+static void *find_node(void *const *tree, struct span text) {
 	char key[CESR_TEXT];
 	void **node = NULL;
 
@@ -36,8 +61,7 @@ static void *find_node(void *const *tree, struct span text)
 }
 
 /* Capacity is always the power of two above n, so that appending costs amortised constant time. */
-static size_t capacity(size_t n)
-{
+static size_t capacity(size_t n) {
 	size_t size = 64;
 
 	while (size <= n)
@@ -45,8 +69,7 @@ static size_t capacity(size_t n)
 	return size;
 }
 
-static bool append(uint8_t **buf, size_t *n, struct span more)
-{
+static bool append(uint8_t **buf, size_t *n, struct span more) {
 	if (!*buf || capacity(*n) != capacity(*n + more.n)) {
 		uint8_t *grown = realloc(*buf, capacity(*n + more.n));
 
@@ -63,8 +86,7 @@ static bool append(uint8_t **buf, size_t *n, struct span more)
 /* ---- verdicts ---- */
 
 static struct verdict verdict_on(
-	enum verdict_kind kind, uint64_t event, const struct event *ev, const char *reason)
-{
+	enum verdict_kind kind, uint64_t event, const struct event *ev, const char *reason) {
 	struct verdict v = {.kind = kind, .event = event, .sn = ev ? ev->sn : UINT64_MAX};
 
 	if (ev)
@@ -73,34 +95,38 @@ static struct verdict verdict_on(
 	return v;
 }
 
-static struct verdict verdict_on_pending(const struct pending *p)
-{
-	struct event ev;
-
-	event_parse(span_of(p->body, p->nbody), &ev, NULL);
-	return verdict_on(p->why == KEL_NO_RECEIPTS ? VERDICT_UNDERWITNESSED : VERDICT_REFUSED,
-		p->event, &ev, p->reason);
+static struct verdict verdict_on_pending(const struct pending *p) {
+	return verdict_on(p->why == KEL_NO_RECEIPTS ? VERDICT_UNDERWITNESSED : VERDICT_REFUSED, p->number,
+		&p->event, p->reason);
 }
 
-/* The waiting event that came first, NULL for none. */
-static const struct pending *first_waiting(const struct book *book)
-{
-	const struct pending *found = NULL;
+/* The one that came first; NULL for none. */
+static const struct pending *first_of(const struct pending_list *list) {
+	const struct pending *p, *found = NULL;
 
-	for (size_t i = 0; i < book->nlogs; i++)
-		for (const struct pending *p = book->logs[i]->waiting; p; p = p->next)
-			if (!found || p->event < found->event)
-				found = p;
+	for (p = LIST_FIRST(list); p; p = LIST_NEXT(p, place))
+		if (!found || p->number < found->number)
+			found = p;
+	return found;
+}
+
+static const struct pending *first_waiting(const struct book *book) {
+	const struct pending *p, *found = NULL;
+
+	for (size_t i = 0; i < book->nlogs; i++) {
+		p = first_of(&book->logs[i]->waiting);
+		if (p && (!found || p->number < found->number))
+			found = p;
+	}
 	return found;
 }
 
 /* Returns false: strict input stops here. */
-static bool refuse(struct book *book, struct verdict verdict)
-{
+static bool refuse(struct book *book, struct verdict verdict) {
 	const struct pending *earlier = book->forgiving ? NULL : first_waiting(book);
 	struct verdict other;
 
-	if (earlier && earlier->event < verdict.event) {
+	if (earlier && earlier->number < verdict.event) {
 		other = verdict_on_pending(earlier);
 		if (verdict.kind == VERDICT_TRUNCATED)
 			other.kind = VERDICT_TRUNCATED;
@@ -112,22 +138,19 @@ static bool refuse(struct book *book, struct verdict verdict)
 	return book->forgiving;
 }
 
-static bool no_memory(struct book *book)
-{
+static bool no_memory(struct book *book) {
 	book->forgiving = false;
 	return refuse(book, verdict_on(VERDICT_REFUSED, book->events, NULL, "out of memory"));
 }
 
 /* ---- logs ---- */
 
-struct book_log *book_log(const struct book *book, const char *aid)
-{
+struct book_log *book_log(const struct book *book, const char *aid) {
 	return find_node(&book->log_tree, span_str(aid));
 }
 
 /* Finds the log or makes an empty one. */
-static struct book_log *open_log(struct book *book, struct span aid)
-{
+static struct book_log *open_log(struct book *book, struct span aid) {
 	struct book_log *log = find_node(&book->log_tree, aid);
 	size_t size = book->logs_size ? book->logs_size * 2 : 16;
 	void *grown = book->logs;
@@ -153,270 +176,340 @@ static struct book_log *open_log(struct book *book, struct span aid)
 	return book->logs[book->nlogs++] = log;
 }
 
-static void enqueue(struct book *book, struct book_log *log)
-{
-	if (log->in_queue)
-		return;
-	log->in_queue = true;
-	log->queued = book->queue;
-	book->queue = log;
+/* ---- waiting ---- */
+
+static struct slip *find_slip(const struct book *book, struct span said) {
+	return find_node(&book->slip_tree, said);
 }
 
-static bool add_delegate(struct book_log *delegator, struct book_log *delegate)
-{
-	void *grown;
+/* Finds the slip or makes an empty one; NULL: out of memory. */
+static struct slip *open_slip(struct book *book, struct span said) {
+	struct slip *slip = find_slip(book, said);
 
-	for (size_t i = 0; i < delegator->ndelegates; i++)
-		if (delegator->delegates[i] == delegate)
-			return true;
-	grown = reallocarray(delegator->delegates, delegator->ndelegates + 1, sizeof(void *));
-	if (!grown)
-		return false;
-	delegator->delegates = grown;
-	delegator->delegates[delegator->ndelegates++] = delegate;
-	return true;
+	if (slip)
+		return slip;
+	slip = calloc(1, sizeof *slip);
+	if (!slip)
+		return NULL;
+	span_copy(said, slip->said, sizeof slip->said);
+	if (tsearch(slip, &book->slip_tree, compare))
+		return slip;
+	free(slip);
+	return NULL;
 }
 
-/* Events whose anchor in the delegator's log was superseded are no longer accepted. */
-static void cut_delegates(struct book *book, struct book_log *log)
-{
-	char said[CESR_TEXT];
+static void leave_turn(struct pending *p) {
+	if (p->has_turn)
+		LIST_REMOVE(p, turn);
+	p->has_turn = false;
+}
 
-	for (size_t i = 0; i < log->ndelegates; i++) {
-		struct book_log *delegate = log->delegates[i];
+static void take_turn(struct pending *p, struct pending_list *list) {
+	leave_turn(p);
+	LIST_INSERT_HEAD(list, p, turn);
+	p->has_turn = true;
+}
 
-		for (size_t e = 0; e < delegate->kel.nests; e++) {
-			struct kel_est *est = &delegate->kel.ests[e];
+/* Those that waited for an event are tried next. Both lists are filled from the front, so that the
+ * one that came first is tried first. */
+static void wake(struct book *book, struct slip *slip) {
+	struct pending *p;
 
-			if (!est->anchor[0] || (kel_said(&log->kel, est->anchor_sn, said) &&
-						       strcmp(said, est->anchor) == 0))
-				continue;
-			kel_rollback(&delegate->kel, est->ev.sn);
-			cut_delegates(book, delegate);
-		}
+	while ((p = LIST_FIRST(&slip->waiting)))
+		take_turn(p, &book->ready);
+}
+
+/* Waits for the event before it or for its delegator's event; else only news of it helps. */
+static bool wait_turn(struct book *book, struct pending *p, enum kel_outcome why, const char *reason) {
+	struct span said = {0};
+	struct slip *slip;
+
+	p->why = why;
+	snprintf(p->reason, sizeof p->reason, "%s", reason);
+	if (why == KEL_GAP)
+		said = p->event.prior;
+	else if (why == KEL_NO_DELEGATOR)
+		said = span_str(p->progress.est.anchor);
+	if (said.n == 0)
+		return true;
+	slip = open_slip(book, said);
+	if (slip)
+		take_turn(p, &slip->waiting);
+	return slip;
+}
+
+static void free_pending(struct pending *p) {
+	leave_turn(p);
+	if (p->slip) {
+		p->slip->event = NULL;
+		LIST_REMOVE(p, place);
 	}
-}
-
-/* Keeps an accepted message for the store and lets what waited for it go on. */
-static bool accepted(struct book *book, struct book_log *log, struct span body,
-	struct span attachments, uint64_t cut)
-{
-	if (cut != UINT64_MAX)
-		cut_delegates(book, log);
-	enqueue(book, log);
-	for (size_t i = 0; i < log->ndelegates; i++)
-		if (log->delegates[i]->waiting)
-			enqueue(book, log->delegates[i]);
-	return !book->record || (append(&log->fresh, &log->nfresh, body) &&
-					append(&log->fresh, &log->nfresh, attachments));
-}
-
-/* ---- events ---- */
-
-static void free_pending(struct pending *p)
-{
+	kel_progress_free(&p->progress);
 	free(p->body);
 	free(p->attachments);
 	free(p);
 }
 
-static enum kel_outcome apply(struct book *book, struct book_log *log, const struct event *event,
-	struct span attachments, struct kel_progress *progress, uint64_t *cut, struct err *err)
-{
-	struct span name =
-		event->ilk == EVENT_DIP ? event->delegator : span_str(log->kel.delegator);
-	struct book_log *delegator = find_node(&book->log_tree, name);
+/* Keeps copies of an event and its attachments to wait; NULL: out of memory. */
+static struct pending *add_pending(struct book *book, struct book_log *log, uint64_t number,
+	const struct event *event, struct span attachments) {
+	struct pending *p = calloc(1, sizeof *p);
+	struct slip *slip = open_slip(book, event->said);
 
-	return kel_apply(&log->kel, event, attachments, delegator ? &delegator->kel : NULL,
-		progress, cut, err);
+	if (!p || !slip || !append(&p->body, &p->nbody, event->body) ||
+		!append(&p->attachments, &p->nattachments, attachments) ||
+		!event_parse(span_of(p->body, p->nbody), &p->event, NULL)) {
+		if (p)
+			free_pending(p);
+		return NULL;
+	}
+	p->log = log;
+	p->number = number;
+	p->slip = slip;
+	slip->event = p;
+	LIST_INSERT_HEAD(&log->waiting, p, place);
+	return p;
 }
 
-static bool waits(enum kel_outcome outcome)
-{
+/* ---- delegation ---- */
+
+/* Remembers what the acceptance of a delegated event hangs on. */
+static bool note_delegation(
+	struct book *book, struct book_log *log, uint64_t number, const struct event *event) {
+	const struct kel_est *est = kel_est_at(&log->kel, event->sn);
+	struct delegation *d;
+	struct slip *slip;
+
+	if (!est || !est->anchor[0])
+		return true;
+	slip = open_slip(book, span_str(est->anchor));
+	d = calloc(1, sizeof *d);
+	if (!slip || !d) {
+		free(d);
+		return false;
+	}
+	*d = (struct delegation){slip->delegations, log, event->sn, number};
+	slip->delegations = d;
+	return true;
+}
+
+/* The delegated events that the event at sn seals wait again, for another anchor; their logs join
+ * the list of those to cut. */
+static bool cut_delegates(struct book *book, struct book_log *log, uint64_t sn, struct book_log **list) {
+	struct delegation *d;
+	struct slip *slip;
+	char said[CESR_TEXT];
+	bool good = true;
+
+	kel_said(&log->kel, sn, said);
+	slip = find_slip(book, span_str(said));
+	while (slip && (d = slip->delegations)) {
+		struct book_log *other = d->log;
+		const struct kel_est *est = kel_est_at(&other->kel, d->sn);
+		struct pending *p;
+
+		slip->delegations = d->next;
+		if (est && strcmp(est->anchor, said) == 0 && !(other->in_cut && other->cut <= d->sn)) {
+			p = add_pending(book, other, d->number, &est->ev, span_of(NULL, 0));
+			good = good && p &&
+			       wait_turn(book, p, KEL_NO_DELEGATOR,
+				       "the delegator's event that sealed it was superseded");
+			other->cut = d->sn;
+			if (!other->in_cut) {
+				other->in_cut = true;
+				other->next_cut = *list;
+				*list = other;
+			}
+		}
+		free(d);
+	}
+	return good;
+}
+
+/* A recovery of a log takes back its events from sn on, the delegated events of other logs that
+ * these sealed, and so on. */
+static bool cut(struct book *book, struct book_log *recovered, uint64_t sn) {
+	struct book_log *log, *list = recovered;
+	bool good = true;
+
+	recovered->cut = sn;
+	recovered->next_cut = NULL;
+	while ((log = list)) {
+		list = log->next_cut;
+		log->in_cut = false;
+		for (uint64_t i = log->cut; i < log->kel.count; i++)
+			good = cut_delegates(book, log, i, &list) && good;
+		if (log == recovered)
+			good = kel_supersede(&log->kel, log->cut) && good;
+		else
+			kel_rollback(&log->kel, log->cut);
+	}
+	return good;
+}
+
+/* ---- events ---- */
+
+static enum kel_outcome apply(struct book *book, struct book_log *log, const struct event *event,
+	struct span attachments, struct kel_progress *progress, struct err *err) {
+	struct span name = event->ilk == EVENT_DIP ? event->delegator : span_str(log->kel.delegator);
+	struct book_log *other = find_node(&book->log_tree, name);
+	const struct kel *delegator = other ? &other->kel : NULL;
+	struct slip *prior = find_slip(book, event->prior);
+	enum kel_outcome outcome;
+
+	if (prior && prior->event && prior->event->log == log) {
+		err_set(err, ERR_NO, "the event before it waits");
+		return KEL_GAP;
+	}
+	outcome = kel_apply(&log->kel, event, attachments, delegator, progress, err);
+	if (outcome != KEL_RECOVERS)
+		return outcome;
+	if (cut(book, log, event->sn))
+		return kel_apply(&log->kel, event, attachments, delegator, progress, err);
+	err_set(err, ERR_ENV, "out of memory");
+	return KEL_REFUSED;
+}
+
+/* Keeps an accepted message for the store and lets what waited for it go on. */
+static bool accepted(struct book *book, struct book_log *log, uint64_t number, const struct event *event,
+	struct span attachments) {
+	struct slip *slip = find_slip(book, event->said);
+
+	if (slip)
+		wake(book, slip);
+	return note_delegation(book, log, number, event) &&
+	       (!book->record || (append(&log->fresh, &log->nfresh, event->body) &&
+					 append(&log->fresh, &log->nfresh, attachments)));
+}
+
+static bool waits(enum kel_outcome outcome) {
 	return outcome == KEL_NO_RECEIPTS || outcome == KEL_NO_DELEGATOR;
 }
 
 /* An event that failed for good. Forgiving: nothing more of this identifier. */
-static bool reject(struct book *book, struct book_log *log, uint64_t number,
-	const struct event *event, enum kel_outcome outcome, const struct err *err)
-{
+static bool reject(struct book *book, struct book_log *log, uint64_t number, const struct event *event,
+	enum kel_outcome outcome, const struct err *err) {
 	log->closed = true;
-	return refuse(
-		book, verdict_on(outcome == KEL_DUPLICITOUS ? VERDICT_DUPLICITOUS : VERDICT_REFUSED,
-			      number, event, err->text));
+	return refuse(book, verdict_on(outcome == KEL_DUPLICITOUS ? VERDICT_DUPLICITOUS : VERDICT_REFUSED,
+				    number, event, err->text));
 }
 
-static bool try_pending(struct book *book, struct book_log *log, struct pending **link, bool *moved)
-{
-	struct pending *p = *link;
+static bool try_pending(struct book *book, struct pending *p) {
 	struct span attachments = span_of(p->attachments, p->nattachments);
-	struct err err = {0};
 	enum kel_outcome outcome;
-	struct event event;
-	uint64_t cut;
+	struct err err = {0};
 	bool go_on = true;
 
-	*moved = false;
-	if (!event_parse(span_of(p->body, p->nbody), &event, &err))
-		return no_memory(book); /* it was parsed before: cannot be */
-	outcome = apply(book, log, &event, attachments, &p->progress, &cut, &err);
-	if (waits(outcome) || outcome == KEL_GAP) {
-		p->why = outcome;
-		snprintf(p->reason, sizeof p->reason, "%s", err.text);
+	leave_turn(p);
+	if (p->log->closed)
 		return true;
-	}
-	*moved = true;
-	*link = p->next;
-	if (outcome == KEL_ACCEPTED) {
-		if (!accepted(book, log, event.body, attachments, cut))
-			go_on = no_memory(book);
-	} else if (outcome != KEL_KNOWN) {
-		go_on = reject(book, log, p->event, &event, outcome, &err);
-	}
+	outcome = apply(book, p->log, &p->event, attachments, &p->progress, &err);
+	if (waits(outcome) || outcome == KEL_GAP)
+		return wait_turn(book, p, outcome, err.text) || no_memory(book);
+	if (outcome == KEL_ACCEPTED)
+		go_on = accepted(book, p->log, p->number, &p->event, attachments) || no_memory(book);
+	else if (outcome != KEL_KNOWN)
+		go_on = reject(book, p->log, p->number, &p->event, outcome, &err);
 	free_pending(p);
 	return go_on;
 }
 
-/* Lets events go on that waited for what was accepted, until nothing moves. */
-static bool settle(struct book *book)
-{
-	while (book->queue) {
-		struct book_log *log = book->queue;
-		struct pending **link = &log->waiting;
+/* Tries what is ready until nothing moves. */
+static bool settle(struct book *book) {
+	struct pending *p;
 
-		book->queue = log->queued;
-		log->in_queue = false;
-		while (*link) {
-			bool moved;
-
-			if (!try_pending(book, log, link, &moved))
-				return false;
-			/* what it makes possible may stand before it */
-			if (moved)
-				link = &log->waiting;
-			else
-				link = &(*link)->next;
-		}
-	}
+	while ((p = LIST_FIRST(&book->ready)))
+		if (!try_pending(book, p))
+			return false;
 	return true;
 }
 
-static bool wait_for_more(struct book_log *log, uint64_t number, const struct event *event,
-	struct span attachments, const struct kel_progress *progress, enum kel_outcome why,
-	const struct err *err)
-{
-	struct pending *p = calloc(1, sizeof *p), **link = &log->waiting;
-
-	if (!p)
-		return false;
-	p->event = number;
-	p->progress = *progress;
-	p->why = why;
-	snprintf(p->reason, sizeof p->reason, "%s", err->text);
-	if (!append(&p->body, &p->nbody, event->body) ||
-		!append(&p->attachments, &p->nattachments, attachments)) {
-		free_pending(p);
-		return false;
-	}
-	while (*link)
-		link = &(*link)->next;
-	*link = p;
-	return true;
+/* More attachments for an event that waits. */
+static bool add_attachments(struct book *book, struct pending *p, struct span attachments) {
+	if (!append(&p->attachments, &p->nattachments, attachments))
+		return no_memory(book);
+	take_turn(p, &book->ready);
+	return settle(book);
 }
 
 /* Merges receipts that came before the event; *owned is then the caller's to free. */
-static bool with_receipts(
-	struct book *book, const struct event *event, struct span *attachments, uint8_t **owned)
-{
-	struct receipt *early = find_node(&book->receipt_tree, event->said);
+static bool with_receipts(struct slip *slip, struct span *attachments, uint8_t **owned) {
 	size_t n = 0;
 
 	*owned = NULL;
-	if (!early)
+	if (!slip || !slip->receipts)
 		return true;
-	if (!append(owned, &n, *attachments) || !append(owned, &n, span_of(early->bytes, early->n)))
+	if (!append(owned, &n, *attachments) || !append(owned, &n, span_of(slip->receipts, slip->nreceipts)))
 		return false;
 	*attachments = span_of(*owned, n);
-	tdelete(early, &book->receipt_tree, compare);
-	free(early->bytes);
-	free(early);
+	free(slip->receipts);
+	slip->receipts = NULL;
+	slip->nreceipts = 0;
 	return true;
 }
 
-static bool take_event(
-	struct book *book, uint64_t number, const struct event *event, struct span attachments)
-{
-	struct book_log *log = open_log(book, event->aid), *delegator;
+/* An event that is not waiting. */
+static bool take_new_event(struct book *book, struct book_log *log, uint64_t number,
+	const struct event *event, struct span attachments) {
 	struct kel_progress progress = {0};
-	enum kel_outcome outcome = KEL_REFUSED;
-	uint8_t *owned = NULL;
+	enum kel_outcome outcome;
+	struct pending *p;
 	struct err err = {0};
-	uint64_t cut;
-	bool go_on = true;
 
-	if (!log || !with_receipts(book, event, &attachments, &owned)) {
-		free(owned);
-		return no_memory(book);
+	outcome = apply(book, log, event, attachments, &progress, &err);
+	if (waits(outcome) || (outcome == KEL_GAP && !LIST_EMPTY(&log->waiting))) {
+		p = add_pending(book, log, number, event, attachments);
+		if (!p) {
+			kel_progress_free(&progress);
+			return no_memory(book);
+		}
+		p->progress = progress;
+		return wait_turn(book, p, outcome, err.text) || no_memory(book);
 	}
+	kel_progress_free(&progress);
+	if (outcome == KEL_ACCEPTED)
+		return accepted(book, log, number, event, attachments) ? settle(book) : no_memory(book);
+	return outcome == KEL_KNOWN || reject(book, log, number, event, outcome, &err);
+}
+
+static bool take_event(
+	struct book *book, uint64_t number, const struct event *event, struct span attachments) {
+	struct book_log *log = open_log(book, event->aid);
+	struct slip *slip = find_slip(book, event->said);
+	uint8_t *owned = NULL;
+	bool go_on;
+
+	if (!log)
+		return no_memory(book);
 	if (log->closed)
-		goto out;
+		return true;
 	if (log->first == UINT64_MAX && (event->ilk == EVENT_ICP || event->ilk == EVENT_DIP))
 		log->first = number;
-	if (event->ilk == EVENT_DIP) {
-		delegator = open_log(book, event->delegator);
-		if (!delegator || !add_delegate(delegator, log)) {
-			go_on = no_memory(book);
-			goto out;
-		}
-	}
-	outcome = apply(book, log, event, attachments, &progress, &cut, &err);
-	if (outcome == KEL_ACCEPTED)
-		go_on = accepted(book, log, event->body, attachments, cut) ? settle(book)
-									   : no_memory(book);
-	else if (waits(outcome) || (outcome == KEL_GAP && log->waiting))
-		go_on = wait_for_more(log, number, event, attachments, &progress, outcome, &err) ||
-			no_memory(book);
-	else if (outcome != KEL_KNOWN)
-		go_on = reject(book, log, number, event, outcome, &err);
-out:
+	if (slip && slip->event)
+		return add_attachments(book, slip->event, attachments);
+	go_on = with_receipts(slip, &attachments, &owned)
+			? take_new_event(book, log, number, event, attachments)
+			: no_memory(book);
 	free(owned);
 	return go_on;
 }
 
-static bool take_receipt(struct book *book, const struct event *event, struct span attachments)
-{
+static bool take_receipt(struct book *book, const struct event *event, struct span attachments) {
 	struct book_log *log = find_node(&book->log_tree, event->aid);
-	struct receipt *early;
-	struct event waiting;
+	struct slip *slip;
 	char said[CESR_TEXT];
 
-	for (struct pending *p = log ? log->waiting : NULL; p; p = p->next) {
-		if (!event_parse(span_of(p->body, p->nbody), &waiting, NULL) ||
-			!span_eq(waiting.said, event->said))
-			continue;
-		if (!append(&p->attachments, &p->nattachments, attachments))
-			return no_memory(book);
-		enqueue(book, log);
-		return settle(book);
-	}
 	if (log && kel_said(&log->kel, event->sn, said) && span_is(event->said, said))
 		return true; /* accepted already: no effect */
-	early = find_node(&book->receipt_tree, event->said);
-	if (!early) {
-		early = calloc(1, sizeof *early);
-		if (!early)
-			return no_memory(book);
-		span_copy(event->said, early->said, sizeof early->said);
-		if (!tsearch(early, &book->receipt_tree, compare)) {
-			free(early);
-			return no_memory(book);
-		}
-	}
-	return append(&early->bytes, &early->n, attachments) || no_memory(book);
+	slip = open_slip(book, event->said);
+	if (!slip)
+		return no_memory(book);
+	if (slip->event)
+		return add_attachments(book, slip->event, attachments);
+	return append(&slip->receipts, &slip->nreceipts, attachments) || no_memory(book);
 }
 
-static bool take_body(struct book *book, const char *said, bool acdc, struct span bytes)
-{
+static bool take_body(struct book *book, const char *said, bool acdc, struct span bytes) {
 	struct book_body *body;
 
 	if (!book->keep || find_node(&book->body_tree, span_str(said)))
@@ -435,8 +528,7 @@ static bool take_body(struct book *book, const char *said, bool acdc, struct spa
 	return no_memory(book);
 }
 
-static bool take_message(struct book *book, uint64_t number, const struct cesr_message *message)
-{
+static bool take_message(struct book *book, uint64_t number, const struct cesr_message *message) {
 	char said[CESR_TEXT];
 	struct err err = {0};
 	struct event event;
@@ -460,29 +552,25 @@ static bool take_message(struct book *book, uint64_t number, const struct cesr_m
 /* ---- a stream ---- */
 
 /* The end of the input: whatever still waits is not accepted. */
-static void give_up_waiting(struct book *book)
-{
+static void give_up_waiting(struct book *book) {
 	const struct pending *first = first_waiting(book);
+	struct pending *p;
 
 	if (first && !book->forgiving && !book->failed)
 		refuse(book, verdict_on_pending(first));
 	for (size_t i = 0; i < book->nlogs; i++) {
 		struct book_log *log = book->logs[i];
 
-		if (log->waiting && book->forgiving && !log->closed)
-			refuse(book, verdict_on_pending(log->waiting));
+		first = first_of(&log->waiting);
+		if (first && book->forgiving && !log->closed)
+			refuse(book, verdict_on_pending(first));
 		log->closed = false;
-		while (log->waiting) {
-			struct pending *p = log->waiting;
-
-			log->waiting = p->next;
+		while ((p = LIST_FIRST(&log->waiting)))
 			free_pending(p);
-		}
 	}
 }
 
-static void read_messages(struct book *book, struct span stream)
-{
+static void read_messages(struct book *book, struct span stream) {
 	size_t whole = stream.n;
 	struct cesr_message message;
 	struct err err = {0};
@@ -496,10 +584,8 @@ static void read_messages(struct book *book, struct span stream)
 		if (step != CESR_ITEM) {
 			if (message.body.n && !message.acdc)
 				event_parse(message.body, &event, NULL);
-			refuse(book, verdict_on(step == CESR_TRUNCATED ? VERDICT_TRUNCATED
-								       : VERDICT_REFUSED,
-					     book->events, &event,
-					     step == CESR_END ? "empty" : err.text));
+			refuse(book, verdict_on(step == CESR_TRUNCATED ? VERDICT_TRUNCATED : VERDICT_REFUSED,
+					     book->events, &event, step == CESR_END ? "empty" : err.text));
 			return;
 		}
 		book->valid = whole - stream.n;
@@ -508,70 +594,62 @@ static void read_messages(struct book *book, struct span stream)
 	}
 }
 
-void book_read(struct book *book, struct span stream)
-{
+void book_read(struct book *book, struct span stream) {
 	book->valid = 0;
 	read_messages(book, stream);
 }
 
-bool book_finish(struct book *book)
-{
+bool book_finish(struct book *book) {
 	bool complete;
 
 	give_up_waiting(book);
 	complete = !book->failed;
 	book->failed = false;
 	book->events = 0;
-	while (book->queue) {
-		book->queue->in_queue = false;
-		book->queue = book->queue->queued;
-	}
 	return complete;
 }
 
-const struct kel *book_kel(const struct book *book, const char *aid)
-{
+const struct kel *book_kel(const struct book *book, const char *aid) {
 	struct book_log *log = book_log(book, aid);
 
 	return log && log->kel.count ? &log->kel : NULL;
 }
 
-struct book_body *book_body(const struct book *book, const char *said)
-{
+struct book_body *book_body(const struct book *book, const char *said) {
 	return find_node(&book->body_tree, span_str(said));
 }
 
-static void free_node(void *node)
-{
+static void free_node(void *node) {
 	struct book_body *body = node;
 
 	free(body->bytes);
 	free(body);
 }
 
-static void free_receipt(void *node)
-{
-	struct receipt *receipt = node;
+static void free_slip(void *node) {
+	struct slip *slip = node;
+	struct delegation *d;
 
-	free(receipt->bytes);
-	free(receipt);
+	while ((d = slip->delegations)) {
+		slip->delegations = d->next;
+		free(d);
+	}
+	free(slip->receipts);
+	free(slip);
 }
 
-static void keep_node(void *node)
-{
+static void keep_node(void *node) {
 	(void)node; /* the logs are in the list, too */
 }
 
-void book_free(struct book *book)
-{
+void book_free(struct book *book) {
 	book->report = NULL;
 	book_finish(book);
 	tdestroy(book->log_tree, keep_node);
 	tdestroy(book->body_tree, free_node);
-	tdestroy(book->receipt_tree, free_receipt);
+	tdestroy(book->slip_tree, free_slip);
 	for (size_t i = 0; i < book->nlogs; i++) {
 		kel_free(&book->logs[i]->kel);
-		free(book->logs[i]->delegates);
 		free(book->logs[i]->fresh);
 		free(book->logs[i]);
 	}

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "cesr.h"
 #include "err.h"
@@ -29,26 +30,18 @@ struct verdict {
 };
 
 /* An event that verifies as far as it can, and waits for receipts, for its delegator, or for an
- * event before it that waits. */
-struct pending {
-	struct pending *next;
-	uint64_t event;
-	uint8_t *body, *attachments;
-	size_t nbody, nattachments;
-	struct kel_progress progress;
-	enum kel_outcome why;
-	char reason[512];
-};
+ * event before it. */
+struct pending;
+LIST_HEAD(pending_list, pending);
 
 /* One identifier in the book. */
 struct book_log {
 	struct kel kel;
 	uint64_t first; /* event number of its first inception body; UINT64_MAX: none yet */
-	struct pending *waiting; /* in order of arrival */
-	struct book_log **delegates;
-	size_t ndelegates;
-	struct book_log *queued; /* next in the list of logs to settle */
-	bool in_queue;
+	struct pending_list waiting;
+	uint64_t cut;		   /* while in the list of logs to cut: from where on */
+	struct book_log *next_cut; /* next in it */
+	bool in_cut;
 	bool closed;	/* nothing more is taken from this stream */
 	uint8_t *fresh; /* messages accepted while `record` was set */
 	size_t nfresh;
@@ -70,9 +63,9 @@ struct book {
 	bool record;		/* keep accepted messages in `fresh` */
 	struct book_log **logs; /* in no order */
 	size_t nlogs, logs_size;
-	void *log_tree, *body_tree, *receipt_tree; /* tsearch(3), by AID or SAID */
-	struct book_log *queue;
-	uint64_t events; /* bodies read since the last book_finish */
+	void *log_tree, *body_tree, *slip_tree; /* tsearch(3), by AID or SAID */
+	struct pending_list ready;		/* to be tried again, the first one next */
+	uint64_t events;			/* bodies read since the last book_finish */
 	void (*report)(void *ctx, const struct verdict *verdict);
 	void *ctx;
 	bool failed;  /* something since the last book_finish was not accepted */
@@ -86,8 +79,9 @@ struct book {
  * the stream cannot be cut into messages any more. */
 void book_read(struct book *book, struct span stream);
 
-/* The end of the input: what still waits is reported and forgotten. True when everything since the
- * last end was accepted. */
+/* The end of the input: what still waits is reported and forgotten. So is a delegated event that
+ * had been accepted until its anchor was superseded. True when everything since the last end was
+ * accepted. */
 bool book_finish(struct book *book);
 
 /* NULL when nothing of it was accepted. */

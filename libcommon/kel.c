@@ -1,15 +1,19 @@
 /* kel.c: verifies key events against key state; see kel.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <search.h>
 #include <sodium.h>
 #include <stdlib.h>
 
 #include "json.h"
 #include "kel.h"
 
+/* Signatures that may fail on one event before no more are tried: else a stream of wrong ones
+ * would have a long body hashed for each. */
+#define WRONG_MAX 64
+
 /* ---- thresholds ---- */
 
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
+static uint64_t gcd(uint64_t a, uint64_t b) {
 	while (b) {
 		uint64_t rest = a % b;
 
@@ -19,8 +23,7 @@ static uint64_t gcd(uint64_t a, uint64_t b)
 	return a;
 }
 
-static bool read_decimal(struct span text, uint64_t *number)
-{
+static bool read_decimal(struct span text, uint64_t *number) {
 	*number = 0;
 	if (text.n == 0 || text.n > 9 || (text.n > 1 && text.p[0] == '0'))
 		return false;
@@ -33,8 +36,7 @@ static bool read_decimal(struct span text, uint64_t *number)
 }
 
 /* "0", "1" or "n/d" with n <= d. */
-static bool read_weight(struct span text, uint64_t *num, uint64_t *den)
-{
+static bool read_weight(struct span text, uint64_t *num, uint64_t *den) {
 	const uint8_t *slash = text.n ? memchr(text.p, '/', text.n) : NULL;
 	size_t at = slash ? (size_t)(slash - text.p) : text.n;
 
@@ -48,9 +50,7 @@ static bool read_weight(struct span text, uint64_t *num, uint64_t *den)
 
 /* One clause: a list of weights for the keys from *key on. Sums exactly, over the lowest common
  * denominator. all and some tell whether all of its keys, and those with a flag, reach 1. */
-static bool read_clause(
-	struct span list, const bool *flags, size_t n, size_t *key, bool *all, bool *some)
-{
+static bool read_clause(struct span list, const bool *flags, size_t n, size_t *key, bool *all, bool *some) {
 	unsigned __int128 sum_all = 0, sum_some = 0;
 	uint64_t num, den, common = 1;
 	struct span rest = list, text;
@@ -77,8 +77,7 @@ static bool read_clause(
 	return true;
 }
 
-static int weighted(struct span list, const bool *flags, size_t n, struct err *err)
-{
+static int weighted(struct span list, const bool *flags, size_t n, struct err *err) {
 	bool all = true, some = true, met = true;
 	size_t key = 0;
 	struct json j;
@@ -102,8 +101,7 @@ static int weighted(struct span list, const bool *flags, size_t n, struct err *e
 			goto malformed;
 	}
 	if (key != n || !all) {
-		err_set(err, ERR_NO,
-			key != n ? "not as many weights as keys" : "weights cannot reach 1");
+		err_set(err, ERR_NO, key != n ? "not as many weights as keys" : "weights cannot reach 1");
 		return -1;
 	}
 	if (!met)
@@ -114,8 +112,7 @@ malformed:
 	return -1;
 }
 
-int kel_threshold(struct span text, const bool *flags, size_t n, struct err *err)
-{
+int kel_threshold(struct span text, const bool *flags, size_t n, struct err *err) {
 	uint64_t needed, have = 0;
 	struct span digits = text;
 
@@ -141,8 +138,7 @@ int kel_threshold(struct span text, const bool *flags, size_t n, struct err *err
 
 /* ---- what an establishment event sets ---- */
 
-static void est_free(struct kel_est *est)
-{
+static void est_free(struct kel_est *est) {
 	free(est->body);
 	free(est->keys);
 	free(est->next);
@@ -150,8 +146,7 @@ static void est_free(struct kel_est *est)
 	*est = (struct kel_est){0};
 }
 
-static size_t list_length(struct span list)
-{
+static size_t list_length(struct span list) {
 	struct span text;
 	size_t n = 0;
 
@@ -160,13 +155,11 @@ static size_t list_length(struct span list)
 	return n;
 }
 
-static bool out_of_memory(struct err *err)
-{
+static bool out_of_memory(struct err *err) {
 	return err_set(err, ERR_ENV, "out of memory");
 }
 
-static bool read_keys(struct kel_est *est, struct err *err)
-{
+static bool read_keys(struct kel_est *est, struct err *err) {
 	struct span list = est->ev.keys, text;
 
 	est->nkeys = list_length(list);
@@ -189,8 +182,7 @@ static bool read_keys(struct kel_est *est, struct err *err)
 	return true;
 }
 
-static bool read_next(struct kel_est *est, struct err *err)
-{
+static bool read_next(struct kel_est *est, struct err *err) {
 	struct span list = est->ev.next, text;
 
 	est->nnext = list_length(list);
@@ -205,9 +197,7 @@ static bool read_next(struct kel_est *est, struct err *err)
 	return true;
 }
 
-static bool find(
-	uint8_t (*list)[CESR_RAW], size_t n, const uint8_t raw[static CESR_RAW], size_t *at)
-{
+static bool find(uint8_t (*list)[CESR_RAW], size_t n, const uint8_t raw[static CESR_RAW], size_t *at) {
 	for (*at = 0; *at < n; ++*at)
 		if (memcmp(list[*at], raw, CESR_RAW) == 0)
 			return true;
@@ -216,12 +206,14 @@ static bool find(
 
 /* The new list: the old one minus the cuts, in order, then the added ones (facts/keri.md,
  * Witnesses). */
-static bool read_witnesses(struct kel_est *est, const struct kel_est *prior, struct err *err)
-{
-	size_t room = list_length(est->ev.witnesses) + (prior ? prior->nwitnesses : 0), at;
+static bool read_witnesses(struct kel_est *est, const struct kel_est *prior, struct err *err) {
+	size_t room = list_length(est->ev.witnesses), at;
 	struct span cuts = est->ev.cuts, adds = est->ev.witnesses, text;
 	uint8_t raw[CESR_RAW];
 
+	if (room > KEL_LIST_MAX)
+		return err_set(err, ERR_NO, "too many witnesses");
+	room += prior ? prior->nwitnesses : 0;
 	est->witnesses = calloc(room + 1, sizeof *est->witnesses);
 	if (!est->witnesses)
 		return out_of_memory(err);
@@ -235,8 +227,7 @@ static bool read_witnesses(struct kel_est *est, const struct kel_est *prior, str
 			!find(est->witnesses, est->nwitnesses, raw, &at))
 			return err_set(err, ERR_NO, "br names no present witness");
 		est->nwitnesses--;
-		memmove(est->witnesses[at], est->witnesses[at + 1],
-			(est->nwitnesses - at) * CESR_RAW);
+		memmove(est->witnesses[at], est->witnesses[at + 1], (est->nwitnesses - at) * CESR_RAW);
 	}
 	while (event_next_text(&adds, &text)) {
 		if (est->nwitnesses >= KEL_LIST_MAX)
@@ -251,8 +242,7 @@ static bool read_witnesses(struct kel_est *est, const struct kel_est *prior, str
 	return true;
 }
 
-static bool read_thresholds(struct kel_est *est, struct err *err)
-{
+static bool read_thresholds(struct kel_est *est, struct err *err) {
 	bool all[KEL_LIST_MAX];
 	struct span bt = est->ev.bt, nt = est->ev.nt;
 
@@ -275,8 +265,7 @@ static bool read_thresholds(struct kel_est *est, struct err *err)
 }
 
 /* Basic identifiers: i is the one key; a non-transferable one has no more than its inception. */
-static bool check_basic(const struct kel_est *est, struct err *err)
-{
+static bool check_basic(const struct kel_est *est, struct err *err) {
 	const struct event *ev = &est->ev;
 	struct span keys = ev->keys, key;
 	bool fixed = ev->aid.p[0] == CESR_ED25519N;
@@ -291,16 +280,15 @@ static bool check_basic(const struct kel_est *est, struct err *err)
 }
 
 /* Builds what `event` sets on top of prior (NULL for an inception). On failure *est is empty. */
-static bool est_build(struct kel_est *est, const struct event *event, const struct kel_est *prior,
-	struct err *err)
-{
+static bool est_build(
+	struct kel_est *est, const struct event *event, const struct kel_est *prior, struct err *err) {
 	*est = (struct kel_est){.body = malloc(event->body.n)};
 	if (!est->body)
 		return out_of_memory(err);
 	memcpy(est->body, event->body.p, event->body.n);
 	if (event_parse(span_of(est->body, event->body.n), &est->ev, err) && read_keys(est, err) &&
-		read_next(est, err) && read_witnesses(est, prior, err) &&
-		read_thresholds(est, err) && (prior || check_basic(est, err)))
+		read_next(est, err) && read_witnesses(est, prior, err) && read_thresholds(est, err) &&
+		(prior || check_basic(est, err)))
 		return true;
 	est_free(est);
 	return false;
@@ -314,10 +302,10 @@ struct tally {
 	const struct kel_est *est, *prior; /* prior: NULL unless next commitments count */
 	bool signed_by[KEL_LIST_MAX];
 	bool exposed[KEL_LIST_MAX];
+	size_t wrong;
 };
 
-static bool commits_to(const struct kel_est *prior, uint32_t ondex, const struct kel_key *key)
-{
+static bool commits_to(const struct kel_est *prior, uint32_t ondex, const struct kel_key *key) {
 	char text[CESR_TEXT];
 	struct blake3 h;
 	uint8_t digest[CESR_RAW];
@@ -330,30 +318,30 @@ static bool commits_to(const struct kel_est *prior, uint32_t ondex, const struct
 	return memcmp(digest, prior->next[ondex], CESR_RAW) == 0;
 }
 
-static void count_signature(struct tally *tally, const struct cesr_item *item, struct span body)
-{
+static void count_signature(struct tally *tally, const struct cesr_item *item, struct span body) {
 	const struct kel_key *key = &tally->est->keys[item->index];
 	bool exposes = commits_to(tally->prior, item->ondex, key) && !tally->exposed[item->ondex];
 
 	if (tally->signed_by[item->index] && !exposes)
 		return;
-	if (crypto_sign_verify_detached(item->sig, body.p, body.n, key->raw) != 0)
-		return; /* an extra invalid signature is ignored while the valid ones suffice */
+	if (crypto_sign_verify_detached(item->sig, body.p, body.n, key->raw) != 0) {
+		tally->wrong++; /* ignored while the valid ones suffice */
+		return;
+	}
 	tally->signed_by[item->index] = true;
 	if (exposes)
 		tally->exposed[item->ondex] = true;
 }
 
 /* The verified signatures meet kt by index and, for a rotation, the prior nt by ondex. */
-static bool check_signatures(const struct event *event, struct span attachments,
-	const struct kel_est *est, const struct kel_est *prior, struct err *err)
-{
+static bool check_signatures(const struct event *event, struct span attachments, const struct kel_est *est,
+	const struct kel_est *prior, struct err *err) {
 	struct tally tally = {.est = est, .prior = prior};
 	struct cesr_reader reader;
 	struct cesr_item item;
 
 	cesr_reader_init(&reader, attachments);
-	while (cesr_next(&reader, &item, err) == CESR_ITEM)
+	while (tally.wrong < WRONG_MAX && cesr_next(&reader, &item, NULL) == CESR_ITEM)
 		if (item.kind == CESR_CONTROLLER_SIG && item.index < est->nkeys)
 			count_signature(&tally, &item, event->body);
 	if (kel_threshold(est->ev.kt, tally.signed_by, est->nkeys, err) != 1)
@@ -363,198 +351,202 @@ static bool check_signatures(const struct event *event, struct span attachments,
 	return true;
 }
 
-/* Receipts count once per witness. Looks only at attachments that came since the last time. */
-static bool check_receipts(const struct event *event, struct span attachments,
-	const struct kel_est *est, struct kel_progress *progress, struct err *err)
-{
+/* Receipts count once per witness. */
+static void count_receipt(const struct event *event, const struct kel_est *force, size_t witness,
+	const struct cesr_item *item, struct kel_progress *progress) {
+	uint8_t bit = (uint8_t)(1 << witness % 8);
+
+	if (witness >= force->nwitnesses || progress->witnessed[witness / 8] & bit ||
+		progress->wrong >= WRONG_MAX)
+		return;
+	if (crypto_sign_verify_detached(
+		    item->sig, event->body.p, event->body.n, force->witnesses[witness]) == 0)
+		progress->witnessed[witness / 8] |= bit;
+	else
+		progress->wrong++;
+}
+
+/* Looks for receipts and source seals in the attachments that came since the last time. */
+static void read_attachments(const struct event *event, struct span attachments, const struct kel_est *force,
+	struct kel_progress *progress) {
+	bool delegated = event->ilk == EVENT_DIP || event->ilk == EVENT_DRT;
 	struct cesr_reader reader;
 	struct cesr_item item;
-	uint64_t have = 0;
-	size_t at;
+	size_t witness;
 
-	if (est->bt == 0)
-		return true;
 	cesr_reader_init(&reader, span_from(attachments, progress->read));
 	while (cesr_next(&reader, &item, NULL) == CESR_ITEM) {
-		if (item.kind == CESR_WITNESS_SIG)
-			at = item.index;
-		else if (item.kind != CESR_COUPLE ||
-			 !find(est->witnesses, est->nwitnesses, item.key, &at))
-			continue;
-		if (at < est->nwitnesses && !(progress->witnessed[at / 8] & 1 << at % 8) &&
-			crypto_sign_verify_detached(
-				item.sig, event->body.p, event->body.n, est->witnesses[at]) == 0)
-			progress->witnessed[at / 8] |= (uint8_t)(1 << at % 8);
+		if (item.kind == CESR_WITNESS_SIG) {
+			count_receipt(event, force, item.index, &item, progress);
+		} else if (item.kind == CESR_COUPLE) {
+			if (find(force->witnesses, force->nwitnesses, item.key, &witness))
+				count_receipt(event, force, witness, &item, progress);
+		} else if (item.kind == CESR_SOURCE_SEAL && delegated) {
+			progress->est.anchor_sn = item.sn;
+			memcpy(progress->est.anchor, item.digest, sizeof item.digest);
+		}
 	}
 	progress->read = attachments.n;
+}
+
+static bool check_receipts(
+	const struct kel_est *force, const struct kel_progress *progress, struct err *err) {
+	uint64_t have = 0;
+
 	for (size_t i = 0; i < sizeof progress->witnessed; i++)
 		have += (uint64_t)__builtin_popcount(progress->witnessed[i]);
-	return have >= est->bt || err_set(err, ERR_NO, "receipts missing: %llu of %llu",
-					  (unsigned long long)have, (unsigned long long)est->bt);
+	return have >= force->bt || err_set(err, ERR_NO, "receipts missing: %llu of %llu",
+					    (unsigned long long)have, (unsigned long long)force->bt);
 }
 
 /* ---- delegation ---- */
 
-static bool seals_event(const struct kel *log, uint64_t sn, const struct event *event)
-{
-	for (size_t i = log->nseals; i-- > 0 && log->seals[i].sn >= sn;)
-		if (log->seals[i].sn == sn && log->seals[i].kind == SEAL_EVENT &&
-			log->seals[i].s == event->sn && span_is(event->aid, log->seals[i].i) &&
-			span_is(event->said, log->seals[i].d))
+/* How many of the accepted seals stand before sn. */
+static size_t seals_before(const struct kel *kel, uint64_t sn) {
+	size_t low = 0, high = kel->nseals;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (kel->seals[middle].sn < sn)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool seals_event(const struct kel *log, uint64_t sn, const struct event *event) {
+	for (size_t i = seals_before(log, sn); i < log->nseals && log->seals[i].sn == sn; i++)
+		if (log->seals[i].kind == SEAL_EVENT && log->seals[i].s == event->sn &&
+			span_is(event->aid, log->seals[i].i) && span_is(event->said, log->seals[i].d))
 			return true;
 	return false;
 }
 
 /* dip and drt: the event named by -G is in the delegator's log, and its `a` seals this event. */
-static enum kel_outcome check_delegation(const struct event *event, struct span attachments,
-	const struct kel *delegator, struct kel_est *est, struct err *err)
-{
-	struct cesr_reader reader;
-	struct cesr_item item;
-	bool named = false;
+static enum kel_outcome check_delegation(
+	const struct event *event, const struct kel *delegator, const struct kel_est *est, struct err *err) {
+	unsigned long long sn = est->anchor_sn;
 	char said[CESR_TEXT];
 
-	cesr_reader_init(&reader, attachments);
-	while (!named && cesr_next(&reader, &item, NULL) == CESR_ITEM)
-		named = item.kind == CESR_SOURCE_SEAL;
-	if (!named) {
+	if (!est->anchor[0]) {
 		err_set(err, ERR_NO, "delegated without a source seal");
 		return KEL_NO_DELEGATOR; /* one may still come with a receipt */
 	}
-	if (!delegator || item.sn >= delegator->count) {
-		err_set(err, ERR_NO, "the delegator's event %llu is missing",
-			(unsigned long long)item.sn);
+	if (delegator && delegator->no_delegation) {
+		err_set(err, ERR_NO, "the delegator may not delegate (DND)");
+		return KEL_REFUSED;
+	}
+	if (!delegator || !kel_said(delegator, sn, said)) {
+		err_set(err, ERR_NO, "the delegator's event %llu is missing", sn);
 		return KEL_NO_DELEGATOR;
 	}
-	if (delegator->no_delegation)
-		err_set(err, ERR_NO, "the delegator may not delegate (DND)");
-	else if (!kel_said(delegator, item.sn, said) || strcmp(said, item.digest) != 0)
-		err_set(err, ERR_NO, "the source seal names no event of the delegator");
-	else if (!seals_event(delegator, item.sn, event))
-		err_set(err, ERR_NO, "the delegator's event %llu does not seal it",
-			(unsigned long long)item.sn);
-	else {
-		est->anchor_sn = item.sn;
-		memcpy(est->anchor, item.digest, sizeof est->anchor);
-		return KEL_ACCEPTED;
+	if (strcmp(said, est->anchor) != 0) {
+		err_set(err, ERR_NO, "the source seal names another event %llu than the delegator's", sn);
+		return KEL_NO_DELEGATOR; /* a recovery of his may still bring it */
 	}
+	if (seals_event(delegator, sn, event))
+		return KEL_ACCEPTED;
+	err_set(err, ERR_NO, "the delegator's event %llu does not seal it", sn);
 	return KEL_REFUSED;
 }
 
 /* ---- events ---- */
 
-static bool is_est(const struct event *event)
-{
+static bool is_est(const struct event *event) {
 	return event->ilk != EVENT_IXN;
 }
 
-/* The establishment event in force for an event at sn, that is, before it. */
-static const struct kel_est *est_before(const struct kel *kel, uint64_t sn)
-{
-	const struct kel_est *found = NULL;
+static size_t ests_before(const struct kel *kel, uint64_t sn) {
+	size_t low = 0, high = kel->nests;
 
-	for (size_t i = kel->nests; i-- > 0 && !found;)
-		if (kel->ests[i].ev.sn < sn)
-			found = &kel->ests[i];
-	return found;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (kel->ests[middle].ev.sn < sn)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
-static bool check_ilk(const struct kel *kel, const struct event *event, const struct kel_est *prior,
-	struct err *err)
-{
+/* What kind of event may stand behind prior, the establishment event in force; NULL: at sn 0. */
+static bool check_ilk(
+	const struct kel *kel, const struct event *event, const struct kel_est *prior, struct err *err) {
 	bool delegated = kel->delegator[0] != 0;
 
-	switch (event->ilk) {
-	case EVENT_ICP:
-	case EVENT_DIP:
+	if (event->ilk == EVENT_ICP || event->ilk == EVENT_DIP)
 		return true;
-	case EVENT_ROT:
-	case EVENT_DRT:
-		if (event->sn == 0)
-			break;
-		if (delegated != (event->ilk == EVENT_DRT))
-			return err_set(err, ERR_NO,
-				delegated ? "rot on a delegated identifier"
-					  : "drt on an identifier without delegator");
-		return prior->nnext || err_set(err, ERR_NO, "the identifier was abandoned");
-	case EVENT_IXN:
-		if (event->sn == 0)
-			break;
-		if (kel->est_only)
-			return err_set(err, ERR_NO, "ixn although the configuration says EO");
-		return prior->nnext || err_set(err, ERR_NO, "the identifier was abandoned");
-	default:
-		break;
-	}
-	return err_set(err, ERR_NO, "sn 0 that is no inception");
+	if (!prior)
+		return err_set(err, ERR_NO, "sn 0 that is no inception");
+	if (event->ilk == EVENT_ROT && delegated)
+		return err_set(err, ERR_NO, "rot on a delegated identifier");
+	if (event->ilk == EVENT_DRT && !delegated)
+		return err_set(err, ERR_NO, "drt on an identifier without delegator");
+	if (event->ilk == EVENT_IXN && kel->est_only)
+		return err_set(err, ERR_NO, "ixn although the configuration says EO");
+	return prior->nnext || err_set(err, ERR_NO, "abandoned: no next keys, nothing may follow");
 }
 
-/* Verifies an event against the state at its prior event. ACCEPTED: it holds, and *est is built for
- * an establishment event; the caller frees it. */
-static enum kel_outcome verify(const struct kel *kel, const struct event *event,
-	struct span attachments, const struct kel *delegator, struct kel_progress *progress,
-	struct kel_est *est, struct err *err)
-{
-	const struct kel_est *prior = est_before(kel, event->sn);
-	const struct kel_est *force = is_est(event) ? est : prior;
+/* Verifies an event against the state at its prior event. ACCEPTED: it holds, and progress->est is
+ * built for an establishment event. */
+static enum kel_outcome verify(const struct kel *kel, const struct event *event, struct span attachments,
+	const struct kel *delegator, struct kel_progress *progress, struct err *err) {
 	bool rotation = event->ilk == EVENT_ROT || event->ilk == EVENT_DRT;
-	enum kel_outcome outcome = KEL_REFUSED;
+	size_t before = ests_before(kel, event->sn);
+	const struct kel_est *prior = before ? &kel->ests[before - 1] : NULL;
+	const struct kel_est *force = is_est(event) ? &progress->est : prior;
+	enum kel_outcome outcome = KEL_ACCEPTED;
 
-	*est = (struct kel_est){0};
 	if (!check_ilk(kel, event, prior, err))
 		return KEL_REFUSED;
-	if (is_est(event) && !est_build(est, event, prior, err))
+	if (is_est(event) && !progress->est.body && !est_build(&progress->est, event, prior, err))
 		return KEL_REFUSED;
 	if (!progress->signed_by_controller &&
 		!check_signatures(event, attachments, force, rotation ? prior : NULL, err))
-		goto out;
+		return KEL_REFUSED;
 	progress->signed_by_controller = true;
-	outcome = KEL_NO_RECEIPTS;
-	if (!check_receipts(event, attachments, force, progress, err))
-		goto out;
-	outcome = KEL_ACCEPTED;
+	read_attachments(event, attachments, force, progress);
 	if (event->ilk == EVENT_DIP || event->ilk == EVENT_DRT)
-		outcome = check_delegation(event, attachments, delegator, est, err);
-out:
-	if (outcome != KEL_ACCEPTED)
-		est_free(est);
+		outcome = check_delegation(event, delegator, force, err);
+	if (outcome == KEL_ACCEPTED && !check_receipts(force, progress, err))
+		outcome = KEL_NO_RECEIPTS;
 	return outcome;
 }
 
-/* Makes room for one more element of a growing array. */
-static bool grow(void *array, size_t *size, size_t count, size_t element)
-{
-	void **items = array, *more;
+/* Makes room for one more element in an array that grows; NULL: out of memory. */
+static void *grow(void *items, size_t *size, size_t count, size_t element) {
 	size_t wanted = count < 8 ? 8 : count * 2;
+	void *more;
 
 	if (count < *size)
-		return true;
-	more = reallocarray(*items, wanted, element);
-	if (!more)
-		return false;
-	*items = more;
-	*size = wanted;
-	return true;
+		return items;
+	more = reallocarray(items, wanted, element);
+	if (more)
+		*size = wanted;
+	return more;
 }
 
-static bool add_seals(struct kel *kel, const struct event *event)
-{
+static bool add_seals(struct kel *kel, const struct event *event) {
 	struct span list = event->seals;
-	struct seal seal;
+	struct seal seal, *seals;
 
 	while (event_next_seal(&list, &seal)) {
-		if (seal.kind == SEAL_OTHER)
-			continue;
-		if (!grow(&kel->seals, &kel->seals_size, kel->nseals, sizeof *kel->seals))
+		if (!seal.i[0] && !seal.d[0])
+			continue; /* opaque, or names nothing */
+		seals = grow(kel->seals, &kel->seals_size, kel->nseals, sizeof *seals);
+		if (!seals)
 			return false;
+		kel->seals = seals;
 		seal.sn = event->sn;
 		kel->seals[kel->nseals++] = seal;
 	}
 	return true;
 }
 
-void kel_rollback(struct kel *kel, uint64_t sn)
-{
+void kel_rollback(struct kel *kel, uint64_t sn) {
 	while (kel->nests && kel->ests[kel->nests - 1].ev.sn >= sn)
 		est_free(&kel->ests[--kel->nests]);
 	while (kel->nseals && kel->seals[kel->nseals - 1].sn >= sn)
@@ -563,23 +555,27 @@ void kel_rollback(struct kel *kel, uint64_t sn)
 		kel->count = sn;
 }
 
-/* Remembers what a recovery superseded, so that seeing it again is no duplicity. */
-static bool supersede(struct kel *kel, uint64_t sn)
-{
-	size_t more = (size_t)(kel->count - sn);
-	void *list = reallocarray(kel->superseded, kel->nsuperseded + more, CESR_RAW);
+static int compare_saids(const void *a, const void *b) {
+	return memcmp(a, b, CESR_RAW);
+}
 
-	if (!list)
-		return false;
-	kel->superseded = list;
-	memcpy(kel->superseded + kel->nsuperseded, kel->saids + sn, more * CESR_RAW);
-	kel->nsuperseded += more;
+bool kel_supersede(struct kel *kel, uint64_t sn) {
+	for (uint64_t i = sn; i < kel->count; i++) {
+		uint8_t *said = malloc(CESR_RAW);
+
+		if (!said)
+			return false;
+		memcpy(said, kel->saids[i], CESR_RAW);
+		if (!tsearch(said, &kel->superseded, compare_saids)) {
+			free(said);
+			return false;
+		}
+	}
 	kel_rollback(kel, sn);
 	return true;
 }
 
-static void read_traits(struct kel *kel, const struct event *event)
-{
+static void read_traits(struct kel *kel, const struct event *event) {
 	struct span list = event->traits, trait;
 
 	while (event_next_text(&list, &trait)) {
@@ -591,19 +587,16 @@ static void read_traits(struct kel *kel, const struct event *event)
 }
 
 /* Takes est over. */
-static bool advance(struct kel *kel, const struct event *event, struct kel_est *est)
-{
-	struct kel_est *ests = kel->ests;
+static bool advance(struct kel *kel, const struct event *event, struct kel_est *est) {
+	struct kel_est *ests = grow(kel->ests, &kel->ests_size, kel->nests, sizeof *ests);
+	void *saids = grow(kel->saids, &kel->saids_size, (size_t)kel->count, CESR_RAW);
 	size_t nseals = kel->nseals;
 
-	if (is_est(event)) {
-		ests = reallocarray(kel->ests, kel->nests + 1, sizeof *ests);
-		if (!ests)
-			return false;
+	if (ests)
 		kel->ests = ests;
-	}
-	if (!grow(&kel->saids, &kel->saids_size, (size_t)kel->count, CESR_RAW) ||
-		!add_seals(kel, event)) {
+	if (saids)
+		kel->saids = saids;
+	if (!ests || !saids || !add_seals(kel, event)) {
 		kel->nseals = nseals;
 		return false;
 	}
@@ -621,92 +614,85 @@ static bool advance(struct kel *kel, const struct event *event, struct kel_est *
 }
 
 /* A rot supersedes interactions from its sn on (facts/keri.md, Order, duplicity, recovery). */
-static bool recovers(const struct kel *kel, const struct event *event)
-{
+static bool recovers(const struct kel *kel, const struct event *event) {
 	return (event->ilk == EVENT_ROT || event->ilk == EVENT_DRT) &&
 	       event->sn > kel->ests[kel->nests - 1].ev.sn;
 }
 
-static bool known(const struct kel *kel, const struct event *event)
-{
+static bool known(const struct kel *kel, const struct event *event) {
 	uint8_t said[CESR_RAW];
-	size_t at;
 
 	return cesr_decode(event->said, CESR_BLAKE3, said) &&
-	       (memcmp(kel->saids[event->sn], said, CESR_RAW) == 0 ||
-		       find(kel->superseded, kel->nsuperseded, said, &at));
+	       ((event->sn < kel->count && memcmp(kel->saids[event->sn], said, CESR_RAW) == 0) ||
+		       tfind(said, &kel->superseded, compare_saids));
 }
 
 enum kel_outcome kel_apply(struct kel *kel, const struct event *event, struct span attachments,
-	const struct kel *delegator, struct kel_progress *progress, uint64_t *cut, struct err *err)
-{
+	const struct kel *delegator, struct kel_progress *progress, struct err *err) {
+	unsigned long long sn = event->sn;
 	enum kel_outcome outcome;
-	struct kel_est est;
 	char said[CESR_TEXT];
-	bool again;
 
-	*cut = UINT64_MAX;
-	if ((event->ilk == EVENT_ICP || event->ilk == EVENT_DIP) && event->sn > 0) {
+	if ((event->ilk == EVENT_ICP || event->ilk == EVENT_DIP) && sn > 0) {
 		err_set(err, ERR_NO, "an inception with an sn other than 0");
 		return KEL_REFUSED;
 	}
-	if (event->sn > kel->count || (event->sn == kel->count && event->sn && !kel->count)) {
+	if (known(kel, event))
+		return KEL_KNOWN;
+	if (sn > kel->count) {
 		err_set(err, ERR_NO, "the event before it is missing");
 		return KEL_GAP;
 	}
-	again = event->sn < kel->count;
-	if (again && known(kel, event))
-		return KEL_KNOWN;
-	if (event->sn && event->ilk >= EVENT_ROT &&
-		(!kel_said(kel, event->sn - 1, said) || !span_is(event->prior, said))) {
-		err_set(err, ERR_NO, "p is not the event at sn %llu",
-			(unsigned long long)event->sn - 1);
+	if (sn && (!kel_said(kel, sn - 1, said) || !span_is(event->prior, said))) {
+		err_set(err, ERR_NO, "p is not the event at sn %llu", sn - 1);
 		return KEL_REFUSED;
 	}
-	outcome = verify(kel, event, attachments, delegator, progress, &est, err);
+	outcome = verify(kel, event, attachments, delegator, progress, err);
 	if (outcome != KEL_ACCEPTED)
 		return outcome;
-	if (again && !recovers(kel, event)) {
-		est_free(&est);
-		err_set(err, ERR_NO, "another event was accepted at sn %llu",
-			(unsigned long long)event->sn);
+	if (sn < kel->count && recovers(kel, event))
+		return KEL_RECOVERS;
+	if (sn < kel->count) {
+		err_set(err, ERR_NO, "another event was accepted at sn %llu", sn);
 		return KEL_DUPLICITOUS;
 	}
-	if ((again && !supersede(kel, event->sn)) || !advance(kel, event, &est)) {
-		est_free(&est);
-		out_of_memory(err);
-		return KEL_REFUSED;
-	}
-	if (again)
-		*cut = event->sn;
-	return KEL_ACCEPTED;
+	if (advance(kel, event, &progress->est))
+		return KEL_ACCEPTED;
+	out_of_memory(err);
+	return KEL_REFUSED;
 }
 
-void kel_free(struct kel *kel)
-{
+void kel_progress_free(struct kel_progress *progress) {
+	est_free(&progress->est);
+}
+
+void kel_free(struct kel *kel) {
 	kel_rollback(kel, 0);
 	free(kel->ests);
 	free(kel->saids);
-	free(kel->superseded);
+	tdestroy(kel->superseded, free);
 	free(kel->seals);
 	*kel = (struct kel){0};
 }
 
-const struct kel_est *kel_current(const struct kel *kel)
-{
+const struct kel_est *kel_current(const struct kel *kel) {
 	return kel->nests ? &kel->ests[kel->nests - 1] : NULL;
 }
 
-bool kel_said(const struct kel *kel, uint64_t sn, char text[static CESR_TEXT])
-{
+const struct kel_est *kel_est_at(const struct kel *kel, uint64_t sn) {
+	size_t at = ests_before(kel, sn);
+
+	return at < kel->nests && kel->ests[at].ev.sn == sn ? &kel->ests[at] : NULL;
+}
+
+bool kel_said(const struct kel *kel, uint64_t sn, char text[static CESR_TEXT]) {
 	if (sn >= kel->count)
 		return false;
 	cesr_encode(CESR_BLAKE3, kel->saids[sn], text);
 	return true;
 }
 
-bool kel_abandoned(const struct kel *kel)
-{
+bool kel_abandoned(const struct kel *kel) {
 	const struct kel_est *est = kel_current(kel);
 
 	return est && est->ev.sn > 0 && est->nnext == 0;

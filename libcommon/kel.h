@@ -22,7 +22,7 @@ struct kel_key {
 struct kel_est {
 	uint8_t *body; /* the event's bytes; ev points into them */
 	struct event ev;
-	char anchor[CESR_TEXT]; /* dip, drt: the delegator's event that seals it; else "" */
+	char anchor[CESR_TEXT]; /* dip, drt: the delegator's event that seals it (-G); else "" */
 	uint64_t anchor_sn;
 	struct kel_key *keys;
 	size_t nkeys;
@@ -40,10 +40,9 @@ struct kel {
 	uint64_t count;		    /* events accepted and not superseded: sn 0 to count - 1 */
 	uint8_t (*saids)[CESR_RAW]; /* their digests, by sn */
 	size_t saids_size;
-	uint8_t (*superseded)[CESR_RAW]; /* digests of superseded events */
-	size_t nsuperseded;
+	void *superseded;     /* tsearch(3): digests of superseded events */
 	struct kel_est *ests; /* establishment events, in order; the last is in force */
-	size_t nests;
+	size_t nests, ests_size;
 	struct seal *seals; /* of the accepted events, in order, opaque ones left out */
 	size_t nseals, seals_size;
 	bool est_only, no_delegation; /* configuration traits EO, DND */
@@ -51,7 +50,8 @@ struct kel {
 
 enum kel_outcome {
 	KEL_ACCEPTED,
-	KEL_KNOWN,	  /* accepted before: no effect */
+	KEL_KNOWN,	  /* accepted before, be it superseded since: no effect */
+	KEL_RECOVERS,	  /* verifies, and supersedes events: kel_supersede, then apply it again */
 	KEL_NO_RECEIPTS,  /* verifies, but receipts are missing: waits */
 	KEL_NO_DELEGATOR, /* verifies, but the delegator's event was not seen yet: waits */
 	KEL_GAP,	  /* its prior event has not been seen */
@@ -60,20 +60,27 @@ enum kel_outcome {
 };
 
 /* How far the verification of a waiting event came, so that more attachments cost only themselves.
- * Zero-initialised for a new event. */
+ * Zero-initialised for a new event; kel_progress_free releases it. */
 struct kel_progress {
+	struct kel_est est; /* what the event sets; its anchor is what the attachments claim */
 	bool signed_by_controller;
-	size_t read; /* bytes of the attachments whose receipts were looked at */
+	size_t read;  /* bytes of the attachments whose receipts and source seals were looked at */
+	size_t wrong; /* receipts that do not verify */
 	uint8_t witnessed[KEL_LIST_MAX / 8];
 };
 
 /* Verifies a key event with its attachments and, when it is accepted, advances the state. delegator
  * is the log of the identifier that the event (or the log) names as its delegator, NULL if there is
- * none yet. attachments may only grow between calls with one progress. On any outcome but ACCEPTED
- * and KNOWN err says why in a few words. On ACCEPTED *cut is the sn from which earlier events were
- * superseded, else UINT64_MAX. Rules: facts/keri.md; recovery: Order, duplicity, recovery. */
+ * none yet. attachments may only grow between calls with one progress; of several source seals the
+ * last one counts. On any outcome but ACCEPTED, KNOWN and RECOVERS err says why in a few words.
+ * Rules: facts/keri.md; recovery: Order, duplicity, recovery. */
 enum kel_outcome kel_apply(struct kel *kel, const struct event *event, struct span attachments,
-	const struct kel *delegator, struct kel_progress *progress, uint64_t *cut, struct err *err);
+	const struct kel *delegator, struct kel_progress *progress, struct err *err);
+
+void kel_progress_free(struct kel_progress *progress);
+
+/* Takes back all events from sn on, for a recovery. They stay known. False: out of memory. */
+bool kel_supersede(struct kel *kel, uint64_t sn);
 
 /* Takes back all events from sn on, because the delegator's seal on that one was superseded. */
 void kel_rollback(struct kel *kel, uint64_t sn);
@@ -82,6 +89,9 @@ void kel_free(struct kel *kel);
 
 /* The establishment event in force; NULL while the log is empty. */
 const struct kel_est *kel_current(const struct kel *kel);
+
+/* The establishment event at sn; NULL when there is none. */
+const struct kel_est *kel_est_at(const struct kel *kel, uint64_t sn);
 
 /* SAID of the accepted event at sn, as text; false when there is none. */
 bool kel_said(const struct kel *kel, uint64_t sn, char text[static CESR_TEXT]);

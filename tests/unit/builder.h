@@ -21,14 +21,17 @@ struct text {
 	size_t n, size;
 };
 
-static inline void text_bytes(struct text *t, const void *p, size_t n)
-{
-	if (t->n + n + 1 > t->size) {
-		t->size = (t->n + n + 1) * 2;
-		t->p = realloc(t->p, t->size);
-		if (!t->p)
-			abort();
-	}
+static inline void text_room(struct text *t, size_t n) {
+	if (t->n + n + 1 <= t->size)
+		return;
+	t->size = (t->n + n + 1) * 2;
+	t->p = realloc(t->p, t->size);
+	if (!t->p)
+		abort();
+}
+
+static inline void text_bytes(struct text *t, const void *p, size_t n) {
+	text_room(t, n);
 	if (n)
 		memcpy(t->p + t->n, p, n);
 	t->n += n;
@@ -36,8 +39,7 @@ static inline void text_bytes(struct text *t, const void *p, size_t n)
 }
 
 __attribute__((format(printf, 2, 0))) static inline void text_args(
-	struct text *t, const char *fmt, va_list args)
-{
+	struct text *t, const char *fmt, va_list args) {
 	char *more;
 	int n = vasprintf(&more, fmt, args);
 
@@ -47,9 +49,7 @@ __attribute__((format(printf, 2, 0))) static inline void text_args(
 	free(more);
 }
 
-__attribute__((format(printf, 2, 3))) static inline void text_add(
-	struct text *t, const char *fmt, ...)
-{
+__attribute__((format(printf, 2, 3))) static inline void text_add(struct text *t, const char *fmt, ...) {
 	va_list args;
 
 	va_start(args, fmt);
@@ -57,19 +57,18 @@ __attribute__((format(printf, 2, 3))) static inline void text_add(
 	va_end(args);
 }
 
-static inline void text_join(struct text *t, const struct text *more)
-{
+/* more may be t itself. */
+static inline void text_join(struct text *t, const struct text *more) {
+	text_room(t, more->n);
 	text_bytes(t, more->p, more->n);
 }
 
-static inline void text_free(struct text *t)
-{
+static inline void text_free(struct text *t) {
 	free(t->p);
 	*t = (struct text){0};
 }
 
-static inline struct span text_span(const struct text *t)
-{
+static inline struct span text_span(const struct text *t) {
 	return span_of(t->p, t->n);
 }
 
@@ -80,8 +79,7 @@ struct key {
 };
 
 /* The same key in every run. */
-static inline struct key key_of(const char *owner, unsigned round, unsigned number)
-{
+static inline struct key key_of(const char *owner, unsigned round, unsigned number) {
 	uint8_t seed[crypto_sign_SEEDBYTES];
 	char name[64];
 	struct key key;
@@ -97,27 +95,24 @@ static inline struct key key_of(const char *owner, unsigned round, unsigned numb
 
 /* CESR by libsodium: zero bytes in front to a multiple of three, and the code, hard or soft, over
  * the characters that are zero by that. */
-static inline char *primitive(const char *code, const uint8_t *raw, size_t n, char *text)
-{
+static inline char *primitive(const char *code, const uint8_t *raw, size_t n, char *text) {
 	uint8_t padded[72] = {0};
 	size_t lead = (strlen(code) * 6 + 7) / 8;
 
 	while ((lead + n) % 3)
 		lead++;
 	memcpy(padded + lead, raw, n);
-	sodium_bin2base64(text, (lead + n) / 3 * 4 + 1, padded, lead + n,
-		sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_bin2base64(
+		text, (lead + n) / 3 * 4 + 1, padded, lead + n, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	memcpy(text, code, strlen(code));
 	return text;
 }
 
-static inline char *key_text(const char *code, const struct key *key, char *text)
-{
+static inline char *key_text(const char *code, const struct key *key, char *text) {
 	return primitive(code, key->pub, sizeof key->pub, text);
 }
 
-static inline char *digest_of(const void *p, size_t n, char *text)
-{
+static inline char *digest_of(const void *p, size_t n, char *text) {
 	struct blake3 h;
 	uint8_t raw[BLAKE3_BYTES];
 
@@ -128,10 +123,8 @@ static inline char *digest_of(const void *p, size_t n, char *text)
 }
 
 /* The number in n characters of base64. */
-static inline char *number_text(unsigned number, size_t n, char *text)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static inline char *number_text(unsigned number, size_t n, char *text) {
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 	text[n] = 0;
 	while (n-- > 0) {
@@ -143,17 +136,15 @@ static inline char *number_text(unsigned number, size_t n, char *text)
 
 /* ---- attachments ---- */
 
-static inline void add_counter(struct text *to, char group, unsigned count)
-{
+static inline void add_counter(struct text *to, char group, unsigned count) {
 	char digits[3];
 
 	text_add(to, "-%c%s", group, number_text(count, 2, digits));
 }
 
 /* An indexed signature; code A, B, 2A or 2B. */
-static inline void add_signature(struct text *to, struct span body, const struct key *key,
-	const char *code, unsigned index, unsigned ondex)
-{
+static inline void add_signature(struct text *to, struct span body, const struct key *key, const char *code,
+	unsigned index, unsigned ondex) {
 	uint8_t sig[crypto_sign_BYTES];
 	char soft[8], one[3], two[3], text[PRIMITIVE];
 	bool big = code[0] == '2';
@@ -165,8 +156,7 @@ static inline void add_signature(struct text *to, struct span body, const struct
 }
 
 /* Without its counter: witness and signature. */
-static inline void add_couple(struct text *to, struct span body, const struct key *witness)
-{
+static inline void add_couple(struct text *to, struct span body, const struct key *witness) {
 	uint8_t sig[crypto_sign_BYTES];
 	char key[PRIMITIVE], text[PRIMITIVE];
 
@@ -174,8 +164,7 @@ static inline void add_couple(struct text *to, struct span body, const struct ke
 	text_add(to, "%s%s", key_text("B", witness, key), primitive("0B", sig, sizeof sig, text));
 }
 
-static inline void add_source_seal(struct text *to, uint64_t sn, const char *said)
-{
+static inline void add_source_seal(struct text *to, uint64_t sn, const char *said) {
 	uint8_t raw[16] = {0};
 	char text[PRIMITIVE];
 
@@ -185,8 +174,7 @@ static inline void add_source_seal(struct text *to, uint64_t sn, const char *sai
 }
 
 /* A frame around what is there; code "-V", "-0V" or "--V". Frees inner. */
-static inline void add_frame(struct text *to, const char *code, struct text *inner)
-{
+static inline void add_frame(struct text *to, const char *code, struct text *inner) {
 	char digits[6];
 
 	number_text((unsigned)(inner->n / 4), strlen(code) == 2 ? 2 : 5, digits);
@@ -209,8 +197,7 @@ struct draft {
 	} field[20];
 };
 
-static inline size_t draft_find(const struct draft *d, const char *name)
-{
+static inline size_t draft_find(const struct draft *d, const char *name) {
 	for (size_t i = 0; i < d->n; i++)
 		if (strcmp(d->field[i].name, name) == 0)
 			return i;
@@ -218,8 +205,7 @@ static inline size_t draft_find(const struct draft *d, const char *name)
 }
 
 __attribute__((format(printf, 3, 4))) static inline void draft_add(
-	struct draft *d, const char *name, const char *fmt, ...)
-{
+	struct draft *d, const char *name, const char *fmt, ...) {
 	struct draft_field *field = &d->field[d->n++];
 	va_list args;
 
@@ -230,23 +216,20 @@ __attribute__((format(printf, 3, 4))) static inline void draft_add(
 	va_end(args);
 }
 
-static inline void draft_set(struct draft *d, const char *name, const char *raw)
-{
+static inline void draft_set(struct draft *d, const char *name, const char *raw) {
 	struct text *value = &d->field[draft_find(d, name)].value;
 
 	value->n = 0;
 	text_bytes(value, raw, strlen(raw));
 }
 
-static inline void draft_drop(struct draft *d, size_t at)
-{
+static inline void draft_drop(struct draft *d, size_t at) {
 	text_free(&d->field[at].value);
 	memmove(&d->field[at], &d->field[at + 1], (--d->n - at) * sizeof d->field[0]);
 }
 
 /* Swaps it with the one behind it. */
-static inline void draft_swap(struct draft *d, size_t at)
-{
+static inline void draft_swap(struct draft *d, size_t at) {
 	struct draft_field field = d->field[at];
 
 	d->field[at] = d->field[at + 1];
@@ -254,8 +237,7 @@ static inline void draft_swap(struct draft *d, size_t at)
 }
 
 /* Writes size and SAID where they are left open, as VERSION and BLANK. */
-static inline void body_complete(struct text *body)
-{
+static inline void body_complete(struct text *body) {
 	char digits[7], said[PRIMITIVE], *blank;
 
 	snprintf(digits, sizeof digits, "%06zx", body->n);
@@ -268,8 +250,7 @@ static inline void body_complete(struct text *body)
 }
 
 /* The body, complete; the draft is used up. */
-static inline struct text draft_body(struct draft *d)
-{
+static inline struct text draft_body(struct draft *d) {
 	struct text body = {0};
 
 	for (size_t i = 0; i < d->n; i++) {
@@ -284,8 +265,7 @@ static inline struct text draft_body(struct draft *d)
 }
 
 /* Copies the characters of a body's string field: SAID, AID or the like. */
-static inline char *body_field(const struct text *body, const char *name, char *text)
-{
+static inline char *body_field(const struct text *body, const char *name, char *text) {
 	char sought[16];
 	const char *at;
 	size_t n;
@@ -322,14 +302,12 @@ struct id {
 	unsigned round;		    /* of the keys in force */
 };
 
-static inline unsigned id_nkeys(const struct id *id)
-{
+static inline unsigned id_nkeys(const struct id *id) {
 	return id->nkeys ? id->nkeys : 1;
 }
 
 /* Raw lists of keys and of their digests. */
-static inline struct text keys_list(const struct id *id, unsigned round)
-{
+static inline struct text keys_list(const struct id *id, unsigned round) {
 	const char *code = id->prefix ? id->prefix : "D";
 	struct text list = {0};
 	char text[PRIMITIVE];
@@ -343,8 +321,7 @@ static inline struct text keys_list(const struct id *id, unsigned round)
 	return list;
 }
 
-static inline struct text digests_list(const struct id *id, unsigned round)
-{
+static inline struct text digests_list(const struct id *id, unsigned round) {
 	struct text list = {0};
 	char text[PRIMITIVE], digest[PRIMITIVE];
 
@@ -358,16 +335,14 @@ static inline struct text digests_list(const struct id *id, unsigned round)
 	return list;
 }
 
-static inline char *witness_text(unsigned number, char *text)
-{
+static inline char *witness_text(unsigned number, char *text) {
 	struct key key = key_of("witness", 0, number);
 
 	return key_text("B", &key, text);
 }
 
 /* Raw list of witnesses from number `from` to before `to`. */
-static inline struct text witness_list(unsigned from, unsigned to)
-{
+static inline struct text witness_list(unsigned from, unsigned to) {
 	struct text list = {0};
 	char text[PRIMITIVE];
 
@@ -378,14 +353,12 @@ static inline struct text witness_list(unsigned from, unsigned to)
 	return list;
 }
 
-static inline void draft_add_text(struct draft *d, const char *name, struct text value)
-{
+static inline void draft_add_text(struct draft *d, const char *name, struct text value) {
 	draft_add(d, name, "%s", value.p);
 	text_free(&value);
 }
 
-static inline struct draft draft_head(const char *ilk, const char *said, const char *aid)
-{
+static inline struct draft draft_head(const char *ilk, const char *said, const char *aid) {
 	struct draft d = {0};
 
 	draft_add(&d, "v", VERSION);
@@ -395,8 +368,7 @@ static inline struct draft draft_head(const char *ilk, const char *said, const c
 	return d;
 }
 
-static inline void draft_keys(struct draft *d, const struct id *id, unsigned round)
-{
+static inline void draft_keys(struct draft *d, const struct id *id, unsigned round) {
 	bool fixed = id->prefix && id->prefix[0] == 'B';
 
 	draft_add(d, "kt", "%s", id->kt ? id->kt : "\"1\"");
@@ -413,8 +385,7 @@ static inline void draft_keys(struct draft *d, const struct id *id, unsigned rou
 }
 
 /* The next event as it should be: icp or dip. */
-static inline struct draft draft_icp(const struct id *id)
-{
+static inline struct draft draft_icp(const struct id *id) {
 	char key[PRIMITIVE];
 	struct key first = key_of(id->name, 0, 0);
 	struct draft d = draft_head(id->delegator ? "dip" : "icp", BLANK,
@@ -430,8 +401,7 @@ static inline struct draft draft_icp(const struct id *id)
 	return d;
 }
 
-static inline struct draft draft_rot(const struct id *id)
-{
+static inline struct draft draft_rot(const struct id *id) {
 	struct draft d = draft_head(id->delegator ? "drt" : "rot", BLANK, id->aid);
 
 	draft_add(&d, "s", "\"%" PRIx64 "\"", id->sn);
@@ -444,8 +414,7 @@ static inline struct draft draft_rot(const struct id *id)
 }
 
 /* seals is a raw list. */
-static inline struct draft draft_ixn(const struct id *id, const char *seals)
-{
+static inline struct draft draft_ixn(const struct id *id, const char *seals) {
 	struct draft d = draft_head("ixn", BLANK, id->aid);
 
 	draft_add(&d, "s", "\"%" PRIx64 "\"", id->sn);
@@ -454,16 +423,14 @@ static inline struct draft draft_ixn(const struct id *id, const char *seals)
 	return d;
 }
 
-static inline bool draft_is(const struct draft *d, const char *ilk)
-{
+static inline bool draft_is(const struct draft *d, const char *ilk) {
 	const struct text *t = &d->field[draft_find(d, "t")].value;
 
 	return t->n == strlen(ilk) + 2 && memcmp(t->p + 1, ilk, strlen(ilk)) == 0;
 }
 
 /* Completes the body and moves the identity on to behind it. */
-static inline struct text id_state(struct id *id, struct draft d)
-{
+static inline struct text id_state(struct id *id, struct draft d) {
 	bool inception = draft_is(&d, "icp") || draft_is(&d, "dip");
 	bool rotation = draft_is(&d, "rot") || draft_is(&d, "drt");
 	struct text body = draft_body(&d);
@@ -477,8 +444,7 @@ static inline struct text id_state(struct id *id, struct draft d)
 }
 
 /* -A: signatures by all keys in force. */
-static inline void add_signatures(struct text *to, const struct id *id, struct span body)
-{
+static inline void add_signatures(struct text *to, const struct id *id, struct span body) {
 	add_counter(to, 'A', id_nkeys(id));
 	for (unsigned i = 0; i < id_nkeys(id); i++) {
 		struct key key = key_of(id->name, id->round, i);
@@ -488,9 +454,7 @@ static inline void add_signatures(struct text *to, const struct id *id, struct s
 }
 
 /* -B: receipts by witnesses from number `from` to before `to`, which have these places. */
-static inline void add_receipts(
-	struct text *to, struct span body, unsigned from, unsigned to_number)
-{
+static inline void add_receipts(struct text *to, struct span body, unsigned from, unsigned to_number) {
 	add_counter(to, 'B', to_number - from);
 	for (unsigned i = from; i < to_number; i++) {
 		struct key key = key_of("witness", 0, i);
@@ -500,8 +464,7 @@ static inline void add_receipts(
 }
 
 /* All that the message of a body needs. */
-static inline void add_attachments(struct text *to, const struct id *id, struct span body)
-{
+static inline void add_attachments(struct text *to, const struct id *id, struct span body) {
 	add_signatures(to, id, body);
 	if (id->nwitnesses)
 		add_receipts(to, body, 0, id->nwitnesses);
@@ -510,8 +473,7 @@ static inline void add_attachments(struct text *to, const struct id *id, struct 
 }
 
 /* States the next event: body and attachments, appended to the stream. */
-static inline void state(struct text *stream, struct id *id, struct draft d)
-{
+static inline void say(struct text *stream, struct id *id, struct draft d) {
 	struct text body = id_state(id, d);
 
 	text_join(stream, &body);
@@ -520,8 +482,7 @@ static inline void state(struct text *stream, struct id *id, struct draft d)
 }
 
 /* The delegator's event that seals the last event of an identity. */
-static inline struct draft draft_sealing(const struct id *delegator, const struct id *id)
-{
+static inline struct draft draft_sealing(const struct id *delegator, const struct id *id) {
 	struct text seals = {0};
 	struct draft d;
 
@@ -533,19 +494,17 @@ static inline struct draft draft_sealing(const struct id *delegator, const struc
 }
 
 /* Names the delegator's last event as the one that seals this one's. */
-static inline void anchor_in(struct id *id, const struct id *delegator)
-{
+static inline void anchor_in(struct id *id, const struct id *delegator) {
 	id->anchor_sn = delegator->sn - 1;
 	memcpy(id->anchor, delegator->said, sizeof id->anchor);
 }
 
 /* A delegated event: the delegator's that seals it goes to *seals, its own message to *stream. */
-static inline void state_delegated(struct text *seals, struct text *stream, struct id *delegator,
-	struct id *id, struct draft d)
-{
+static inline void say_delegated(
+	struct text *seals, struct text *stream, struct id *delegator, struct id *id, struct draft d) {
 	struct text body = id_state(id, d);
 
-	state(seals, delegator, draft_sealing(delegator, id));
+	say(seals, delegator, draft_sealing(delegator, id));
 	anchor_in(id, delegator);
 	text_join(stream, &body);
 	add_attachments(stream, id, text_span(&body));
@@ -554,8 +513,7 @@ static inline void state_delegated(struct text *seals, struct text *stream, stru
 }
 
 /* A receipt message for the event of this SAID; its attachments follow. */
-static inline void add_rct(struct text *stream, const char *aid, uint64_t sn, const char *said)
-{
+static inline void add_rct(struct text *stream, const char *aid, uint64_t sn, const char *said) {
 	struct draft d = draft_head("rct", said, aid);
 	struct text body;
 

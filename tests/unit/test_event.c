@@ -18,8 +18,7 @@
 #define KEY_D "\"DAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\""
 #define KEY_B "\"BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\""
 
-static int start(void **state)
-{
+static int start(void **state) {
 	(void)state;
 	return sodium_init() < 0;
 }
@@ -42,14 +41,12 @@ enum sample {
 	SAMPLES,
 };
 
-static const char *const sample_names[] = {"icp", "icp of a D", "icp of a B", "dip", "rot", "drt",
-	"ixn", "rct", "vcp of keripy", "vcp of keriox", "iss", "rev"};
+static const char *const sample_names[] = {"icp", "icp of a D", "icp of a B", "dip", "rot", "drt", "ixn",
+	"rct", "vcp of keripy", "vcp of keriox", "iss", "rev"};
 
-static struct draft registry_sample(enum sample which)
-{
+static struct draft registry_sample(enum sample which) {
 	static const char *const ilks[] = {"vcp", "vcp", "iss", "rev"};
-	struct draft d =
-		draft_head(ilks[which - VCP_KERIPY], BLANK, which == VCP_KERIPY ? BLANK : DIGEST);
+	struct draft d = draft_head(ilks[which - VCP_KERIPY], BLANK, which == VCP_KERIPY ? BLANK : DIGEST);
 
 	if (which == VCP_KERIPY)
 		draft_add(&d, "ii", DIGEST);
@@ -72,8 +69,7 @@ static struct draft registry_sample(enum sample which)
 	return d;
 }
 
-static struct draft sample(enum sample which)
-{
+static struct draft sample(enum sample which) {
 	struct id boss = {.name = "boss", .aid = "EHOa0Lj8t5cKh1C6pDWjCxqh2iS7wJqR7mMIZq0dmf2T"};
 	struct id plain = {.name = "plain", .nkeys = 2, .nwitnesses = 2};
 	struct draft d;
@@ -103,8 +99,7 @@ static struct draft sample(enum sample which)
 }
 
 /* Parses a copy with nothing behind it; the spans of *event are then dead. */
-static bool parses(const struct text *body, struct event *event, struct err *err)
-{
+static bool parses(const struct text *body, struct event *event, struct err *err) {
 	struct span exact = bytes_copy(body->p, body->n);
 	bool good;
 
@@ -116,8 +111,7 @@ static bool parses(const struct text *body, struct event *event, struct err *err
 }
 
 /* The draft is refused, for this reason. */
-static void expect_refused(struct draft *d, const char *reason)
-{
+static void expect_refused(struct draft *d, const char *reason) {
 	struct text body = draft_body(d);
 	struct event event;
 	struct err err;
@@ -127,8 +121,7 @@ static void expect_refused(struct draft *d, const char *reason)
 	text_free(&body);
 }
 
-static void expect_good(struct draft *d)
-{
+static void expect_good(struct draft *d) {
 	struct text body = draft_body(d);
 	struct event event;
 	struct err err;
@@ -138,8 +131,7 @@ static void expect_good(struct draft *d)
 	text_free(&body);
 }
 
-static void expect_field(struct span got, const struct draft *d, const char *name)
-{
+static void expect_field(struct span got, const struct draft *d, const char *name) {
 	for (size_t i = 0; i < d->n; i++) {
 		const struct text *value = &d->field[i].value;
 
@@ -153,8 +145,7 @@ static void expect_field(struct span got, const struct draft *d, const char *nam
 	}
 }
 
-static void every_kind_is_read(void **state)
-{
+static void every_kind_is_read(void **state) {
 	static const enum event_ilk ilks[] = {EVENT_ICP, EVENT_ICP, EVENT_ICP, EVENT_DIP, EVENT_ROT,
 		EVENT_DRT, EVENT_IXN, EVENT_RCT, EVENT_VCP, EVENT_VCP, EVENT_ISS, EVENT_REV};
 
@@ -193,8 +184,7 @@ static void every_kind_is_read(void **state)
 	}
 }
 
-static void a_missing_field_is_refused(void **state)
-{
+static void a_missing_field_is_refused(void **state) {
 	(void)state;
 	for (enum sample which = 0; which < SAMPLES; which++) {
 		struct draft all = sample(which);
@@ -210,8 +200,7 @@ static void a_missing_field_is_refused(void **state)
 	}
 }
 
-static void swapped_fields_are_refused(void **state)
-{
+static void swapped_fields_are_refused(void **state) {
 	(void)state;
 	for (enum sample which = 0; which < SAMPLES; which++) {
 		struct draft all = sample(which);
@@ -226,8 +215,7 @@ static void swapped_fields_are_refused(void **state)
 	}
 }
 
-static void a_field_too_many_is_refused(void **state)
-{
+static void a_field_too_many_is_refused(void **state) {
 	(void)state;
 	for (enum sample which = 0; which < SAMPLES; which++) {
 		struct draft all = sample(which);
@@ -247,8 +235,7 @@ static void a_field_too_many_is_refused(void **state)
 	}
 }
 
-static void another_field_name_is_refused(void **state)
-{
+static void another_field_name_is_refused(void **state) {
 	(void)state;
 	for (enum sample which = 0; which < SAMPLES; which++) {
 		struct draft all = sample(which);
@@ -339,8 +326,7 @@ static const struct bad_value {
 	{"dt", "1", "string"},
 };
 
-static void each_field_alone(void **state)
-{
+static void each_field_alone(void **state) {
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad_values); i++) {
 		const struct bad_value *bad = &bad_values[i];
@@ -365,8 +351,7 @@ static void each_field_alone(void **state)
 }
 
 /* n is a list in key events, a text in keripy's vcp. */
-static void next_keys_are_a_list(void **state)
-{
+static void next_keys_are_a_list(void **state) {
 	struct draft d = sample(ICP);
 
 	(void)state;
@@ -381,8 +366,7 @@ static void next_keys_are_a_list(void **state)
 }
 
 /* Opaque values: their rules need the key state. */
-static void what_is_for_the_key_state_is_passed_over(void **state)
-{
+static void what_is_for_the_key_state_is_passed_over(void **state) {
 	static const struct {
 		const char *field, *value;
 	} values[] = {
@@ -407,8 +391,7 @@ static void what_is_for_the_key_state_is_passed_over(void **state)
 	}
 }
 
-static void sequence_numbers(void **state)
-{
+static void sequence_numbers(void **state) {
 	static const struct {
 		const char *text;
 		uint64_t value;
@@ -445,8 +428,7 @@ static void sequence_numbers(void **state)
 
 /* ---- SAID ---- */
 
-static void said_is_the_digest_of_the_bytes(void **state)
-{
+static void said_is_the_digest_of_the_bytes(void **state) {
 	(void)state;
 	for (enum sample which = 0; which < SAMPLES; which++) {
 		struct draft d = sample(which);
@@ -477,8 +459,7 @@ static void said_is_the_digest_of_the_bytes(void **state)
 	}
 }
 
-static void inception_binds_its_prefix(void **state)
-{
+static void inception_binds_its_prefix(void **state) {
 	struct draft d = sample(ICP);
 	char said[SAID];
 	struct text body;
@@ -516,8 +497,7 @@ static void inception_binds_its_prefix(void **state)
 
 /* ---- registries ---- */
 
-static void registries(void **state)
-{
+static void registries(void **state) {
 	struct draft d = sample(VCP_KERIPY);
 
 	(void)state;
@@ -556,8 +536,7 @@ static void registries(void **state)
 
 /* ---- what can be said of a body that is refused ---- */
 
-static void aid_and_sn_as_far_as_they_were_read(void **state)
-{
+static void aid_and_sn_as_far_as_they_were_read(void **state) {
 	static const struct {
 		const char *field, *value;
 		bool aid, sn;
@@ -590,8 +569,7 @@ static void aid_and_sn_as_far_as_they_were_read(void **state)
 
 /* ---- every byte ---- */
 
-static void no_prefix_of_a_body_is_a_body(void **state)
-{
+static void no_prefix_of_a_body_is_a_body(void **state) {
 	(void)state;
 	for (enum sample which = 0; which < SAMPLES; which++) {
 		struct draft d = sample(which);
@@ -607,8 +585,7 @@ static void no_prefix_of_a_body_is_a_body(void **state)
 	}
 }
 
-static void no_changed_bit_is_taken(void **state)
-{
+static void no_changed_bit_is_taken(void **state) {
 	(void)state;
 	for (enum sample which = 0; which < SAMPLES; which++) {
 		struct draft d = sample(which);
@@ -627,8 +604,7 @@ static void no_changed_bit_is_taken(void **state)
 }
 
 /* A blank or a line's end between any two tokens, everything else consistent. */
-static void no_white_space(void **state)
-{
+static void no_white_space(void **state) {
 	(void)state;
 	for (enum sample which = 0; which < SAMPLES; which++) {
 		struct draft d = sample(which);
@@ -651,8 +627,8 @@ static void no_white_space(void **state)
 			quoted ^= whole.p[i] == '"';
 			if (quoted)
 				continue;
-			text_add(&body, "%.*s%c%s", (int)i + 1, whole.p, i % 2 ? ' ' : '\n',
-				whole.p + i + 1);
+			text_add(
+				&body, "%.*s%c%s", (int)i + 1, whole.p, i % 2 ? ' ' : '\n', whole.p + i + 1);
 			body_complete(&body);
 			assert_false(parses(&body, &event, &err));
 			text_free(&body);
@@ -663,8 +639,7 @@ static void no_white_space(void **state)
 
 /* ---- seals ---- */
 
-static void seals_by_their_exact_fields(void **state)
-{
+static void seals_by_their_exact_fields(void **state) {
 	static const char d44[] = "EK8TSbn1-aGmoEBN6jbcyUmbyyXJrcESt8yak8rkHzJi";
 	static const char i44[] = "EHOa0Lj8t5cKh1C6pDWjCxqh2iS7wJqR7mMIZq0dmf2T";
 	static const struct {
@@ -676,8 +651,7 @@ static void seals_by_their_exact_fields(void **state)
 		{"{\"d\":" DIGEST "}", SEAL_DIGEST, "", d44, UINT64_MAX},
 		{"{\"i\":" OTHER ",\"s\":\"0\",\"d\":" DIGEST "}", SEAL_EVENT, i44, d44, 0},
 		{"{\"i\":" OTHER ",\"s\":\"1f\",\"d\":" DIGEST "}", SEAL_EVENT, i44, d44, 31},
-		{"{\"i\":" OTHER ",\"s\":\"01\",\"d\":" DIGEST "}", SEAL_EVENT, i44, d44,
-			UINT64_MAX},
+		{"{\"i\":" OTHER ",\"s\":\"01\",\"d\":" DIGEST "}", SEAL_EVENT, i44, d44, UINT64_MAX},
 		{"{\"i\":\"x\",\"s\":\"1\",\"d\":\"y\"}", SEAL_EVENT, "", "", 1},
 		{"{\"d\":\"y\"}", SEAL_DIGEST, "", "", UINT64_MAX},
 		{"{\"i\":" OTHER ",\"s\":1,\"d\":" DIGEST "}", SEAL_OTHER, "", "", 0},
@@ -688,8 +662,7 @@ static void seals_by_their_exact_fields(void **state)
 		{"{\"s\":\"1\",\"d\":" DIGEST "}", SEAL_OTHER, "", "", 0},
 		{"{\"d\":" DIGEST ",\"x\":\"\"}", SEAL_OTHER, "", "", 0},
 		{"{\"x\":\"\",\"d\":" DIGEST "}", SEAL_OTHER, "", "", 0},
-		{"{\"i\":" OTHER ",\"s\":\"1\",\"d\":" DIGEST ",\"x\":\"\"}", SEAL_OTHER, "", "",
-			0},
+		{"{\"i\":" OTHER ",\"s\":\"1\",\"d\":" DIGEST ",\"x\":\"\"}", SEAL_OTHER, "", "", 0},
 		{"{\"rd\":" DIGEST "}", SEAL_OTHER, "", "", 0},
 		{"{\"bi\":" OTHER ",\"d\":" DIGEST "}", SEAL_OTHER, "", "", 0},
 		{"{\"i\":" OTHER "}", SEAL_OTHER, "", "", 0},
@@ -723,8 +696,7 @@ static void seals_by_their_exact_fields(void **state)
 	text_free(&list);
 }
 
-static void texts_of_a_list(void **state)
-{
+static void texts_of_a_list(void **state) {
 	static const struct {
 		const char *list;
 		const char *texts[3];
@@ -751,8 +723,7 @@ static void texts_of_a_list(void **state)
 	}
 }
 
-static void filling_completes_a_body(void **state)
-{
+static void filling_completes_a_body(void **state) {
 	char body[] = "{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\"" EVENT_BLANK_SAID
 		      "\",\"i\":\"" EVENT_BLANK_SAID "\"}";
 	struct text want = {0};
@@ -765,8 +736,7 @@ static void filling_completes_a_body(void **state)
 	text_free(&want);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_is_read),
 		cmocka_unit_test(a_missing_field_is_refused),
