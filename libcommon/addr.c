@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "addr.h"
 
@@ -19,17 +20,13 @@ struct addr addr_from_bytes(int family, const void *bytes) {
 }
 
 bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *out) {
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
+	const uint8_t *p = (const uint8_t *)sa;
 
 	*out = (struct addr){0};
-	if (sa->sa_family == AF_INET) {
-		memcpy(&in, sa, sizeof in);
-		*out = addr_from_bytes(AF_INET, &in.sin_addr);
-	} else if (sa->sa_family == AF_INET6) {
-		memcpy(&in6, sa, sizeof in6);
-		*out = addr_from_bytes(AF_INET6, &in6.sin6_addr);
-	}
+	if (sa->sa_family == AF_INET)
+		*out = addr_from_bytes(AF_INET, p + offsetof(struct sockaddr_in, sin_addr));
+	else if (sa->sa_family == AF_INET6)
+		*out = addr_from_bytes(AF_INET6, p + offsetof(struct sockaddr_in6, sin6_addr));
 	return out->family != 0;
 }
 
@@ -51,10 +48,7 @@ bool addr_parse(struct span text, struct addr *out) {
 bool addr_parse_canonical(struct span text, struct addr *out) {
 	char copy[ADDR_TEXT];
 
-	if (addr_parse(text, out) && span_is(text, addr_format(out, copy)))
-		return true;
-	*out = (struct addr){0};
-	return false;
+	return addr_parse(text, out) && span_is(text, addr_format(out, copy));
 }
 
 char *addr_format(const struct addr *a, char buf[static ADDR_TEXT]) {
@@ -64,32 +58,20 @@ char *addr_format(const struct addr *a, char buf[static ADDR_TEXT]) {
 }
 
 bool prefix_parse(struct span text, struct prefix *out) {
-	const uint8_t *slash = text.n ? memchr(text.p, '/', text.n) : NULL;
-	struct span head = slash ? span_cut(text, 0, (size_t)(slash - text.p)) : text;
-	struct span tail = slash ? span_from(text, head.n + 1) : span_of(NULL, 0);
-	unsigned bits = 0;
+	char copy[PREFIX_TEXT], *slash;
+	unsigned long bits;
 
-	*out = (struct prefix){0};
-	if (!addr_parse(head, &out->addr))
+	if (!span_copy(text, copy, sizeof copy) || !(slash = strchr(copy, '/')))
 		return false;
-	for (size_t i = 0; i < tail.n && i < 4; i++) {
-		if (tail.p[i] < '0' || tail.p[i] > '9')
-			return false;
-		bits = bits * 10 + (unsigned)(tail.p[i] - '0');
-	}
-	if (!slash)
-		bits = (unsigned)addr_size(&out->addr) * 8;
-	else if (out->addr.family == AF_INET && memchr(head.p, ':', head.n))
-		return false; /* "::ffff:10.0.0.0/8": the bits would count from elsewhere */
-	else if (tail.n == 0 || tail.n > 3 || (tail.n > 1 && tail.p[0] == '0'))
+	*slash = 0;
+	bits = strtoul(slash + 1, NULL, 10);
+	if (!addr_parse(span_str(copy), &out->addr) || bits > addr_size(&out->addr) * 8)
 		return false;
-	if (bits > addr_size(&out->addr) * 8)
-		return false;
-	for (unsigned bit = bits; bit < addr_size(&out->addr) * 8; bit++)
-		if (out->addr.bytes[bit / 8] & (0x80 >> bit % 8))
-			return false;
 	out->bits = (uint8_t)bits;
-	return true;
+	for (size_t bit = bits; bit < addr_size(&out->addr) * 8; bit++)
+		out->addr.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	/* Host bits, another number of bits, and text behind it do not come back. */
+	return span_is(text, prefix_format(out, copy));
 }
 
 char *prefix_format(const struct prefix *p, char buf[static PREFIX_TEXT]) {

@@ -51,7 +51,7 @@ bool addr_parse_canonical(struct span text, struct addr *out);
 /* Canonical text. Returns buf. */
 char *addr_format(const struct addr *a, char buf[static ADDR_TEXT]);
 
-/* "10.77.2.0/24"; without "/n" the single address. Host bits must be zero. */
+/* "10.77.2.0/24": the canonical text and no other, so the host bits are zero (DESIGN.md 5.2). */
 bool prefix_parse(struct span text, struct prefix *out);
 
 char *prefix_format(const struct prefix *p, char buf[static PREFIX_TEXT]);

@@ -157,10 +157,8 @@ static bool addr_valid(struct span text) {
 
 static bool route_valid(struct span text) {
 	struct prefix prefix;
-	char canonical[PREFIX_TEXT];
 
-	return prefix_parse(text, &prefix) && prefix.bits > 0 &&
-	       span_is(text, prefix_format(&prefix, canonical));
+	return prefix_parse(text, &prefix) && prefix.bits > 0;
 }
 
 static bool endpoint_valid(struct span text) {
