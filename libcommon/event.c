@@ -225,9 +225,9 @@ bool event_parse(struct span body, struct event *event, struct err *err) {
 			return event->ilk == EVENT_RCT || check_said(event, err);
 		}
 		/* of two shapes, the one that fits better tells what is wrong */
-		if (furthest && rest.p <= furthest)
+		if (furthest && rest.rest.p <= furthest)
 			continue;
-		furthest = rest.p;
+		furthest = rest.rest.p;
 		*event = tried;
 		nearest = why;
 	}
@@ -256,12 +256,12 @@ bool event_next_text(struct span *list, struct span *text) {
 	struct json j = resume(*list);
 
 	if (!json_next(&j, ']')) {
-		*list = span_of(j.p, (size_t)(j.end - j.p));
+		*list = j.rest;
 		return false;
 	}
 	*text = json_string(&j);
 	if (!j.error)
-		*list = span_of(j.p, (size_t)(j.end - j.p));
+		*list = j.rest;
 	return !j.error;
 }
 
@@ -299,7 +299,7 @@ bool event_next_seal(struct span *list, struct seal *seal) {
 	if (!json_next(&j, ']'))
 		return false;
 	value = json_value(&j);
-	*list = span_of(j.p, (size_t)(j.end - j.p));
+	*list = j.rest;
 	if (j.error)
 		return false;
 	read_seal(value, seal);

@@ -15,16 +15,15 @@
 /* A reader on bytes it does not own. The first error sticks: from then on every call returns its
  * false or empty value, so that a caller may read a whole message and look at `error` once. */
 struct json {
-	const uint8_t *start, *p, *end;
-	const char *error; /* NULL, or a few words on what is wrong at p */
+	struct span rest;  /* what is still to be read */
+	const char *error; /* NULL, or a few words on what is wrong there */
 	unsigned depth;	   /* maps and lists open */
 	bool first;	   /* no member or element of the innermost open map or list was read yet */
 };
 
 void json_init(struct json *j, struct span text);
 
-/* Opens a map ('{') or list ('['); members follow with json_field, or json_next and json_key,
- * elements with json_next. */
+/* Opens a map ('{') or list ('['); members follow with json_field, elements with json_next. */
 void json_open(struct json *j, char brace);
 
 /* Closes it, with '}' or ']'; a further member or element here is an error. */
@@ -37,13 +36,9 @@ void json_field(struct json *j, const char *name);
  * map ends. */
 bool json_optional(struct json *j, const char *name);
 
-/* In a list: true when another element follows (its comma is read), false at the end (the
- * closing bracket is read) or on error. In a map likewise, with json_key for the name. */
+/* In a list (closing ']'): true when another element follows (its comma is read), false at the end
+ * (the closing bracket is read) or on error. */
 bool json_next(struct json *j, char closing);
-
-/* The name of a member, after json_next(j, '}'): its characters between the quotes, and reads ':'.
- * A name that comes twice is for the caller to notice; json_value notices by itself. */
-struct span json_key(struct json *j);
 
 /* A string: the raw characters between the quotes. Valid UTF-8; escapes only where they must be,
  * in their shortest form (\" \\ \b \f \n \r \t, \u00xx lower case for other controls). */
