@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "keyring_build.h"
+#include "paths.h"
 #include "sync.h"
 #include "verimesh.h"
 #include "wireguard.h"
@@ -12,9 +13,10 @@ static bool make_interface(const struct mesh *mesh, struct err *err) {
 
 	if (mesh->policy.adopt)
 		return err_set(err, ERR_ENV,
-			"Adopt = yes is not supported yet; give verimesh an interface of its own");
+			PATH_CONF
+			": Adopt = yes is not supported yet; give verimesh an interface of its own");
 	if (!mesh->roster.self)
-		return err_set(err, ERR_ENV, "%s.%s has no card in force; issue one, or set Host and Self",
+		return err_set(err, ERR_ENV, "%s.%s: has no card in force; issue one, or set Host and Self",
 			mesh->policy.host, mesh->policy.self);
 	if (!mesh->has_secret)
 		return mesh_no_secret(err);
@@ -57,19 +59,12 @@ int verb_down(const struct command *command) {
 		policy_free(&policy);
 		return problem(&err);
 	}
-	switch (wireguard_state(command->root, policy.interface)) {
-	case WIREGUARD_OURS:
-		good = wireguard_remove(command->root, policy.interface, &err);
-		break;
-	case WIREGUARD_FOREIGN:
+	if (wireguard_state(command->root, policy.interface) == WIREGUARD_FOREIGN)
 		good = err_set(&err, ERR_ENV, "%s: verimesh up did not make it, so down leaves it alone",
 			policy.interface);
-		break;
-	default:
-		good = true;
-		break;
-	}
-	good = good && keyring_remove(command->root, policy.interface, &err);
+	else
+		good = wireguard_remove(command->root, policy.interface, &err);
+	good = keyring_remove(command->root, policy.interface, good ? &err : NULL) && good;
 	close(lock);
 	policy_free(&policy);
 	return good ? 0 : problem(&err);

@@ -1,6 +1,7 @@
 /* wireguard.c: makes, fills and removes the mesh interface; see wireguard.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -63,11 +64,11 @@ bool wireguard_refuse_foreign(const struct roster *roster, const char *interface
 
 	if (tunnel_read(interface, &visitor) != 0)
 		return err_set(err, ERR_ENV,
-			"%s is there, and verimesh up did not make it; choose another Name", interface);
+			"%s: is there, and verimesh up did not make it; choose another Name", interface);
 	return err_set(err, ERR_ENV,
-		"%s has %zu peers that verimesh does not know, and verimesh up did not make it; "
-		"choose another Name",
-		interface, counter.unknown);
+		"%s: %s has %zu peers that verimesh does not know, and verimesh up did not make it; "
+		"choose another Name, or remove it (ip link del)",
+		interface, interface, counter.unknown);
 }
 
 /* ---- making and removing ---- */
@@ -85,31 +86,45 @@ static bool wait_until_readable(const char *interface, struct err *err) {
 	return err_set(err, ERR_ENV, "%s: was made but does not answer", interface);
 }
 
-bool wireguard_make(const char *root, const char *interface, struct err *err) {
-	const char *const add[] = {"ip", "link", "add", interface, "type", "wireguard", NULL};
+static bool add_link(const char *interface, struct err *err) {
+	const char *const kernel[] = {"ip", "link", "add", interface, "type", "wireguard", NULL};
 	const char *const user[] = {"wireguard-go", interface, NULL};
-	char path[PATH_MAX], dir[PATH_MAX], mark[16];
 	struct span nothing = {0};
+	struct err why;
+
+	if (run(kernel, nothing, &why) || run(user, nothing, err))
+		return true;
+	return err_at(err, "%s: neither the kernel makes it (%s) nor wireguard-go", interface, why.text);
+}
+
+static bool delete_link(const char *interface, struct err *err) {
+	const char *const del[] = {"ip", "link", "del", interface, NULL};
+
+	return run(del, span_of(NULL, 0), err);
+}
+
+bool wireguard_make(const char *root, const char *interface, struct err *err) {
+	char path[PATH_MAX], dir[PATH_MAX], mark[16];
 
 	if (!mark_path(root, interface, path, err) || !file_path(dir, root, PATH_RUN, NULL, err) ||
-		!file_mkdir(dir, 0755, err))
+		!file_mkdir(dir, 0755, err) || !add_link(interface, err))
 		return false;
-	if (!run(add, nothing, err) && !run(user, nothing, err))
-		return err_set(err, ERR_ENV,
-			"%s: this kernel has no WireGuard and wireguard-go cannot make it either; "
-			"install one",
-			interface);
-	if (!wait_until_readable(interface, err))
-		return false;
-	snprintf(mark, sizeof mark, "%u\n", if_nametoindex(interface));
-	return file_replace(path, span_str(mark), 0644, err);
+	if (wait_until_readable(interface, err)) {
+		snprintf(mark, sizeof mark, "%u\n", if_nametoindex(interface));
+		if (file_replace(path, span_str(mark), 0644, err))
+			return true;
+	}
+	/* without its mark, nobody would know that it is ours */
+	delete_link(interface, NULL);
+	return false;
 }
 
 bool wireguard_remove(const char *root, const char *interface, struct err *err) {
-	const char *const del[] = {"ip", "link", "del", interface, NULL};
 	char path[PATH_MAX];
 
-	if (!run(del, span_of(NULL, 0), err) || !mark_path(root, interface, path, err))
+	if (!mark_path(root, interface, path, err))
+		return false;
+	if (if_nametoindex(interface) && !delete_link(interface, err))
 		return false;
 	return unlink(path) == 0 || errno == ENOENT || err_set(err, ERR_ENV, "%s: %m", path);
 }
@@ -138,30 +153,92 @@ static void write_peer(FILE *out, const struct roster *roster, const struct rost
 		fprintf(out, "PersistentKeepalive = %d\n", KEEPALIVE);
 }
 
-static bool sync_peers(
-	const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
-	const char *const syncconf[] = {"wg", "syncconf", roster->policy->interface, "/dev/stdin", NULL};
-	char *text = NULL, key[WG_KEY_TEXT];
-	bool good = false;
-	size_t n = 0;
-	FILE *out = open_memstream(&text, &n);
-
-	if (!out)
-		return err_set(err, ERR_ENV, "out of memory");
-	wg_key_encode(secret, key);
-	fprintf(out, "[Interface]\nPrivateKey = %s\nListenPort = %u\n", key, roster->policy->port);
-	sodium_memzero(key, sizeof key);
+static void write_peers(FILE *out, const struct roster *roster) {
 	for (size_t i = 0; i < roster->nhosts; i++)
 		if (!roster->hosts[i].self)
 			write_peer(out, roster, &roster->hosts[i]);
-	if (fclose(out) == 0)
-		good = run(syncconf, span_of(text, n), err);
-	else
-		err_set(err, ERR_ENV, "out of memory");
-	if (text)
-		sodium_memzero(text, n);
+}
+
+/* What a writer says about the roster, in memory: *text is malloc'd. */
+static bool write_text(void (*write)(FILE *out, const struct roster *roster), const struct roster *roster,
+	char **text, size_t *n, struct err *err) {
+	FILE *out = open_memstream(text, n);
+
+	if (out) {
+		write(out, roster);
+		if (fclose(out) == 0)
+			return true;
+		free(*text);
+	}
+	*text = NULL;
+	return err_set(err, ERR_ENV, "out of memory");
+}
+
+/* The secret is written last, and in one place, because memory that grows leaves copies behind. */
+static bool sync_peers(
+	const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
+	static const char head[] = "[Interface]\nListenPort = %u\nPrivateKey = %s\n";
+	const char *const syncconf[] = {"wg", "syncconf", roster->policy->interface, "/dev/stdin", NULL};
+	char *peers, *text, key[WG_KEY_TEXT];
+	size_t n, size;
+	bool good;
+	int at;
+
+	if (!write_text(write_peers, roster, &peers, &n, err))
+		return false;
+	size = sizeof head + sizeof key + n;
+	text = malloc(size);
+	if (!text) {
+		free(peers);
+		return err_set(err, ERR_ENV, "out of memory");
+	}
+	wg_key_encode(secret, key);
+	at = snprintf(text, size, head, roster->policy->port, key);
+	memcpy(text + at, peers, n);
+	good = run(syncconf, span_of(text, (size_t)at + n), err);
+	sodium_memzero(key, sizeof key);
+	sodium_memzero(text, size);
 	free(text);
+	free(peers);
 	return good;
+}
+
+static bool has_addr(const struct roster_host *host, const struct addr *addr) {
+	for (size_t i = 0; i < host->naddrs; i++)
+		if (addr_eq(&host->addrs[i], addr))
+			return true;
+	return false;
+}
+
+/* One that `up` gave: a /32 or /128, and no link-local one of the kernel's. */
+static bool is_single(const struct ifaddrs *entry, struct addr *addr) {
+	struct addr mask;
+	bool single = entry->ifa_addr && entry->ifa_netmask && addr_from_sockaddr(entry->ifa_addr, addr) &&
+		      addr_from_sockaddr(entry->ifa_netmask, &mask);
+
+	for (size_t i = 0; single && i < addr_size(addr); i++)
+		single = mask.bytes[i] == 0xff;
+	return single;
+}
+
+/* This host's addresses; those that its card does not give it any more go. */
+static void write_addrs(FILE *out, const struct roster_host *self, const char *interface) {
+	struct ifaddrs *list = NULL;
+	struct prefix prefix;
+	struct addr addr;
+	char text[PREFIX_TEXT];
+
+	for (size_t i = 0; i < self->naddrs; i++) {
+		prefix = prefix_host(&self->addrs[i]);
+		fprintf(out, "address replace %s dev %s\n", prefix_format(&prefix, text), interface);
+	}
+	getifaddrs(&list);
+	for (struct ifaddrs *i = list; i; i = i->ifa_next)
+		if (strcmp(i->ifa_name, interface) == 0 && is_single(i, &addr) && !has_addr(self, &addr)) {
+			prefix = prefix_host(&addr);
+			fprintf(out, "address del %s dev %s\n", prefix_format(&prefix, text), interface);
+		}
+	freeifaddrs(list);
 }
 
 /* Addresses and routes, for `ip -batch`. */
@@ -171,10 +248,8 @@ static void write_batch(FILE *out, const struct roster *roster) {
 	struct prefix prefix;
 	char text[PREFIX_TEXT];
 
-	for (size_t i = 0; roster->self && i < roster->self->naddrs; i++) {
-		prefix = prefix_host(&roster->self->addrs[i]);
-		fprintf(out, "address replace %s dev %s\n", prefix_format(&prefix, text), name);
-	}
+	if (roster->self)
+		write_addrs(out, roster->self, name);
 	fprintf(out, "link set dev %s mtu " MTU " up\n", name);
 	for (size_t i = 0; i < policy->npeers; i++) {
 		prefix = derived_prefix(policy->peers[i].aid);
@@ -188,21 +263,13 @@ static void write_batch(FILE *out, const struct roster *roster) {
 bool wireguard_sync(
 	const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
 	const char *const batch[] = {"ip", "-batch", "-", NULL};
-	char *text = NULL;
-	bool good = false;
-	size_t n = 0;
-	FILE *out;
+	char *text;
+	bool good;
+	size_t n;
 
-	if (!sync_peers(roster, secret, err))
+	if (!sync_peers(roster, secret, err) || !write_text(write_batch, roster, &text, &n, err))
 		return false;
-	out = open_memstream(&text, &n);
-	if (!out)
-		return err_set(err, ERR_ENV, "out of memory");
-	write_batch(out, roster);
-	if (fclose(out) == 0)
-		good = run(batch, span_of(text, n), err);
-	else
-		err_set(err, ERR_ENV, "out of memory");
+	good = run(batch, span_of(text, n), err);
 	free(text);
 	return good;
 }

@@ -22,7 +22,7 @@ bool wireguard_make(const char *root, const char *interface, struct err *err);
  * addresses, and a route for every prefix of the peers. Sessions of unchanged peers go on. */
 bool wireguard_sync(const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err);
 
-/* Removes the interface and the mark. */
+/* Removes the interface, if it is there, and the mark. */
 bool wireguard_remove(const char *root, const char *interface, struct err *err);
 
 /* The error for an interface that up did not make: how many peers verimesh does not know. */
