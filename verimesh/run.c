@@ -40,17 +40,23 @@ static void wipe_file(int fd, size_t n) {
 	munmap(page, n);
 }
 
+/* posix_spawnp would search the caller's PATH. */
 static bool spawn(const char *const argv[], int in, int out, pid_t *pid) {
+	static const char *const dirs[] = {"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
 	static char *const environment[] = {
 		(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C", NULL};
 	posix_spawn_file_actions_t actions;
-	int error;
+	int error = ENOENT;
+	char path[64];
 
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
 	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
-	error = posix_spawnp(pid, argv[0], &actions, NULL, (char *const *)argv, environment);
+	for (size_t i = 0; error == ENOENT && i < sizeof dirs / sizeof dirs[0]; i++) {
+		snprintf(path, sizeof path, "%s/%s", dirs[i], argv[0]);
+		error = posix_spawn(pid, path, &actions, NULL, (char *const *)argv, environment);
+	}
 	posix_spawn_file_actions_destroy(&actions);
 	errno = error;
 	return error == 0;
@@ -69,8 +75,20 @@ static bool complain(const char *program, int out, int status, struct err *err) 
 	return err_set(err, ERR_ENV, "%s: %s", program, text);
 }
 
+static bool succeeded(const char *program, pid_t pid, int out, struct err *err) {
+	pid_t ended;
+	int status;
+
+	do
+		ended = waitpid(pid, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	if (ended < 0) /* SIGCHLD was ignored by who started us: what came of it is not known */
+		return err_set(err, ERR_ENV, "%s: %m", program);
+	return (WIFEXITED(status) && WEXITSTATUS(status) == 0) || complain(program, out, status, err);
+}
+
 bool run(const char *const argv[], struct span input, struct err *err) {
-	int in = input_file(input), out = memfd_create("verimesh", MFD_CLOEXEC), status = 0;
+	int in = input_file(input), out = memfd_create("verimesh", MFD_CLOEXEC);
 	bool good = false;
 	pid_t pid;
 
@@ -78,12 +96,8 @@ bool run(const char *const argv[], struct span input, struct err *err) {
 		err_set(err, ERR_ENV, "%s: %m", argv[0]);
 	else if (!spawn(argv, in, out, &pid))
 		err_set(err, ERR_ENV, "%s: %m; install wireguard-tools and iproute2", argv[0]);
-	else {
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-		good = (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
-		       complain(argv[0], out, status, err);
-	}
+	else
+		good = succeeded(argv[0], pid, out, err);
 	if (in >= 0) {
 		wipe_file(in, input.n);
 		close(in);
