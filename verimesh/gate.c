@@ -37,7 +37,6 @@ int verb_gate(const struct command *command) {
 	struct gate_request request = {.root = command->root, .fd = -1};
 	struct gate_decision decision;
 	const char *from = NULL;
-	struct err err;
 
 	if (!read_options(command, &request, &from))
 		return usage(command, "needs --user ACCOUNT and --from ADDRESS");
@@ -46,9 +45,5 @@ int verb_gate(const struct command *command) {
 	gate_decide(&request, &decision);
 	printf("%s from %s: %s: %s\n", request.account, from, verdicts[decision.verdict], decision.reason);
 	explain(&decision);
-	if (fflush(stdout) != 0) {
-		err_set(&err, ERR_ENV, "standard output: %m");
-		return problem(&err);
-	}
 	return decision.verdict == GATE_ADMIT ? 0 : ERR_NO;
 }

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "event.h"
 #include "file.h"
@@ -62,31 +63,46 @@ static bool read_seed(const char *root, const char *name, uint8_t seed[static SE
 	return good;
 }
 
+static bool no_seed(const char *root, struct err *err) {
+	char path[PATH_MAX];
+
+	return file_path(path, root, PATH_IDENTITY, "seed", err) &&
+	       (access(path, F_OK) != 0 ||
+		       err_set(err, ERR_ENV,
+			       "%s: is there without its aid; restore that from a backup, or "
+			       "remove the seed (of an init that was interrupted)",
+			       path));
+}
+
 bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err) {
 	uint8_t raw[CESR_RAW];
 
 	aid[0] = 0;
 	if (!read_file(root, "aid", aid, err))
-		return errno == ENOENT;
+		return errno == ENOENT && no_seed(root, err);
 	return cesr_decode(span_str(aid), CESR_BLAKE3, raw) ||
 	       err_set(err, ERR_ENV, "%s/aid: damaged; restore it from a backup", PATH_IDENTITY);
 }
 
+bool identity_need(const char *root, char aid[static CESR_TEXT], struct err *err) {
+	return identity_aid(root, aid, err) &&
+	       (aid[0] ||
+		       err_set(err, ERR_ENV,
+			       PATH_IDENTITY ": this host holds no identity; make one with verimesh init"));
+}
+
 bool identity_load(const char *root, struct identity *identity, struct err *err) {
 	*identity = (struct identity){0};
-	if (!identity_aid(root, identity->aid, err))
-		return false;
-	if (!identity->aid[0])
-		return err_set(err, ERR_ENV, "%s: this host holds no identity; make one with verimesh init",
-			PATH_IDENTITY);
-	return read_seed(root, "seed", identity->seed, err);
+	return identity_need(root, identity->aid, err) && read_seed(root, "seed", identity->seed, err);
 }
 
 bool identity_adopt(const char *root, const struct identity *identity, struct err *err) {
 	char text[CESR_TEXT + 1];
 
 	snprintf(text, sizeof text, "%s\n", identity->aid);
-	return write_file(root, "aid", text, err);
+	/* the aid last: it is what counts */
+	return write_seed(root, "next", identity->next, err) &&
+	       write_seed(root, "seed", identity->seed, err) && write_file(root, "aid", text, err);
 }
 
 void identity_wipe(struct identity *identity) {
@@ -126,21 +142,15 @@ static void public_text(const uint8_t seed[static SEED_BYTES], char text[static 
 	cesr_encode(CESR_ED25519, public, text);
 }
 
-bool identity_make(const char *root, struct identity *identity, char **event, size_t *n, struct err *err) {
-	uint8_t next[SEED_BYTES];
+bool identity_make(struct identity *identity, char **event, size_t *n, struct err *err) {
 	char key[CESR_TEXT], next_key[CESR_TEXT], digest[CESR_TEXT];
-	bool good;
 	int size;
 
 	randombytes_buf(identity->seed, sizeof identity->seed);
-	randombytes_buf(next, sizeof next);
+	randombytes_buf(identity->next, sizeof identity->next);
 	public_text(identity->seed, key);
-	public_text(next, next_key);
+	public_text(identity->next, next_key);
 	cesr_digest(span_str(next_key), digest);
-	good = write_seed(root, "seed", identity->seed, err) && write_seed(root, "next", next, err);
-	sodium_memzero(next, sizeof next);
-	if (!good)
-		return false;
 	size = asprintf(event,
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"0\","
 		"\"kt\":\"1\","

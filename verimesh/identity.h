@@ -18,19 +18,23 @@
 struct identity {
 	char aid[CESR_TEXT];
 	uint8_t seed[SEED_BYTES]; /* signs now */
+	uint8_t next[SEED_BYTES]; /* signs after a rotation; all zero unless it was just made */
 };
 
-/* The AID of the identity that this host holds; "" when it holds none. */
+/* The AID of the identity that this host holds; "" when it holds none. Seeds without an AID are an
+ * error, because they may be all that is left of one. */
 bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err);
 
-/* Reads AID and signing seed. Holding none is an error that says what to do. */
+/* The same; holding none is an error that says what to do. */
+bool identity_need(const char *root, char aid[static CESR_TEXT], struct err *err);
+
+/* Reads AID and signing seed; holding none is such an error, too. */
 bool identity_load(const char *root, struct identity *identity, struct err *err);
 
-/* Makes fresh seeds, writes both, and the inception event: *event is malloc'd, with its signature.
- * The identity counts only after identity_adopt. */
-bool identity_make(const char *root, struct identity *identity, char **event, size_t *n, struct err *err);
+/* Makes fresh seeds and the inception event: *event is malloc'd, with its signature. */
+bool identity_make(struct identity *identity, char **event, size_t *n, struct err *err);
 
-/* From now on this host holds it. */
+/* Writes one just made: from now on this host holds it. */
 bool identity_adopt(const char *root, const struct identity *identity, struct err *err);
 
 void identity_wipe(struct identity *identity);

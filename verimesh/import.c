@@ -49,7 +49,7 @@ int verb_import(const struct command *command) {
 	struct err err;
 	size_t n;
 
-	if (command->nargs != 2)
+	if (command->nargs != 2 || is_option(name))
 		return usage(command, "one FILE, or - for standard input");
 	if (!read_stream(name, &data, &n, &err))
 		return problem(&err);

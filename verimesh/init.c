@@ -15,13 +15,12 @@
 
 #define DEFAULT_SELF "self"
 
-/* Writes what a newcomer edits; every key of DESIGN.md 5.5 stands in it, defaults as comments. */
-static bool write_conf(const char *path, const struct options *options, struct err *err) {
-	char *text = NULL, **addr = options->card.addrs, **route = options->card.routes;
+/* What a newcomer edits; every key of DESIGN.md 5.5 stands in it, defaults as comments. *text is
+ * malloc'd. */
+static bool make_conf(const struct options *options, char **text, size_t *n, struct err *err) {
+	char **addr = options->card.addrs, **route = options->card.routes;
 	const char *self = options->self ? options->self : DEFAULT_SELF;
-	bool good;
-	size_t n;
-	FILE *out = open_memstream(&text, &n);
+	FILE *out = open_memstream(text, n);
 
 	if (!out)
 		return err_set(err, ERR_ENV, "out of memory");
@@ -58,24 +57,21 @@ static bool write_conf(const char *path, const struct options *options, struct e
 	      "#Source = https://dkms.clinic-b.example/oobi/E...\n"
 	      "#Accounts = no\n",
 		out);
-	good = fclose(out) == 0 || err_set(err, ERR_ENV, "out of memory");
-	good = good && file_replace(path, span_of(text, n), 0644, err);
-	free(text);
-	return good;
+	return fclose(out) == 0 || err_set(err, ERR_ENV, "out of memory");
 }
 
-/* Reads the configuration, writing it first where there is none. LABEL must be this host. */
-static bool prepare_conf(
-	const char *root, const struct options *options, struct policy *policy, struct err *err) {
-	char path[PATH_MAX], dir[PATH_MAX];
+/* Reads the configuration; *conf stays NULL, unless there is none and this one is to be written. LABEL
+ * must be this host. */
+static bool read_conf(const char *root, const struct options *options, struct policy *policy, char **conf,
+	struct err *err) {
+	char path[PATH_MAX];
+	size_t n;
 
-	if (!file_path(path, root, PATH_CONF, NULL, err) ||
-		!file_path(dir, root, "/etc/verimesh", NULL, err))
+	if (!file_path(path, root, PATH_CONF, NULL, err))
 		return false;
-	if (access(path, F_OK) != 0 && errno == ENOENT &&
-		!(file_mkdir(dir, 0755, err) && write_conf(path, options, err)))
-		return false;
-	if (!policy_load(root, policy, err))
+	if (!policy_load(root, policy, err) &&
+		(err->status != ERR_ENV || errno != ENOENT || !make_conf(options, conf, &n, err) ||
+			!policy_parse(span_of(*conf, n), path, policy, err)))
 		return false;
 	if (strcmp(policy->host, options->label) != 0)
 		return err_set(err, ERR_USAGE, "%s: Host is %s, not %s; make them agree", path, policy->host,
@@ -86,24 +82,28 @@ static bool prepare_conf(
 	return true;
 }
 
+static bool write_conf(const char *root, const char *conf, struct err *err) {
+	char path[PATH_MAX], dir[PATH_MAX];
+
+	return !conf || (file_path(path, root, PATH_CONF, NULL, err) &&
+				file_path(dir, root, "/etc/verimesh", NULL, err) &&
+				file_mkdir(dir, 0755, err) && file_replace(path, span_str(conf), 0644, err));
+}
+
+/* The identity counts only when it is adopted, which comes last: an init that is interrupted, or
+ * fails, may be repeated. */
 static bool make_identity(struct store *store, struct identity *identity, struct options *options,
-	char said[static CESR_TEXT], struct err *err) {
-	uint8_t secret[WG_KEY_BYTES];
+	const char *conf, char said[static CESR_TEXT], struct err *err) {
 	char *event;
 	bool good;
 	size_t n;
 
-	if (!identity_make(store->root, identity, &event, &n, err))
+	if (!identity_make(identity, &event, &n, err))
 		return false;
 	good = book_own(&store->book, event, n, err);
 	free(event);
-	if (!good || !issue_card(store, identity, options, true, said, err) || !store_commit(store, err))
-		return false;
-	derive_tunnel(identity->seed, options->label, secret);
-	good = tunnel_secret_write(store->root, secret, err);
-	sodium_memzero(secret, sizeof secret);
-	/* last, so that an interrupted init leaves no half identity behind */
-	return good && identity_adopt(store->root, identity, err);
+	return good && issue_card(store, identity, options, true, said, err) && store_commit(store, err) &&
+	       write_conf(store->root, conf, err) && identity_adopt(store->root, identity, err);
 }
 
 static bool refuse_second(const char *root, struct err *err) {
@@ -112,7 +112,7 @@ static bool refuse_second(const char *root, struct err *err) {
 	if (!identity_aid(root, aid, err))
 		return false;
 	return !aid[0] ||
-	       err_set(err, ERR_ENV, "this host holds %s already; use verimesh issue for cards", aid);
+	       err_set(err, ERR_ENV, PATH_IDENTITY ": holds %s already; use verimesh issue for cards", aid);
 }
 
 int verb_init(const struct command *command) {
@@ -120,7 +120,7 @@ int verb_init(const struct command *command) {
 	struct policy policy = {0};
 	struct options options;
 	struct store store;
-	char said[CESR_TEXT];
+	char said[CESR_TEXT], *conf = NULL;
 	struct err err;
 	bool good;
 
@@ -128,13 +128,14 @@ int verb_init(const struct command *command) {
 		return err.status == ERR_USAGE ? usage(command, err.text) : problem(&err);
 	if (options.card.key) {
 		options_free(&options);
-		return usage(command, "--key is for other hosts; this host's key grows from the identity");
+		options_own_key(&err);
+		return usage(command, err.text);
 	}
 	good = store_open(&store, command->root, true, &err);
 	if (good) {
 		good = refuse_second(command->root, &err) &&
-		       prepare_conf(command->root, &options, &policy, &err) &&
-		       make_identity(&store, &identity, &options, said, &err);
+		       read_conf(command->root, &options, &policy, &conf, &err) &&
+		       make_identity(&store, &identity, &options, conf, said, &err);
 		store_close(&store);
 	}
 	if (good)
@@ -148,5 +149,6 @@ int verb_init(const struct command *command) {
 	identity_wipe(&identity);
 	policy_free(&policy);
 	options_free(&options);
+	free(conf);
 	return good ? 0 : problem(&err);
 }

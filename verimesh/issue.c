@@ -7,6 +7,7 @@
 
 #include "cards.h"
 #include "issue.h"
+#include "paths.h"
 #include "policy.h"
 #include "verimesh.h"
 
@@ -35,7 +36,15 @@ bool book_own(struct book *book, const void *bytes, size_t n, struct err *err) {
 	return good;
 }
 
-/* The last card of the host in a seal that voids it; NULL when there is none to void. */
+const struct kel *store_own_kel(const struct store *store, const char *aid, struct err *err) {
+	const struct kel *kel = book_kel(&store->book, aid);
+
+	if (!kel)
+		err_set(err, ERR_ENV, PATH_STORE ": no log of %s; restore it from a backup", aid);
+	return kel;
+}
+
+/* said gets the last card of the host; "" when there is none to void. */
 static bool find_replaced(const struct book *book, const struct kel *kel, const char *label,
 	char said[static CESR_TEXT], struct err *err) {
 	const struct cards_entry *last;
@@ -54,15 +63,13 @@ static bool find_replaced(const struct book *book, const struct kel *kel, const 
 
 static bool seal_card(struct store *store, const struct identity *identity, const char *label,
 	struct span card, char said[static CESR_TEXT], struct err *err) {
-	const struct kel *kel = book_kel(&store->book, identity->aid);
+	const struct kel *kel = store_own_kel(store, identity->aid, err);
 	char replaced[CESR_TEXT], *event;
 	bool good;
 	size_t n;
 
-	if (!kel)
-		return err_set(err, ERR_ENV, "the store has no log of %s; restore %s from a backup",
-			identity->aid, "/var/lib/verimesh");
-	if (!card_check_said(card, said, err) || !find_replaced(&store->book, kel, label, replaced, err) ||
+	if (!kel || !card_check_said(card, said, err) ||
+		!find_replaced(&store->book, kel, label, replaced, err) ||
 		!identity_seal(identity, kel, said, replaced[0] ? replaced : NULL, &event, &n, err))
 		return false;
 	good = book_own(&store->book, event, n, err) && book_own(&store->book, card.p, card.n, err);
@@ -77,25 +84,30 @@ bool issue_card(struct store *store, const struct identity *identity, struct opt
 	bool good;
 	size_t n;
 
-	if (own && !card->key) {
+	if (own) {
 		derive_tunnel(identity->seed, options->label, secret);
 		tunnel_public(secret, options->key);
+		good = tunnel_secret_write(store->root, secret, err);
 		sodium_memzero(secret, sizeof secret);
 		card->key = options->key;
+		if (!good)
+			return false;
 	}
 	if (own && !card->journal) {
 		derive_journal(identity->seed, options->label, options->journal);
 		card->journal = options->journal;
 	}
 	if (!card->key)
-		return err_set(err, ERR_USAGE, "%s is not this host (Host in verimesh.conf): give its --key",
-			options->label);
+		return err_set(err, ERR_USAGE,
+			"%s: is not this host (Host in verimesh.conf); give its --key", options->label);
 	card->issuer = identity->aid;
 	card->issued = now_micros();
-	if (card->until <= card->issued)
-		return err_set(err, ERR_USAGE, "--until lies in the past");
-	if (!card_write(card, &body, &n, err))
+	if (!card_write(card, &body, &n, err)) {
+		/* each option was looked at: there are too many of one */
+		if (err->status == ERR_NO)
+			err->status = ERR_USAGE;
 		return err_at(err, "card of %s", options->label);
+	}
 	good = seal_card(store, identity, options->label, span_of(body, n), said, err);
 	free(body);
 	return good;
@@ -108,15 +120,18 @@ int verb_issue(const struct command *command) {
 	struct store store;
 	char said[CESR_TEXT];
 	struct err err;
-	bool good;
+	bool good, own;
 
 	if (!options_read(&options, command->args, command->nargs, false, now_micros(), &err))
 		return err.status == ERR_USAGE ? usage(command, err.text) : problem(&err);
-	good = policy_load(command->root, &policy, &err) && store_open(&store, command->root, true, &err);
+	good = policy_load(command->root, &policy, &err);
+	own = good && strcmp(options.label, policy.host) == 0;
+	if (own && options.card.key)
+		good = options_own_key(&err);
+	good = good && store_open(&store, command->root, true, &err);
 	if (good) {
 		good = identity_load(command->root, &identity, &err) &&
-		       issue_card(&store, &identity, &options, strcmp(options.label, policy.host) == 0, said,
-			       &err) &&
+		       issue_card(&store, &identity, &options, own, said, &err) &&
 		       store_commit(&store, &err);
 		store_close(&store);
 	}

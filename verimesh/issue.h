@@ -13,6 +13,9 @@
 bool issue_card(struct store *store, const struct identity *identity, struct options *options, bool own,
 	char said[static CESR_TEXT], struct err *err);
 
+/* The own organisation's log; NULL, an error, when the store has lost it. */
+const struct kel *store_own_kel(const struct store *store, const char *aid, struct err *err);
+
 /* Hands own bytes to the book; they must all be accepted. */
 bool book_own(struct book *book, const void *bytes, size_t n, struct err *err);
 

@@ -1,6 +1,7 @@
 /* main.c: the administrator's command: finds the verb, --root and --help. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static const char card_options[] =
 	"  --rosenpass FILE        its Rosenpass public key\n"
 	"Times: 2026-01-31T12:00:00Z, or from now on: 10m, 12h, 30d.\n";
 
-static int help(const struct verb *verb) {
+static void help(const struct verb *verb) {
 	bool card = verb && (verb->run == verb_init || verb->run == verb_issue);
 
 	if (verb)
@@ -61,7 +62,6 @@ static int help(const struct verb *verb) {
 	for (size_t i = 0; !verb && i < sizeof verbs / sizeof verbs[0]; i++)
 		printf("  verimesh %-7s %s\n", verbs[i].name, verbs[i].usage);
 	puts("\nEvery verb takes --root DIR (all paths are below DIR) and --help.");
-	return fflush(stdout) == 0 ? 0 : ERR_ENV;
 }
 
 int problem(const struct err *err) {
@@ -85,10 +85,21 @@ void print_verdict(const char *where, const struct verdict *v) {
 		v->aid[0] ? " of " : "", v->aid, at, kinds[v->kind], v->reason);
 }
 
+bool read_input(const char *name, size_t max, uint8_t **data, size_t *n, struct err *err) {
+	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	bool good;
+
+	if (fd < 0)
+		return err_set(err, ERR_ENV, "%s: %m", name);
+	good = file_read_fd(fd, name, max, data, n, err);
+	close(fd);
+	return good;
+}
+
 bool read_stream(const char *name, uint8_t **data, size_t *n, struct err *err) {
 	if (strcmp(name, "-") == 0)
 		return file_read_fd(STDIN_FILENO, "standard input", STREAM_MAX, data, n, err);
-	return file_read(name, STREAM_MAX, data, n, err);
+	return read_input(name, STREAM_MAX, data, n, err);
 }
 
 /* Takes --root DIR and --help out of the words. False: it was --root without a directory. */
@@ -126,32 +137,65 @@ static void forbid_dumps(void) {
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-int main(int argc, char **argv) {
-	struct command command = {.root = "", .args = argv + 1, .nargs = argc - 1};
-	bool wants_help = argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
-	static char root[PATH_MAX];
-	const struct verb *verb = NULL;
+/* Else the first file that is opened would take the place of a standard stream, and its output. */
+static bool open_standard_streams(void) {
+	int fd;
 
-	if (wants_help)
-		return help(NULL) ? ERR_ENV : argc < 2 ? ERR_USAGE : 0;
-	if (strcmp(argv[1], "--version") == 0)
-		return puts("verimesh " VERIMESH_VERSION) < 0 ? ERR_ENV : 0;
-	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-		if (strcmp(argv[1], verbs[i].name) == 0)
-			verb = &verbs[i];
-	if (!verb) {
-		fprintf(stderr, "verimesh: no verb \"%s\" (see verimesh --help)\n", argv[1]);
-		return ERR_USAGE;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	return fd >= 0;
+}
+
+static int run_verb(const struct verb *verb, struct command *command) {
+	char root[PATH_MAX];
+	bool wants_help = false;
+
+	if (!take_common(command, root, &wants_help))
+		return usage(command, "--root needs a directory that is there");
+	if (wants_help) {
+		help(verb);
+		return 0;
 	}
-	if (!take_common(&command, root, &wants_help))
-		return usage(&command, "--root needs a directory that is there");
-	if (wants_help)
-		return help(verb);
 	forbid_dumps();
 	umask(022);
 	if (sodium_init() < 0) {
 		fprintf(stderr, "verimesh: libsodium cannot start: no source of random numbers\n");
 		return ERR_ENV;
 	}
-	return verb->run(&command);
+	return verb->run(command);
+}
+
+static int dispatch(int argc, char **argv) {
+	struct command command = {.root = "", .args = argv + 1, .nargs = argc - 1};
+	struct err err;
+
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		help(NULL);
+		return argc < 2 ? ERR_USAGE : 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("verimesh " VERIMESH_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return run_verb(&verbs[i], &command);
+	err_set(&err, ERR_USAGE, "%s: no such verb (see verimesh --help)", argv[1]);
+	return problem(&err);
+}
+
+int main(int argc, char **argv) {
+	struct err err;
+	int status;
+
+	if (!open_standard_streams())
+		return ERR_ENV;
+	status = dispatch(argc, argv);
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	err_set(&err, ERR_ENV, "standard output: cannot be written");
+	return problem(&err);
 }

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "event.h"
-#include "file.h"
 #include "options.h"
+#include "verimesh.h"
 
-#define DAY (INT64_C(86400) * 1000000)
-#define DEFAULT_LIFE (30 * DAY) /* DESIGN.md 5.5 */
+#define SECOND INT64_C(1000000)
+#define DEFAULT_LIFE (30 * 86400 * SECOND)	   /* DESIGN.md 5.5 */
+#define LAST_TIME (INT64_C(253402300800) * SECOND) /* the year 10000 cannot be written */
 
 enum option_id {
 	OPT_ADDR,
@@ -76,7 +76,7 @@ static bool read_ssh_key(const char *path, char text[static CESR_TEXT], struct e
 	size_t n, size = 0;
 	bool good;
 
-	if (!file_read(path, 16384, &data, &n, err))
+	if (!read_input(path, 16384, &data, &n, err))
 		return false;
 	good = span_starts(span_of(data, n), prefix) &&
 	       sodium_base642bin(blob, sizeof blob, (const char *)data + strlen(prefix), n - strlen(prefix),
@@ -117,19 +117,21 @@ static bool read_time(const char *name, const char *arg, int64_t now, int64_t *m
 		char letter;
 		int64_t seconds;
 	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	char *end, keri[TIME_TEXT], letter;
-	unsigned long number = strtoul(arg, &end, 10);
+	size_t digits = strspn(arg, "0123456789");
+	const char *text = arg;
+	char keri[TIME_TEXT], letter;
 
 	for (size_t i = 0; i < 4; i++)
-		if (end > arg && arg[0] != '-' && *end == units[i].letter && !end[1] && number < 100000000) {
-			*micros = now + (int64_t)number * units[i].seconds * 1000000;
-			return true;
+		if (digits && digits < 9 && arg[digits] == units[i].letter && !arg[digits + 1]) {
+			*micros = now + strtol(arg, NULL, 10) * units[i].seconds * SECOND;
+			if (*micros < LAST_TIME)
+				return true;
 		}
 	if (strlen(arg) == 20 && sscanf(arg, "%*19[0-9T:-]%c", &letter) == 1 && letter == 'Z') {
 		snprintf(keri, sizeof keri, "%.19s.000000+00:00", arg);
-		arg = keri;
+		text = keri;
 	}
-	return time_parse(span_str(arg), micros) ||
+	return (time_parse(span_str(text), micros) && *micros > 0 && *micros < LAST_TIME) ||
 	       err_set(err, ERR_USAGE, "--%s %s: no time; such as 2026-01-31T12:00:00Z or 30d", name, arg);
 }
 
@@ -137,7 +139,7 @@ static bool read_digest(const char *path, char text[static CESR_TEXT], struct er
 	uint8_t *data;
 	size_t n;
 
-	if (!file_read(path, (size_t)8 << 20, &data, &n, err))
+	if (!read_input(path, (size_t)8 << 20, &data, &n, err))
 		return false;
 	cesr_digest(span_of(data, n), text);
 	free(data);
@@ -146,6 +148,7 @@ static bool read_digest(const char *path, char text[static CESR_TEXT], struct er
 
 static bool take_list(struct options *o, enum option_id id, char *arg, struct err *err) {
 	char key[CESR_TEXT];
+	char canonical[PREFIX_TEXT];
 	struct prefix prefix;
 	struct addr addr;
 
@@ -155,7 +158,8 @@ static bool take_list(struct options *o, enum option_id id, char *arg, struct er
 			return err_set(err, ERR_USAGE, "--addr %s: no IP address in canonical form", arg);
 		return add(o, id, arg, err);
 	case OPT_ROUTE:
-		if (!prefix_parse(span_str(arg), &prefix) || prefix.bits == 0)
+		if (!prefix_parse(span_str(arg), &prefix) || prefix.bits == 0 ||
+			strcmp(arg, prefix_format(&prefix, canonical)) != 0)
 			return err_set(err, ERR_USAGE, "--route %s: no prefix such as 10.80.0.0/16", arg);
 		return add(o, id, arg, err);
 	case OPT_LOGIN:
@@ -200,21 +204,35 @@ static bool take_value(struct options *o, enum option_id id, char *arg, int64_t 
 	}
 }
 
-bool options_read(struct options *o, char **args, int nargs, bool with_self, int64_t now, struct err *err) {
+static bool take_options(
+	struct options *o, char **args, int nargs, bool with_self, int64_t now, struct err *err) {
+	unsigned seen = 0;
 	bool good = true;
-	int id;
+	int id, name;
 
-	*o = (struct options){.card = {.until = now + DEFAULT_LIFE}};
 	opterr = 0;
 	optind = 1;
-	while (good && (id = getopt_long(nargs, args, "", names, NULL)) != -1) {
+	while (good && (id = getopt_long(nargs, args, "", names, &name)) != -1) {
 		if (id == '?' || (id == OPT_SELF && !with_self))
 			good = err_set(err, ERR_USAGE, "unknown option or no value: %s", args[optind - 1]);
 		else if (id < OPT_LISTS)
 			good = take_list(o, (enum option_id)id, optarg, err);
+		else if (seen & 1U << id)
+			good = err_set(err, ERR_USAGE, "--%s: may be given once", names[name].name);
 		else
 			good = take_value(o, (enum option_id)id, optarg, now, err);
+		seen |= id == '?' ? 0 : 1U << id;
 	}
+	return good;
+}
+
+bool options_read(struct options *o, char **args, int nargs, bool with_self, int64_t now, struct err *err) {
+	bool good;
+
+	*o = (struct options){.card = {.until = now + DEFAULT_LIFE}};
+	good = take_options(o, args, nargs, with_self, now, err);
+	if (good && o->card.until <= now)
+		good = err_set(err, ERR_USAGE, "--until: lies in the past");
 	if (good && optind + 1 != nargs)
 		good = err_set(err, ERR_USAGE, "one LABEL is needed");
 	if (good && !label_valid(span_str(args[optind])))
@@ -226,6 +244,10 @@ bool options_read(struct options *o, char **args, int nargs, bool with_self, int
 		options_free(o);
 	o->card.host = o->label;
 	return good;
+}
+
+bool options_own_key(struct err *err) {
+	return err_set(err, ERR_USAGE, "--key: is for other hosts; this host's key grows from the identity");
 }
 
 void options_free(struct options *o) {

@@ -26,6 +26,9 @@ struct options {
 bool options_read(
 	struct options *options, char **args, int nargs, bool with_self, int64_t now, struct err *err);
 
+/* The error for --key where the card is this very host's. */
+bool options_own_key(struct err *err);
+
 void options_free(struct options *options);
 
 #endif

@@ -92,7 +92,7 @@ int verb_verify(const struct command *command) {
 	uint8_t *data;
 	size_t n;
 
-	if (command->nargs != (json ? 3 : 2))
+	if (command->nargs != (json ? 3 : 2) || is_option(name))
 		return usage(command, "one FILE, or - for standard input");
 	if (!read_stream(name, &data, &n, &err))
 		return problem(&err);
@@ -109,9 +109,5 @@ int verb_verify(const struct command *command) {
 		print_verdict(name, &outcome.verdict);
 	book_free(&book);
 	free(data);
-	if (fflush(stdout) != 0) {
-		err_set(&err, ERR_ENV, "standard output: %m");
-		return problem(&err);
-	}
 	return outcome.refused ? ERR_NO : 0;
 }

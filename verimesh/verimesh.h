@@ -20,6 +20,11 @@ struct command {
 	int nargs;
 };
 
+/* A word that starts like an option, which the verb does not have; "-" is none. */
+static inline bool is_option(const char *word) {
+	return word[0] == '-' && word[1];
+}
+
 /* Each verb returns the exit status (DESIGN.md 6): 0, 1, 2 or 3. */
 int verb_down(const struct command *command);
 int verb_export(const struct command *command);
@@ -40,7 +45,11 @@ int usage(const struct command *command, const char *what);
 /* Prints a verdict in the same form; where names the stream. */
 void print_verdict(const char *where, const struct verdict *verdict);
 
-/* Reads FILE, or standard input for "-". *data is malloc'd. */
+/* Reads a file that the caller of the command named: it may be a link or a pipe. At most max bytes;
+ * *data is malloc'd, with a NUL behind the n bytes. */
+bool read_input(const char *name, size_t max, uint8_t **data, size_t *n, struct err *err);
+
+/* Reads FILE, or standard input for "-". */
 bool read_stream(const char *name, uint8_t **data, size_t *n, struct err *err);
 
 #endif

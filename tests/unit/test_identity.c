@@ -132,7 +132,7 @@ static void each_host_and_each_seed_has_its_own(void **state) {
 static void make(struct identity *identity, char **event, size_t *n) {
 	struct err err;
 
-	if (!identity_make(root, identity, event, n, &err))
+	if (!identity_make(identity, event, n, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -145,7 +145,7 @@ static void its_inception_is_accepted(void **state) {
 	struct book book = {0};
 	struct identity identity;
 	const struct kel *kel;
-	uint8_t next[SEED_BYTES], key[CESR_RAW], pair[crypto_sign_SECRETKEYBYTES], digest[CESR_RAW];
+	uint8_t key[CESR_RAW], pair[crypto_sign_SECRETKEYBYTES], digest[CESR_RAW];
 	char *event, text[64], key_text[CESR_TEXT];
 	size_t n;
 
@@ -164,9 +164,7 @@ static void its_inception_is_accepted(void **state) {
 	assert_memory_equal(kel_current(kel)->keys[0].raw, key, sizeof key);
 	/* pre-rotated: the next seed's public key is committed to */
 	assert_int_equal(kel_current(kel)->nnext, 1);
-	read_text("next", text);
-	assert_true(cesr_decode(span_of(text, CESR_CHARS), CESR_SEED, next));
-	crypto_sign_seed_keypair(key, pair, next);
+	crypto_sign_seed_keypair(key, pair, identity.next);
 	cesr_digest(span_str(cesr_encode(CESR_ED25519, key, key_text)), text);
 	assert_true(cesr_decode(span_str(text), CESR_BLAKE3, digest));
 	assert_memory_equal(kel_current(kel)->next[0], digest, sizeof digest);
@@ -177,7 +175,7 @@ static void its_inception_is_accepted(void **state) {
 
 static void it_counts_only_once_adopted(void **state) {
 	struct identity identity, loaded;
-	char aid[CESR_TEXT], *event;
+	char aid[CESR_TEXT], text[64], *event;
 	struct err err;
 	size_t n;
 
@@ -195,10 +193,35 @@ static void it_counts_only_once_adopted(void **state) {
 	assert_true(identity_aid(root, aid, &err));
 	assert_string_equal(aid, identity.aid);
 	assert_true(identity_load(root, &loaded, &err));
-	assert_memory_equal(&loaded, &identity, sizeof loaded);
+	assert_string_equal(loaded.aid, identity.aid);
+	assert_memory_equal(loaded.seed, identity.seed, SEED_BYTES);
+	/* the next seed is on its way to somewhere else: it is not needed here */
+	assert_true(sodium_is_zero(loaded.next, SEED_BYTES));
+	read_text("next", text);
+	assert_true(cesr_decode(span_of(text, CESR_CHARS), CESR_SEED, loaded.next));
+	assert_memory_equal(loaded.next, identity.next, SEED_BYTES);
 	identity_wipe(&loaded);
 	for (size_t i = 0; i < sizeof loaded; i++)
 		assert_int_equal(((uint8_t *)&loaded)[i], 0);
+	forget();
+}
+
+/* They may be all that is left of an identity: nothing may take their place. */
+static void seeds_without_an_aid_are_kept(void **state) {
+	struct identity identity;
+	char aid[CESR_TEXT], path[PATH], *event;
+	struct err err;
+	size_t n;
+
+	(void)state;
+	make(&identity, &event, &n);
+	free(event);
+	assert_true(identity_adopt(root, &identity, &err));
+	assert_int_equal(unlink(in("aid", path)), 0);
+	assert_false(identity_aid(root, aid, &err));
+	assert_string_equal(aid, "");
+	assert_int_equal(err.status, ERR_ENV);
+	assert_non_null(strstr(err.text, "/seed: is there without its aid; restore"));
 	forget();
 }
 
@@ -214,6 +237,8 @@ static void no_two_are_alike(void **state) {
 	free(event);
 	assert_string_not_equal(one.aid, other.aid);
 	assert_memory_not_equal(one.seed, other.seed, SEED_BYTES);
+	assert_memory_not_equal(one.next, other.next, SEED_BYTES);
+	assert_memory_not_equal(one.seed, one.next, SEED_BYTES);
 	forget();
 }
 
@@ -294,12 +319,13 @@ static void nothing_else_is_left_behind(void **state) {
 	(void)state;
 	make(&identity, &event, &n);
 	free(event);
+	assert_true(identity_adopt(root, &identity, NULL));
 	dir = opendir(in("", path));
 	assert_non_null(dir);
 	while ((entry = readdir(dir)))
 		files += entry->d_name[0] != '.';
 	closedir(dir);
-	assert_int_equal(files, 2);
+	assert_int_equal(files, 3);
 	forget();
 }
 
@@ -380,6 +406,7 @@ int main(void) {
 		cmocka_unit_test(each_host_and_each_seed_has_its_own),
 		cmocka_unit_test(its_inception_is_accepted),
 		cmocka_unit_test(it_counts_only_once_adopted),
+		cmocka_unit_test(seeds_without_an_aid_are_kept),
 		cmocka_unit_test(no_two_are_alike),
 		cmocka_unit_test(its_seals_are_accepted),
 		cmocka_unit_test(secrets_are_closed_to_others_under_any_umask),
