@@ -1,0 +1,924 @@
+#!/usr/bin/env bash
+# test_command.sh: the command by what goes in and what comes out: status, lines, files.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# usage: tests/modules/test_command.sh   from the repository's root; B=build: the folder with verimesh
+# Each host is a directory for --root. As root it runs all again as nobody.
+# shellcheck disable=SC2317 # cases are called by their names
+set -euo pipefail
+export LC_ALL=C
+umask 022
+
+B=${B:-build}
+VECTORS=$PWD/tests/vectors
+work=$(mktemp -d)
+verimesh=$work/verimesh
+cp "$B/verimesh" "$verimesh"
+chmod 755 "$work" "$verimesh"
+interface=vt$((SRANDOM % 1000000))
+who=$(id -un)
+failed=0
+
+# The kernel's keyring belongs to root; a container may have none.
+keyring=no
+[ "$(id -u)" -ne 0 ] || ! keyctl show @u >/dev/null 2>&1 || keyring=yes
+
+finish() {
+    local ring
+    if [ "$keyring" = yes ] && ring=$(keyctl search @u keyring "verimesh:$interface" 2>/dev/null); then
+        keyctl unlink "$ring" @u
+    fi
+    rm -rf "$work"
+}
+trap finish EXIT
+
+# ---- what cases are made of ----
+
+fail() {
+    echo "$*"
+    exit 1
+}
+
+# Runs the command; its output is in $work/out and $work/err, and kept to look for secrets in it.
+run() { # run STATUS WORD...
+    local wanted=$1 status=0
+    shift
+    "$verimesh" "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
+    cat "$work/out" "$work/err" >>"$work/said"
+    [ "$status" -eq "$wanted" ] || fail "$* gave $status, not $wanted: $(cat "$work/err")"
+    ! grep -avE '^verimesh: [ -~]+: [ -~]+$' "$work/err" || fail "$* is not in the form WHERE: WHAT"
+}
+
+# The same with the stream FILE as standard input.
+run_with() { # run_with FILE STATUS WORD...
+    local file=$1 wanted=$2 status=0
+    shift 2
+    "$verimesh" "$@" <"$file" >"$work/out" 2>"$work/err" || status=$?
+    cat "$work/out" "$work/err" >>"$work/said"
+    [ "$status" -eq "$wanted" ] || fail "$* < $file gave $status, not $wanted: $(cat "$work/err")"
+}
+
+says() { # says LINE: that alone stands on stderr
+    [ "$(cat "$work/err")" = "$1" ] || fail "said: $(cat "$work/err")"
+}
+matches() { # matches EXPRESSION: stderr is one such line
+    { [ "$(wc -l <"$work/err")" -eq 1 ] && grep -Eqx -- "$1" "$work/err"; } || fail "said: $(cat "$work/err")"
+}
+quiet() { # quiet out|err
+    [ ! -s "$work/$1" ] || fail "std$1: $(cat "$work/$1")"
+}
+
+# All files below a host's root, with modes, owners and contents.
+state() {
+    find "$1" -printf '%P %M %u %y\n' | sort
+    find "$1" -type f -exec sha256sum {} + | sort
+}
+unchanged() { # unchanged BEFORE ROOT
+    [ "$1" = "$(state "$2")" ] || fail "$2 changed: $(diff <(echo "$1") <(state "$2") || true)"
+}
+
+host() { # host NAME: an empty root
+    rm -rf "${work:?}/$1"
+    mkdir "$work/$1"
+    echo "$work/$1"
+}
+# A host with an identity; its configuration names the test's interface.
+organisation() { # organisation ROOT PETNAME LABEL [OPTION...]
+    local root=$1 self=$2 label=$3
+    shift 3
+    run 0 init "$label" --self "$self" --root "$root" "$@"
+    sed -i "s/^#Name = .*/Name = $interface/" "$root/etc/verimesh/verimesh.conf"
+}
+aid() {
+    cat "$1/var/lib/verimesh/identity/aid"
+}
+conf() {
+    echo "$1/etc/verimesh/verimesh.conf"
+}
+map() {
+    echo "$1/var/lib/verimesh/peers.cdb"
+}
+knows() { # knows ROOT NAME: the map has that name
+    grep -aqF "$2" "$(map "$1")" || fail "the map has no $2"
+}
+knows_no() { # knows_no ROOT NAME
+    ! grep -aqF "$2" "$(map "$1")" || fail "the map has $2"
+}
+printed() { # printed EXPRESSION: some line of stdout matches
+    grep -aEq -- "$1" "$work/out" || fail "no $1: $(cat "$work/out")"
+}
+
+# A sync in which nothing goes wrong but what an ordinary user may not do.
+synced() {
+    if [ "$keyring" = yes ]; then
+        run 0 sync --root "$1"
+    else
+        run 3 sync --root "$1"
+        sed -i '/^verimesh: kernel keyring: /d' "$work/err"
+    fi
+    quiet err
+    quiet out
+}
+
+# ---- calling it ----
+
+verbs='init issue export verify import sync up down gate'
+
+each_verb_explains_itself() {
+    for verb in $verbs; do
+        run 0 "$verb" --help
+        quiet err
+        grep -q "^verimesh $verb" "$work/out" || fail "$verb --help"
+        run 0 "$verb" -h
+    done
+    run 0 --help
+    for verb in $verbs; do
+        grep -q "^  verimesh $verb" "$work/out" || fail "--help leaves out $verb"
+    done
+    run 0 --version
+    quiet err
+    run 2
+}
+
+# Each gives 2, one line on stderr that says how to get help, and nothing on stdout.
+a_wrong_call_is_2() {
+    local root call
+    root=$(host usage)
+    organisation "$root" a db1
+    while read -r call; do
+        # shellcheck disable=SC2086
+        run 2 $call
+        quiet out
+        [ "$(wc -l <"$work/err")" -eq 1 ] || fail "$call: $(cat "$work/err")"
+        # shellcheck disable=SC2086
+        case $call in
+        *ROOT*) ;;
+        *)
+            run 2 $call --root "$root"
+            quiet out
+            ;;
+        esac
+    done <<'END'
+frobnicate
+--frobnicate
+INIT
+init
+init a b
+init A
+init -
+init a.b
+init a --self
+init a --self A
+init a --self b --self c
+init a --frobnicate
+init a --addr
+init a --addr 10.0.0.1/8
+init a --addr 010.0.0.1
+init a --addr ::FFFF
+init a --route 0.0.0.0/0
+init a --route 10.0.0.1/8
+init a --route 10.0.0.1
+init a --endpoint example.org:51820
+init a --endpoint 192.0.2.1
+init a --endpoint 192.0.2.1:0
+init a --login Alice
+init a --login =x
+init a --until yesterday
+init a --until 2020-01-01T00:00:00Z
+init a --until 2026-02-30T00:00:00Z
+init a --until 99999999d
+init a --until -1d
+init a --until 0s
+init a --until 1d --until 2d
+init a --from soon
+init a --from 1970-01-01T00:00:00.000000+10:00
+init a --key hu29hnQZTzZEqYg/MN0mHVKXzr7LXL4+p9grKGJMgz8=
+init a --key x
+init a --journal x
+issue
+issue a b
+issue a --self b
+issue a --key hu29hnQZTzZEqYg/MN0mHVKXzr7LXL4+p9grKGJMgz8
+export x
+export --json
+verify
+verify --json
+verify a b
+verify --jason x
+verify --json --json
+import
+import a b
+import --force
+sync x
+sync --force
+up x
+down x
+gate
+gate --user alice
+gate --from 10.0.0.1
+gate --user alice --from 10.0.0.256
+gate --user alice --from db1
+gate --user alice --from 10.0.0.1 x
+gate --user alice --from
+gate --who alice --from 10.0.0.1
+sync --root
+sync --root=
+sync --root /ROOT/that/is/not/there
+END
+}
+
+what_it_is_called_with_is_not_echoed_raw() {
+    run 2 $'\e[31mred'
+    run 2 init a --addr $'\e[31mred'
+    run 3 verify $'/\e[31mred\nverimesh: all is well'
+    [ "$(wc -l <"$work/err")" -eq 1 ] || fail 'two lines'
+}
+
+# ---- init ----
+
+init_makes_an_identity_and_a_card() {
+    local root
+    root=$(host init)
+    run 0 init db1 --self clinic-a --addr 10.77.1.5 --route 10.80.0.0/16 --login alice --root "$root"
+    quiet err
+    grep -qx "identity $(aid "$root")" "$work/out" || fail "no identity: $(cat "$work/out")"
+    printed 'no witnesses'
+    run 0 export --root "$root"
+    cp "$work/out" "$work/stream"
+    run 0 verify --json "$work/stream"
+    printed "^\\{\"aid\":\"$(aid "$root")\",\"sn\":1,.*\"witnesses\":\\[\\]"
+    grep -aq '"addr":\["10.77.1.5"\],"routes":\["10.80.0.0/16"\],"logins":\["alice"\]' "$work/stream"
+    sed -i "s/^#Name = .*/Name = $interface/" "$(conf "$root")"
+    synced "$root"
+    knows "$root" "db1.clinic-a.mesh.internal"
+    knows "$root" "db1.$(aid "$root").mesh.internal"
+}
+
+its_files_have_their_modes_under_any_umask() {
+    local root mask list
+    for mask in 000 022 077; do
+        root=$(host umask)
+        (umask "$mask" && run 0 init db1 --root "$root")
+        sed -i "s/^#Name = .*/Name = $interface/" "$(conf "$root")"
+        synced "$root"
+        list=$(cd "$root" && find . -mindepth 1 -printf '%m %P\n' | sed 's/E[^ ]\{43\}/AID/' | sort -k 2)
+        diff <(echo "$list" | grep -v ' run\| .*\.cdb') - <<'END' || fail "umask $mask"
+755 etc
+755 etc/verimesh
+644 etc/verimesh/verimesh.conf
+755 var
+755 var/lib
+755 var/lib/verimesh
+700 var/lib/verimesh/identity
+600 var/lib/verimesh/identity/aid
+600 var/lib/verimesh/identity/next
+600 var/lib/verimesh/identity/seed
+600 var/lib/verimesh/identity/tunnel
+755 var/lib/verimesh/kel
+644 var/lib/verimesh/kel/AID.cesr
+600 var/lib/verimesh/lock
+END
+        [ "$(stat -c %a "$(map "$root")")" = 644 ] || fail 'the map'
+        [ -z "$(find "$root" ! -user "$who")" ] || fail "owners"
+    done
+}
+
+a_second_init_is_refused() {
+    local root before
+    root=$(host second)
+    organisation "$root" a db1
+    before=$(state "$root")
+    run 3 init db1 --root "$root"
+    says "verimesh: /var/lib/verimesh/identity: holds $(aid "$root") already; use verimesh issue for cards"
+    quiet out
+    run 3 init db2 --self b --root "$root"
+    unchanged "$before" "$root"
+}
+
+# A call that fails leaves no configuration that the next one would stumble over.
+a_failed_init_can_be_repeated() {
+    local root addrs='' i
+    root=$(host failed)
+    for i in $(seq 17); do
+        addrs="$addrs --addr 10.0.0.$i"
+    done
+    # shellcheck disable=SC2086
+    run 2 init db1 $addrs --root "$root"
+    matches 'verimesh: card of db1: bad or too many in "addr": .*'
+    [ ! -e "$(conf "$root")" ] || fail 'a configuration was written'
+    [ ! -e "$root/var/lib/verimesh/identity/seed" ] || fail 'a seed was written'
+    run 0 init web1 --self b --root "$root"
+    run 0 export --root "$root"
+}
+
+init_obeys_the_configuration_that_is_there() {
+    local root
+    root=$(host there)
+    mkdir -p "$root/etc/verimesh"
+    printf '[Interface]\nSelf = a\nHost = db1\nName = %s\n' "$interface" >"$(conf "$root")"
+    run 2 init web1 --root "$root"
+    says "verimesh: $(conf "$root"): Host is db1, not web1; make them agree"
+    run 2 init db1 --self b --root "$root"
+    says "verimesh: $(conf "$root"): Self is a, not b; make them agree"
+    echo 'Colour = red' >>"$(conf "$root")"
+    run 2 init db1 --root "$root"
+    matches "verimesh: $(conf "$root"):5: unknown key \"Colour\" .*"
+    [ ! -e "$root/var/lib/verimesh/identity" ] || fail 'an identity was made'
+    sed -i '$d' "$(conf "$root")"
+    run 0 init db1 --root "$root"
+    [ "$(wc -l <"$(conf "$root")")" -eq 4 ] || fail 'the configuration was written over'
+}
+
+seeds_without_their_aid_are_not_written_over() {
+    local root before verb
+    root=$(host halved)
+    organisation "$root" a db1
+    rm "$root/var/lib/verimesh/identity/aid"
+    before=$(state "$root")
+    for verb in 'init db1' 'issue db1' export sync; do
+        # shellcheck disable=SC2086
+        run 3 $verb --root "$root"
+        matches "verimesh: $root/var/lib/verimesh/identity/seed: is there without its aid; restore .*"
+    done
+    unchanged "$before" "$root"
+}
+
+# ---- issue, export ----
+
+issue_replaces_a_card() {
+    local root
+    root=$(host issue)
+    organisation "$root" a db1 --addr 10.0.0.1
+    run 0 issue db1 --addr 10.0.0.2 --endpoint '[2001:db8::7]:51820' --until never --root "$root"
+    quiet err
+    run 0 export --root "$root"
+    cp "$work/out" "$work/stream"
+    run 0 verify --json "$work/stream"
+    printed '"sn":2,'
+    grep -aEq '"a":\[\{"i":"E.{43}","s":"1","d":"E.{43}"\}\]' "$work/stream" || fail 'nothing was voided'
+    [ "$(grep -ao '"key":"C.\{43\}"' "$work/stream" | sort -u | wc -l)" -eq 1 ] || fail 'the key changed'
+    [ "$(grep -ao '"until"' "$work/stream" | wc -l)" -eq 1 ] || fail 'until'
+}
+
+issue_for_another_host_needs_its_key() {
+    local root key=hu29hnQZTzZEqYg/MN0mHVKXzr7LXL4+p9grKGJMgz8= before
+    root=$(host other)
+    organisation "$root" a db1
+    before=$(state "$root")
+    run 2 issue web1 --root "$root"
+    matches 'verimesh: web1: is not this host \(Host in verimesh.conf\); give its --key'
+    run 2 issue db1 --key "$key" --root "$root"
+    matches "verimesh: --key: is for other hosts; this host's key grows from the identity"
+    unchanged "$before" "$root"
+    run 0 issue web1 --key "$key" --login alice --login bob --login alice --root "$root"
+    synced "$root"
+    knows "$root" web1.a.mesh.internal
+    run 0 export --root "$root"
+    grep -aq '"host":"web1","key":"CIbtvYZ0GU82RKmIPzDdJh1Sl86-y1y-PqfYKyhiTIM_".*"logins":\["alice","bob"\]' \
+        "$work/out" || fail 'the card'
+}
+
+keys_come_out_of_files() {
+    local root key
+    root=$(host keys)
+    organisation "$root" a db1
+    if ! command -v ssh-keygen >/dev/null; then
+        echo 'ssh-keygen is not there' >"$work/skip"
+        return
+    fi
+    ssh-keygen -q -t ed25519 -N '' -C 'a comment' -f "$work/key"
+    ssh-keygen -q -t ecdsa -N '' -f "$work/ecdsa"
+    ln -s key.pub "$work/link.pub"
+    head -c 5000 /dev/urandom >"$work/rosenpass"
+    run 0 issue db1 --login "alice=$work/key.pub" --login "bob=$work/link.pub" \
+        --hostkey "$work/key.pub" --rosenpass "$work/rosenpass" --root "$root"
+    run 0 export --root "$root"
+    key=$(cut -d ' ' -f 2 "$work/key.pub" | base64 -d | tail -c 32 | base64 | tr '+/' '-_' | tr -d =)
+    # in front of a key of 32 bytes CESR puts a zero byte, so that only its last characters agree
+    key=$( (printf '\0'; cut -d ' ' -f 2 "$work/key.pub" | base64 -d | tail -c 32) | base64 -w 0 | tr '+/' '-_')
+    key=D${key#?}
+    grep -aqF "\"loginkeys\":[\"alice:$key\",\"bob:$key\"],\"hostkeys\":[\"$key\"]" "$work/out" || fail "$key"
+    run 2 issue db1 --hostkey "$work/ecdsa.pub" --root "$root"
+    run 2 issue db1 --hostkey "$work/key" --root "$root"
+    run 2 issue db1 --hostkey "$work/rosenpass" --root "$root"
+    run 3 issue db1 --hostkey "$work/not-there" --root "$root"
+    run 3 issue db1 --hostkey "$work" --root "$root"
+}
+
+without_an_identity_there_is_nothing_to_issue() {
+    local root
+    root=$(host none)
+    run 3 export --root "$root"
+    says 'verimesh: /var/lib/verimesh/identity: this host holds no identity; make one with verimesh init'
+    run 3 issue db1 --root "$root"
+    matches "verimesh: $(conf "$root"): is missing; .verimesh init. writes it"
+    mkdir -p "$root/etc/verimesh"
+    printf '[Interface]\nSelf = a\nHost = db1\n' >"$(conf "$root")"
+    run 3 issue db1 --root "$root"
+    matches 'verimesh: /var/lib/verimesh/identity: this host holds no identity; make one with verimesh init'
+    quiet out
+}
+
+a_lost_log_is_told() {
+    local root
+    root=$(host lost)
+    organisation "$root" a db1
+    rm "$root"/var/lib/verimesh/kel/*
+    run 3 export --root "$root"
+    matches "verimesh: /var/lib/verimesh/kel: no log of $(aid "$root"); restore it from a backup"
+    quiet out
+    : >"$root/var/lib/verimesh/kel/$(aid "$root").cesr"
+    run 3 export --root "$root"
+    quiet out
+    run 3 issue db1 --root "$root"
+}
+
+# ---- verify, import ----
+
+verify_touches_nothing() {
+    local root before
+    root=$(host verify)
+    before=$(state "$root")
+    run 0 verify --root "$root" "$VECTORS/card/golden-1-issued.cesr"
+    run 0 verify --json "$VECTORS/card/golden-3-withdrawn.cesr" --root "$root"
+    unchanged "$before" "$root"
+    run_with "$VECTORS/card/golden-1-issued.cesr" 0 verify --json -
+    run 0 verify <(cat "$VECTORS/card/golden-1-issued.cesr") || fail 'a pipe'
+    ln -s "$VECTORS/card/golden-1-issued.cesr" "$work/link.cesr"
+    run 0 verify "$work/link.cesr"
+    run 3 verify "$work/not-there"
+    says "verimesh: $work/not-there: No such file or directory"
+    run 3 verify "$work"
+    says "verimesh: $work: Is a directory"
+}
+
+# Two organisations, each of which is to have the other's stream.
+two() {
+    a=$(host a) b=$(host b)
+    organisation "$a" clinic-a web1 --addr 10.77.1.5 --login alice --endpoint 192.0.2.1:51820
+    organisation "$b" clinic-b db1 --addr 10.77.2.5 --endpoint 192.0.2.2:51820
+    "$verimesh" export --root "$a" >"$work/a.cesr"
+    "$verimesh" export --root "$b" >"$work/b.cesr"
+    printf '\n[Peer clinic-b]\nAID = %s\nAllowedIPs = 10.77.2.0/24\n' "$(aid "$b")" >>"$(conf "$a")"
+    printf '\n[Peer clinic-a]\nAID = %s\nAllowedIPs = 10.77.1.0/24\nLogins = alice=nobody\n' \
+        "$(aid "$a")" >>"$(conf "$b")"
+}
+
+an_exported_stream_is_imported() {
+    local before
+    two
+    if [ "$keyring" = yes ]; then
+        run 0 sync --root "$b"
+        says "verimesh: clinic-a: no log of $(aid "$a") yet; get its stream and verimesh import it"
+    fi
+    run 0 import "$work/a.cesr" --root "$b"
+    quiet err
+    printed "^$(aid "$a"): sn 1, [0-9]+ bytes added\$"
+    before=$(state "$b")
+    run_with "$work/a.cesr" 0 import - --root "$b"
+    quiet out
+    quiet err
+    unchanged "$before" "$b"
+    synced "$b"
+    knows "$b" web1.clinic-a.mesh.internal
+    knows "$b" db1.clinic-b.mesh.internal
+    run 0 export --root "$b"
+    cmp "$work/out" "$work/b.cesr"
+}
+
+what_does_not_verify_is_not_imported() {
+    local before n size
+    two
+    before=$(state "$b")
+    head -c 3000 /dev/urandom >"$work/garbage"
+    : >"$work/empty"
+    for file in garbage empty; do
+        run 1 import "$work/$file" --root "$b"
+        matches "verimesh: $work/$file: event 0: refused: .*"
+        quiet out
+        unchanged "$before" "$b"
+    done
+    size=$(stat -c %s "$work/a.cesr")
+    for n in 1 10 20 200 "$((size / 3))" "$((size / 2))" "$((size - 1))"; do
+        head -c "$n" "$work/a.cesr" >"$work/cut"
+        run 1 import "$work/cut" --root "$b"
+        matches "verimesh: $work/cut: event [0-9]+.*: (truncated|refused): .*"
+    done
+    # what came whole has been taken; the rest completes it
+    run 0 import "$work/a.cesr" --root "$b"
+    synced "$b"
+    knows "$b" web1.clinic-a.mesh.internal
+}
+
+a_tampered_stream_is_refused() {
+    local before
+    two
+    before=$(state "$b")
+    sed 's/"kt":"1"/"kt":"2"/' "$work/a.cesr" >"$work/bad"
+    run 1 import "$work/bad" --root "$b"
+    grep -qx "verimesh: $work/bad: event 0 of $(aid "$a") sn 0: refused: d is not the digest of the body" \
+        "$work/err" || fail "$(cat "$work/err")"
+    unchanged "$before" "$b"
+    # the card alone
+    sed 's/"logins":\["alice"\]/"logins":["mallo"]/' "$work/a.cesr" >"$work/bad"
+    run 1 import "$work/bad" --root "$b"
+    matches "verimesh: $work/bad: event [0-9]+: refused: d is not the digest of the body"
+    run 1 verify --json "$work/bad"
+    printed '^\{"verdict":"refused","aid":null,"event":[0-9]+,"sn":null,'
+    quiet err
+    synced "$b"
+    knows_no "$b" web1.clinic-a.mesh.internal
+    run 0 import "$work/a.cesr" --root "$b"
+    synced "$b"
+    knows "$b" web1.clinic-a.mesh.internal
+}
+
+# Neither is a refusal, and neither makes a host.
+a_card_that_does_not_count_makes_no_host() {
+    local golden=EGw6m53qIwpwmE5qWvOz-mTCVF0E7rLd36djPVtHX8tP stream card
+    local other=EP1-J4ZESgLgsj12KzkXnPi3xftecCjyQgRHa3MAj2da
+    two
+    printf '[Peer golden]\nAID = %s\n[Peer other]\nAID = %s\n' "$golden" "$other" >>"$(conf "$b")"
+    stream=$(cat "$VECTORS/card/golden-1-issued.cesr")
+    card="{\"v\":\"ACDC${stream#*\{\"v\":\"ACDC}"
+    printf '%s%s' "${stream%%\{\"v\":\"KERI10JSON0000ff*}" "$card" >"$work/unanchored"
+    for file in "$work/unanchored" "$VECTORS/card/other-schema.cesr"; do
+        run 0 verify "$file"
+        run 0 import "$file" --root "$b"
+        quiet err
+    done
+    run 0 import "$work/a.cesr" --root "$b"
+    synced "$b"
+    knows_no "$b" .golden.
+    knows_no "$b" .other.
+    run 0 import "$VECTORS/card/golden-1-issued.cesr" --root "$b"
+    if [ "$keyring" = yes ]; then
+        run 1 sync --root "$b"
+    else
+        run 3 sync --root "$b"
+        sed -i '/^verimesh: kernel keyring: /d' "$work/err"
+    fi
+    says 'verimesh: db1.golden: claims 10.77.2.5/32, which AllowedIPs give to clinic-b; narrow those or the card'
+    knows "$b" db1.golden.mesh.internal
+    run 0 import "$VECTORS/card/golden-4-successor-withheld.cesr" --root "$b"
+    synced "$b"
+    knows_no "$b" db1.golden.
+}
+
+# ---- sync ----
+
+a_bad_configuration_leaves_the_last_good_map() {
+    local good line
+    two
+    run 0 import "$work/a.cesr" --root "$b"
+    synced "$b"
+    cp "$(map "$b")" "$work/map"
+    cp "$(conf "$b")" "$work/conf"
+    good=$(wc -l <"$work/conf")
+    while read -r line; do
+        cp "$work/conf" "$(conf "$b")"
+        echo "$line" >>"$(conf "$b")"
+        run 2 sync --root "$b"
+        matches "verimesh: $(conf "$b"):$((good + 1)): .*"
+        quiet out
+        cmp "$work/map" "$(map "$b")"
+    done <<'END'
+Colour = red
+AID
+[Peer]
+[Peer clinic-a]
+[Interface]
+AllowedIPs = 0.0.0.0/0
+Logins = root
+END
+    for line in EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC '' x \
+        CDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2 EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2=; do
+        sed "s/^AID = $(aid "$a")/AID = $line/" "$work/conf" >"$(conf "$b")"
+        run 2 sync --root "$b"
+        matches "verimesh: $(conf "$b"):[0-9]+: bad value .* of AID; allowed: .*"
+        cmp "$work/map" "$(map "$b")"
+    done
+    sed "s/^\[Peer clinic-a\]/&x/" "$work/conf" >"$(conf "$b")"
+    run 2 sync --root "$b"
+    rm "$(conf "$b")"
+    run 3 sync --root "$b"
+    cmp "$work/map" "$(map "$b")"
+    ! diff <(ls "$b/var/lib/verimesh") - <<'END' | grep . || fail 'something was left behind'
+identity
+kel
+lock
+peers.cdb
+END
+}
+
+a_damaged_store_leaves_the_last_good_map() {
+    local file
+    two
+    run 0 import "$work/a.cesr" --root "$b"
+    synced "$b"
+    cp "$(map "$b")" "$work/map"
+    file=$b/var/lib/verimesh/kel/$(aid "$a").cesr
+    sed -i '0,/"kt":"1"/s//"kt":"2"/' "$file"
+    run 3 sync --root "$b"
+    matches "verimesh: /var/lib/verimesh/kel/$(aid "$a").cesr: damaged at event [0-9]+: .*; restore it from a backup"
+    cmp "$work/map" "$(map "$b")"
+    run 3 import "$work/a.cesr" --root "$b"
+    rm "$file"
+    run 0 import "$work/a.cesr" --root "$b"
+    synced "$b"
+    cmp "$work/map" "$(map "$b")"
+}
+
+a_damaged_identity_leaves_the_last_good_map() {
+    local root
+    root=$(host damaged)
+    organisation "$root" a db1
+    synced "$root"
+    cp "$(map "$root")" "$work/map"
+    for file in aid tunnel; do
+        cp "$root/var/lib/verimesh/identity/$file" "$work/kept"
+        truncate -s 20 "$root/var/lib/verimesh/identity/$file"
+        run 3 sync --root "$root"
+        matches "verimesh: .*/identity/$file: damaged; restore it from a backup"
+        cmp "$work/map" "$(map "$root")"
+        cp "$work/kept" "$root/var/lib/verimesh/identity/$file"
+    done
+}
+
+# A host of an organisation whose identity another host holds.
+sync_needs_no_identity() {
+    local root
+    two
+    root=$(host sibling)
+    mkdir -p "$root/etc/verimesh"
+    printf '[Interface]\nSelf = clinic-a\nHost = web2\nName = %s\n[Peer clinic-a]\n' "$interface" >"$(conf "$root")"
+    run 2 sync --root "$root"
+    says 'verimesh: /etc/verimesh/verimesh.conf:5: [Peer clinic-a] has no AID, and this host holds no identity; set its AID, or run verimesh init'
+    printf 'AID = %s\nAllowedIPs = 10.77.1.0/24\n' "$(aid "$a")" >>"$(conf "$root")"
+    run 0 import "$work/a.cesr" --root "$root"
+    synced "$root"
+    knows "$root" web1.clinic-a.mesh.internal
+    run 3 up --root "$root"
+    matches 'verimesh: web2.clinic-a: has no card in force; issue one, or set Host and Self'
+    # nor is a section of its own needed
+    printf '[Interface]\nSelf = clinic-b\nHost = web2\nName = %s\n' "$interface" >"$(conf "$root")"
+    synced "$root"
+    knows_no "$root" web1.clinic-a.
+}
+
+an_interface_of_somebody_else_is_left_alone() {
+    local root before
+    root=$(host foreign)
+    organisation "$root" a db1
+    sed -i "s/^Name = .*/Name = lo/" "$(conf "$root")"
+    before=$(ip -o address show dev lo)
+    for verb in up sync down; do
+        run 3 "$verb" --root "$root"
+        grep -q '^verimesh: lo: .*verimesh up did not make it' "$work/err" || fail "$(cat "$work/err")"
+        quiet out
+    done
+    [ "$before" = "$(ip -o address show dev lo)" ] || fail 'lo changed'
+    [ "$keyring" = no ] || ! keyctl search @u keyring verimesh:lo 2>/dev/null || fail 'the ring stayed'
+}
+
+the_keyring_holds_what_it_should() {
+    local root ring
+    if [ "$keyring" = no ]; then
+        echo 'the kernel keyring is for root' >"$work/skip"
+        return
+    fi
+    two
+    run 0 import "$work/a.cesr" --root "$b"
+    synced "$b"
+    ring=$(cat "$b/run/verimesh/$interface.ring")
+    keyctl list "$ring" >"$work/ring"
+    for key in tunnel identity peers:0; do
+        grep -q ": $key\$" "$work/ring" || fail "no $key"
+    done
+    run 0 down --root "$b"
+    quiet out
+    quiet err
+    [ ! -e "$b/run/verimesh/$interface.ring" ] || fail 'the serial stayed'
+    ! keyctl search @u keyring "verimesh:$interface" 2>/dev/null || fail 'the ring stayed'
+    run 0 down --root "$b"
+}
+
+# In a network of its own: the interface by the kernel or by wireguard-go.
+an_interface_has_the_addresses_of_the_card() {
+    local root
+    if [ "$keyring" = no ] || ! unshare --net true 2>/dev/null; then
+        echo 'needs root and a network of its own' >"$work/skip"
+        return
+    fi
+    root=$(host addresses)
+    organisation "$root" a db1 --addr 10.9.0.1 --addr fd00::1
+    sed -i 's/^AllowedIPs = 10.9.0.1/AllowedIPs = 10.9.0.0\/24/' "$(conf "$root")"
+    export verimesh root interface
+    # shellcheck disable=SC2016 # what it is given is for the shell inside
+    unshare --net bash -euxc '
+        addresses() {
+            ip -o address show dev "$interface" scope global | awk "{ print \$4 }" | sort | tr "\n" " "
+        }
+        state() {
+            ip -o route show dev "$interface"
+            wg show "$interface" public-key
+        }
+        trap "\$verimesh down --root \$root" EXIT
+        "$verimesh" up --root "$root"
+        derived=$(addresses | tr " " "\n" | grep "^fd" | grep -v "^fd00::1/")
+        [ "$(addresses)" = "10.9.0.1/32 fd00::1/128 $derived " ]
+        ip route get 10.9.0.77 | grep -w "$interface"
+        ip -6 route get fd00::1 | grep -w local
+        [ "$(wg show "$interface" public-key)" = "$(wg pubkey <"$root/var/lib/verimesh/identity/tunnel")" ]
+        before=$(state)
+        ip address add 192.0.2.1/24 dev "$interface"
+        "$verimesh" issue db1 --addr 10.9.0.2 --root "$root"
+        "$verimesh" sync --root "$root"
+        [ "$(addresses)" = "10.9.0.2/32 192.0.2.1/24 $derived " ]
+        ip address del 192.0.2.1/24 dev "$interface"
+        [ "$(state)" = "$before" ]
+        "$verimesh" up --root "$root"
+        "$verimesh" down --root "$root"
+        ! ip link show dev "$interface"
+        [ ! -e "$root/run/verimesh/$interface.up" ]
+    '
+}
+
+# ---- gate ----
+
+gate_explains() {
+    local root
+    root=$(host gate)
+    run 1 gate --user alice --from 10.77.1.5 --root "$root"
+    quiet err
+    printed '^alice from 10.77.1.5: refused: '
+    run 1 gate --from ::ffff:10.77.1.5 --user alice --root "$root"
+}
+
+# ---- streams, signals, neighbours ----
+
+a_full_disk_is_told() {
+    local root verb status
+    root=$(host full)
+    organisation "$root" a db1
+    for verb in export --help "verify $VECTORS/card/golden-1-issued.cesr" 'issue db1'; do
+        status=0
+        # shellcheck disable=SC2086
+        "$verimesh" $verb --root "$root" >/dev/full 2>"$work/err" || status=$?
+        [ "$status" -eq 3 ] || fail "$verb: $status"
+        says 'verimesh: standard output: cannot be written'
+    done
+}
+
+# What is opened first would take the place of the stream that is closed.
+closed_streams_do_no_harm() {
+    local root status=0
+    root=$(host closed)
+    "$verimesh" init db1 --root "$root" <&- >&- 2>&- || fail 'init'
+    printf '[Peer b]\nAID = EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2\n' >>"$(conf "$root")"
+    sed -i "s/^#Name = .*/Name = $interface/" "$(conf "$root")"
+    "$verimesh" sync --root "$root" 2>&- || true
+    [ ! -s "$root/var/lib/verimesh/lock" ] || fail 'messages in the lock'
+    "$verimesh" issue db1 --root "$root" >&- 2>&- || fail 'issue'
+    run 0 export --root "$root"
+    cp "$work/out" "$work/stream"
+    run 0 verify "$work/stream"
+    "$verimesh" import /nowhere --root "$root" <&- >&- 2>&- || status=$?
+    [ "$status" -eq 3 ] || fail "$status"
+}
+
+writers_wait_for_each_other() {
+    local root i
+    root=$(host writers)
+    organisation "$root" a db1
+    for i in 1 2 3 4 5 6 7 8; do
+        "$verimesh" issue db1 --addr "10.0.0.$i" --root "$root" >/dev/null 2>>"$work/said" &
+    done
+    wait
+    run 0 export --root "$root"
+    cp "$work/out" "$work/stream"
+    run 0 verify --json "$work/stream"
+    printed '"sn":9,'
+}
+
+# Killed at any moment, the next call goes on from the old state or the new one.
+a_killed_writer_leaves_a_good_store() {
+    local root i
+    root=$(host killed)
+    organisation "$root" a db1
+    for i in $(seq 40); do
+        timeout -s KILL "0.00$((i % 10))$((i % 7))" "$verimesh" issue db1 --root "$root" >/dev/null 2>&1 || true
+        run 0 export --root "$root"
+    done
+    run 0 issue db1 --addr 10.0.0.9 --root "$root"
+    run 0 export --root "$root"
+    cp "$work/out" "$work/stream"
+    run 0 verify "$work/stream"
+}
+
+roots_may_be_relative() {
+    local root
+    root=$(host relative)
+    (cd "$work" && run 0 init db1 --root relative && run 0 export --root ./relative/../relative)
+    [ -e "$root/etc/verimesh/verimesh.conf" ]
+}
+
+a_stranger_may_not_write() {
+    local root before
+    if [ "$(id -u)" -eq 0 ]; then
+        echo 'root may' >"$work/skip"
+        return
+    fi
+    root=$(host stranger)
+    organisation "$root" a db1
+    before=$(state "$root")
+    chmod 555 "$root/var/lib/verimesh" "$root/var/lib/verimesh/kel" "$root/var/lib/verimesh/identity"
+    chmod 400 "$root"/var/lib/verimesh/kel/*
+    for verb in 'issue db1' sync "import $VECTORS/card/golden-1-issued.cesr"; do
+        # shellcheck disable=SC2086
+        run 3 $verb --root "$root"
+        grep -q 'Permission denied$' "$work/err" || fail "$(cat "$work/err")"
+    done
+    chmod 755 "$root/var/lib/verimesh" "$root/var/lib/verimesh/kel"
+    chmod 700 "$root/var/lib/verimesh/identity"
+    chmod 644 "$root"/var/lib/verimesh/kel/*
+    rm -f "$(map "$root")"*
+    unchanged "$before" "$root"
+}
+
+# Last: all that was ever printed, against all seeds that were ever made.
+no_secret_was_printed() {
+    local file n=0
+    for file in "$work"/*/var/lib/verimesh/identity/{seed,next,tunnel}; do
+        ! grep -aqFf "$file" "$work/said" || fail "$file was printed"
+        tail -c +2 "$file" | head -c 42 >"$work/inner"
+        ! grep -aqFf "$work/inner" "$work/said" || fail "part of $file was printed"
+        n=$((n + 1))
+    done
+    [ "$n" -gt 20 ] || fail "only $n secrets were found"
+    [ -s "$work/said" ]
+}
+
+# ---- all of them ----
+
+for name in \
+    each_verb_explains_itself \
+    a_wrong_call_is_2 \
+    what_it_is_called_with_is_not_echoed_raw \
+    init_makes_an_identity_and_a_card \
+    its_files_have_their_modes_under_any_umask \
+    a_second_init_is_refused \
+    a_failed_init_can_be_repeated \
+    init_obeys_the_configuration_that_is_there \
+    seeds_without_their_aid_are_not_written_over \
+    issue_replaces_a_card \
+    issue_for_another_host_needs_its_key \
+    keys_come_out_of_files \
+    without_an_identity_there_is_nothing_to_issue \
+    a_lost_log_is_told \
+    verify_touches_nothing \
+    an_exported_stream_is_imported \
+    what_does_not_verify_is_not_imported \
+    a_tampered_stream_is_refused \
+    a_card_that_does_not_count_makes_no_host \
+    a_bad_configuration_leaves_the_last_good_map \
+    a_damaged_store_leaves_the_last_good_map \
+    a_damaged_identity_leaves_the_last_good_map \
+    sync_needs_no_identity \
+    an_interface_of_somebody_else_is_left_alone \
+    the_keyring_holds_what_it_should \
+    an_interface_has_the_addresses_of_the_card \
+    gate_explains \
+    a_full_disk_is_told \
+    closed_streams_do_no_harm \
+    writers_wait_for_each_other \
+    a_killed_writer_leaves_a_good_store \
+    roots_may_be_relative \
+    a_stranger_may_not_write \
+    no_secret_was_printed; do
+    rm -f "$work/skip"
+    status=0
+    set +e # in a condition it would not hold inside
+    (set -e && "$name") >"$work/case" 2>&1
+    status=$?
+    set -e
+    if [ "$status" -ne 0 ]; then
+        sed 's/^/    /' "$work/case"
+        echo "not ok $who: $name"
+        failed=1
+    elif [ -e "$work/skip" ]; then
+        echo "skip $who: $name: $(cat "$work/skip")"
+    else
+        echo "ok $who: $name"
+    fi
+done
+
+# What an ordinary user may do is tested as one, too.
+if [ "$(id -u)" -eq 0 ]; then
+    mkdir -p "$work/nobody/tests/vectors"
+    cp "$verimesh" "$0" "$work/nobody"
+    cp -r tests/vectors/card "$work/nobody/tests/vectors"
+    cd "$work/nobody"
+    B=. setpriv --reuid nobody --regid nogroup --clear-groups bash "./${0##*/}" || failed=1
+fi
+exit "$failed"
