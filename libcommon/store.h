@@ -24,7 +24,8 @@ int store_lock(const char *root, struct err *err);
 
 /* Reads the store whole and verifies it. writing: takes the lock first (one writer at a time,
  * DESIGN.md 6), waiting for another writer, and makes the directories. A store that does not verify
- * is an error. On failure nothing is left open. */
+ * is an error; a delegated event whose delegator has taken its seal back since is not accepted. On failure
+ * nothing is left open. */
 bool store_open(struct store *store, const char *root, bool writing, struct err *err);
 
 /* Writes what the book accepted since store_open, durably, identifier by identifier. */
