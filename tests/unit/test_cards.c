@@ -10,7 +10,7 @@
 
 #include "bytes.h"
 #include "cards.h"
-#include "org.h"
+#include "card_builder.h"
 
 #define GOLDEN "EGw6m53qIwpwmE5qWvOz-mTCVF0E7rLd36djPVtHX8tP"
 #define CARD_1 "EHrpaxeZMQKxs10HsHFVU4ytlHyqs_rTlCvFWkaWIcEi"
@@ -60,10 +60,10 @@ static struct outcome read_golden(const char *path) {
 }
 
 /* The stream ends here. */
-static struct outcome read_org(struct org_stream *stream, const struct org *org) {
-	struct outcome o = read_cards(span_of(stream->text, stream->n), org->aid);
+static struct outcome read_all(struct text *stream, const struct id *id) {
+	struct outcome o = read_cards(text_span(stream), id->aid);
 
-	free(stream->text);
+	text_free(stream);
 	return o;
 }
 
@@ -140,63 +140,63 @@ static void golden_4_withholds_the_successor(void **state) {
 
 /* One organisation and its stream, after the inception. */
 struct scene {
-	struct org org;
-	struct org_stream stream;
+	struct id org;
+	struct text stream;
 };
 
 static struct scene start(void) {
-	struct scene scene = {.org = {.number = 1}};
+	struct scene scene = {.org = {.name = "org"}};
 
-	org_incept(&scene.org, &scene.stream, "");
+	incept(&scene.stream, &scene.org, "");
 	return scene;
 }
 
 static struct outcome finish(struct scene *scene) {
-	return read_org(&scene->stream, &scene->org);
+	return read_all(&scene->stream, &scene->org);
 }
 
 /* Adds a card's body; nothing anchors it yet. */
-static void add_card(struct scene *s, const char *attributes, char said[static CESR_TEXT]) {
-	org_card(&s->org, &s->stream, NULL, attributes, said);
+static void card_of(struct scene *s, const char *attributes, char said[static SAID]) {
+	add_card(&s->stream, &s->org, NULL, attributes, said);
 }
 
 /* Adds an interaction with these seals. */
 static void seal(struct scene *s, const char *seals) {
-	org_seal(&s->org, &s->stream, seals);
+	interact(&s->stream, &s->org, seals);
 }
 
 static void anchor(struct scene *s, const char *card) {
-	char text[ORG_SEAL];
+	char text[SEAL];
 
-	seal(s, org_anchor(card, text));
+	seal(s, anchor_seal(card, text));
 }
 
-static void event_seal(struct scene *s, const char *i, const char *number, const char *d) {
-	char text[ORG_SEAL];
+static void seal_event(struct scene *s, const char *i, const char *number, const char *d) {
+	char text[SEAL];
 
-	seal(s, org_event_seal(i, number, d, text));
+	seal(s, event_seal(i, number, d, text));
 }
 
 /* Adds a card and its anchor. */
-static void issue(struct scene *s, const char *attributes, char said[static CESR_TEXT]) {
-	org_issue(&s->org, &s->stream, attributes, said);
+static void issue(struct scene *s, const char *attributes, char said[static SAID]) {
+	issue_card(&s->stream, &s->org, attributes, said);
 }
 
 static void a_body_may_stand_anywhere(void **state) {
 	(void)state;
 	for (int place = 0; place < 3; place++) {
-		struct scene s = {.org = {.number = 1}};
-		char card[CESR_TEXT];
+		struct scene s = {.org = {.name = "org"}};
+		char card[SAID];
 		struct outcome o;
 
-		org_incept(&s.org, NULL, "");
+		incept(NULL, &s.org, "");
 		if (place == 0)
-			add_card(&s, DB1, card);
-		org_incept(&s.org, &s.stream, "");
-		org_card(&s.org, place == 1 ? &s.stream : NULL, NULL, DB1, card);
+			card_of(&s, DB1, card);
+		incept(&s.stream, &s.org, "");
+		add_card(place == 1 ? &s.stream : NULL, &s.org, NULL, DB1, card);
 		anchor(&s, card);
 		if (place == 2)
-			add_card(&s, DB1, card);
+			card_of(&s, DB1, card);
 		o = finish(&s);
 		assert_int_equal(o.n, 1);
 		assert_true(in_force(&o, "db1", card));
@@ -205,12 +205,12 @@ static void a_body_may_stand_anywhere(void **state) {
 }
 
 static void without_an_anchor_it_does_not_count(void **state) {
-	char card[CESR_TEXT], other[CESR_TEXT];
+	char card[SAID], other[SAID];
 	struct scene s = start();
 	struct outcome o;
 
 	(void)state;
-	add_card(&s, DB1, card);
+	card_of(&s, DB1, card);
 	issue(&s, DB2, other);
 	o = finish(&s);
 	assert_false(counts(&o, card));
@@ -221,17 +221,18 @@ static void without_an_anchor_it_does_not_count(void **state) {
 
 /* An identifier that is its own key could seal a card there; others cannot even write one. */
 static void an_inception_neither_anchors_nor_voids(void **state) {
-	struct scene s = {.org = {.number = 7, .basic = true}};
-	char in_inception[CESR_TEXT], later[CESR_TEXT], text[2 * ORG_SEAL], one[ORG_SEAL];
+	struct scene s = {.org = {.name = "basic", .prefix = "D"}};
+	char in_inception[SAID], later[SAID], text[2 * SEAL], one[SEAL];
+	struct key first = key_of(s.org.name, 0, 0);
 	struct outcome o;
 
 	(void)state;
-	org_keypair(&s.org, 0, (uint8_t[crypto_sign_SECRETKEYBYTES]){0}, s.org.aid);
-	add_card(&s, DB1, in_inception);
-	add_card(&s, DB2, later);
-	snprintf(text, sizeof text, "%s,", org_anchor(in_inception, one));
-	strcat(text, org_event_seal(later, "1", NOBODY, one));
-	org_incept(&s.org, &s.stream, text);
+	key_text("D", &first, s.org.aid);
+	card_of(&s, DB1, in_inception);
+	card_of(&s, DB2, later);
+	snprintf(text, sizeof text, "%s,", anchor_seal(in_inception, one));
+	strcat(text, event_seal(later, "1", NOBODY, one));
+	incept(&s.stream, &s.org, text);
 	anchor(&s, later);
 	o = finish(&s);
 	assert_false(counts(&o, in_inception));
@@ -240,14 +241,14 @@ static void an_inception_neither_anchors_nor_voids(void **state) {
 }
 
 static void a_rotation_anchors_and_keeps_cards(void **state) {
-	char before[CESR_TEXT], in[CESR_TEXT], text[ORG_SEAL];
+	char before[SAID], in[SAID], text[SEAL];
 	struct scene s = start();
 	struct outcome o;
 
 	(void)state;
 	issue(&s, DB1, before);
-	add_card(&s, DB2, in);
-	org_rotate(&s.org, &s.stream, s.org.sn, org_anchor(in, text));
+	card_of(&s, DB2, in);
+	rotate(&s.stream, &s.org, anchor_seal(in, text));
 	o = finish(&s);
 	assert_true(in_force(&o, "db1", before));
 	assert_true(in_force(&o, "db2", in));
@@ -255,15 +256,17 @@ static void a_rotation_anchors_and_keeps_cards(void **state) {
 }
 
 static void what_was_superseded_neither_anchors_nor_voids(void **state) {
-	char kept[CESR_TEXT], lost[CESR_TEXT];
+	char kept[SAID], lost[SAID];
 	struct scene s = start();
+	struct id recovered;
 	struct outcome o;
 
 	(void)state;
 	issue(&s, DB1, kept);
+	recovered = s.org;
 	issue(&s, DB2, lost);
-	event_seal(&s, kept, "1", NOBODY);
-	org_rotate(&s.org, &s.stream, 2, "");
+	seal_event(&s, kept, "1", NOBODY);
+	rotate(&s.stream, &recovered, "");
 	o = finish(&s);
 	assert_true(in_force(&o, "db1", kept));
 	assert_false(counts(&o, lost));
@@ -272,15 +275,15 @@ static void what_was_superseded_neither_anchors_nor_voids(void **state) {
 
 static void only_the_issuers_own_log_anchors(void **state) {
 	struct scene s = start();
-	struct org other = {.number = 2};
-	char card[CESR_TEXT], text[ORG_SEAL];
+	struct id other = {.name = "other"};
+	char card[SAID], text[SEAL];
 	struct outcome o;
 
 	(void)state;
-	org_incept(&other, &s.stream, "");
-	org_card(&other, &s.stream, NULL, DB1, card);
+	incept(&s.stream, &other, "");
+	add_card(&s.stream, &other, NULL, DB1, card);
 	anchor(&s, card);
-	o = read_cards(span_of(s.stream.text, s.stream.n), other.aid);
+	o = read_cards(text_span(&s.stream), other.aid);
 	assert_int_equal(o.n, 0);
 	drop(&o);
 	o = finish(&s);
@@ -290,9 +293,9 @@ static void only_the_issuers_own_log_anchors(void **state) {
 	/* nor can another log void it */
 	s = start();
 	issue(&s, DB1, card);
-	other = (struct org){.number = 2};
-	org_incept(&other, &s.stream, "");
-	org_seal(&other, &s.stream, org_event_seal(card, "1", NOBODY, text));
+	other = (struct id){.name = "other"};
+	incept(&s.stream, &other, "");
+	interact(&s.stream, &other, event_seal(card, "1", NOBODY, text));
 	o = finish(&s);
 	assert_true(in_force(&o, "db1", card));
 	drop(&o);
@@ -301,18 +304,18 @@ static void only_the_issuers_own_log_anchors(void **state) {
 static void what_is_no_card_does_not_count(void **state) {
 	static const char *const schemas[] = {GOLDEN, CARD_SCHEMA};
 	struct scene s = start();
-	char said[CESR_TEXT];
+	char said[SAID];
 	struct outcome o;
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		org_body(&s.stream, said,
+		add_body(&s.stream, said,
 			"{\"v\":\"ACDC10JSON000000_\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%s\","
 			"\"a\":{\"dt\":\"2026-01-01T00:00:00.000000+00:00\",\"host\":\"%s\"}}",
 			EVENT_BLANK_SAID, s.org.aid, schemas[i], i == 0 ? "db1" : "DB1");
 		anchor(&s, said);
 	}
-	anchor(&s, s.org.saids[0]); /* an event */
+	anchor(&s, s.org.aid); /* an event */
 	anchor(&s, NOBODY);
 	seal(&s, "{\"d\":\"\"},{\"d\":\"x\"},{},[],\"\",1,null");
 	o = finish(&s);
@@ -343,11 +346,11 @@ static void a_seal_has_exactly_its_fields(void **state) {
 
 	(void)state;
 	for (size_t i = 0; i < sizeof anchors / sizeof anchors[0]; i++) {
-		char card[CESR_TEXT], text[200], *at;
+		char card[SAID], text[200], *at;
 		struct scene s = start();
 		struct outcome o;
 
-		add_card(&s, DB1, card);
+		card_of(&s, DB1, card);
 		snprintf(text, sizeof text, "%s", anchors[i]);
 		at = strstr(text, "%s");
 		memmove(at + CESR_CHARS, at + 2, strlen(at + 2) + 1);
@@ -363,19 +366,19 @@ static void a_seal_has_exactly_its_fields(void **state) {
 /* ---- order ---- */
 
 static void the_last_anchored_card_of_a_host_wins(void **state) {
-	char first[CESR_TEXT], second[CESR_TEXT], third[CESR_TEXT], text[2 * ORG_SEAL];
-	char one[ORG_SEAL];
+	char first[SAID], second[SAID], third[SAID], text[2 * SEAL];
+	char one[SEAL];
 	struct scene s = start();
 	struct outcome o;
 
 	(void)state;
 	/* in the reverse order of their bodies, two of them in one event */
-	add_card(&s, DB1 ",\"logins\":[\"c\"]", third);
-	add_card(&s, DB1 ",\"logins\":[\"b\"]", second);
-	add_card(&s, DB1 ",\"logins\":[\"a\"]", first);
+	card_of(&s, DB1 ",\"logins\":[\"c\"]", third);
+	card_of(&s, DB1 ",\"logins\":[\"b\"]", second);
+	card_of(&s, DB1 ",\"logins\":[\"a\"]", first);
 	anchor(&s, first);
-	snprintf(text, sizeof text, "%s,", org_anchor(second, one));
-	seal(&s, strcat(text, org_anchor(third, one)));
+	snprintf(text, sizeof text, "%s,", anchor_seal(second, one));
+	seal(&s, strcat(text, anchor_seal(third, one)));
 	o = finish(&s);
 	assert_int_equal(o.n, 3);
 	assert_true(in_force(&o, "db1", third));
@@ -386,7 +389,7 @@ static void the_last_anchored_card_of_a_host_wins(void **state) {
 }
 
 static void a_card_sealed_twice_has_its_first_place(void **state) {
-	char first[CESR_TEXT], second[CESR_TEXT];
+	char first[SAID], second[SAID];
 	struct scene s = start();
 	struct outcome o;
 
@@ -394,7 +397,7 @@ static void a_card_sealed_twice_has_its_first_place(void **state) {
 	issue(&s, DB1 ",\"logins\":[\"a\"]", first);
 	issue(&s, DB1 ",\"logins\":[\"b\"]", second);
 	anchor(&s, first);
-	event_seal(&s, NOBODY, "1", first);
+	seal_event(&s, NOBODY, "1", first);
 	o = finish(&s);
 	assert_int_equal(o.n, 2);
 	assert_true(in_force(&o, "db1", second));
@@ -402,15 +405,15 @@ static void a_card_sealed_twice_has_its_first_place(void **state) {
 }
 
 static void hosts_do_not_touch_each_other(void **state) {
-	char one[CESR_TEXT], two[CESR_TEXT], gone[CESR_TEXT];
+	char one[SAID], two[SAID], gone[SAID];
 	struct scene s = start();
 	struct outcome o;
 
 	(void)state;
 	issue(&s, DB1, one);
 	issue(&s, DB2, two);
-	add_card(&s, "\"host\":\"db2\"", gone);
-	event_seal(&s, two, "1", gone);
+	card_of(&s, "\"host\":\"db2\"", gone);
+	seal_event(&s, two, "1", gone);
 	o = finish(&s);
 	assert_true(in_force(&o, "db1", one));
 	assert_true(span_is(last_of(&o, "db2")->card.said, gone));
@@ -443,16 +446,16 @@ static void any_s_but_0_voids(void **state) {
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
 		for (int before = 0; before < 2; before++) {
-			char card[CESR_TEXT];
+			char card[SAID];
 			struct scene s = start();
 			struct outcome o;
 
-			add_card(&s, DB1, card);
+			card_of(&s, DB1, card);
 			if (before)
-				event_seal(&s, card, cases[i].s, NOBODY);
+				seal_event(&s, card, cases[i].s, NOBODY);
 			anchor(&s, card);
 			if (!before)
-				event_seal(&s, card, cases[i].s, "not even a digest");
+				seal_event(&s, card, cases[i].s, "not even a digest");
 			o = finish(&s);
 			assert_int_equal(o.n, 1);
 			if (o.entries[0].voided != cases[i].voids)
@@ -474,7 +477,7 @@ static void a_seal_of_another_shape_voids_nothing(void **state) {
 
 	(void)state;
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-		char card[CESR_TEXT], text[200], *at;
+		char card[SAID], text[200], *at;
 		struct scene s = start();
 		struct outcome o;
 
@@ -492,14 +495,14 @@ static void a_seal_of_another_shape_voids_nothing(void **state) {
 }
 
 static void a_void_last_card_revives_no_other(void **state) {
-	char first[CESR_TEXT], second[CESR_TEXT];
+	char first[SAID], second[SAID];
 	struct scene s = start();
 	struct outcome o;
 
 	(void)state;
 	issue(&s, DB1 ",\"logins\":[\"a\"]", first);
 	issue(&s, DB1 ",\"logins\":[\"b\"]", second);
-	event_seal(&s, second, "1", NOBODY);
+	seal_event(&s, second, "1", NOBODY);
 	anchor(&s, first);
 	anchor(&s, second);
 	o = finish(&s);
@@ -535,33 +538,33 @@ enum flaw {
 };
 
 static void write_registry(
-	struct scene *s, enum flaw flaw, char registry[static CESR_TEXT], char vcp[static CESR_TEXT]) {
-	struct org_stream *out = flaw == REGISTRY_WITHHELD ? NULL : &s->stream;
+	struct scene *s, enum flaw flaw, char registry[static SAID], char vcp[static SAID]) {
+	struct text *out = flaw == REGISTRY_WITHHELD ? NULL : &s->stream;
 	const char *owner = flaw == REGISTRY_OF_ANOTHER ? NOBODY : s->org.aid;
 
 	if (flaw == KERIOX) {
-		org_body(out, vcp,
+		add_body(out, vcp,
 			"{\"v\":\"KERI10JSON000000_\",\"t\":\"vcp\",\"d\":\"%s\",\"i\":\"%s\","
 			"\"s\":\"0\",\"ii\":\"%s\",\"c\":[\"NB\"],\"bt\":\"0\",\"b\":[]}",
 			EVENT_BLANK_SAID, CARD_3, owner);
-		memcpy(registry, CARD_3, CESR_TEXT);
+		memcpy(registry, CARD_3, SAID);
 		return;
 	}
-	org_body(out, vcp,
+	add_body(out, vcp,
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"vcp\",\"d\":\"%s\",\"i\":\"%s\","
 		"\"ii\":\"%s\",\"s\":\"0\",\"c\":[\"NB\"],\"bt\":\"0\",\"b\":[],\"n\":\"0A\"}",
 		EVENT_BLANK_SAID, EVENT_BLANK_SAID, owner);
-	memcpy(registry, vcp, CESR_TEXT);
+	memcpy(registry, vcp, SAID);
 	if (flaw == REGISTRY_IS_NO_VCP)
-		org_body(out, vcp,
+		add_body(out, vcp,
 			"{\"v\":\"KERI10JSON000000_\",\"t\":\"iss\",\"d\":\"%s\",\"i\":\"%s\","
 			"\"s\":\"0\",\"ri\":\"%s\",\"dt\":\"\"}",
 			EVENT_BLANK_SAID, registry, CARD_1);
 }
 
-static void write_iss(struct scene *s, enum flaw flaw, const char *card, const char *registry,
-	char iss[static CESR_TEXT]) {
-	org_body(flaw == ISS_WITHHELD ? NULL : &s->stream, iss,
+static void write_iss(
+	struct scene *s, enum flaw flaw, const char *card, const char *registry, char iss[static SAID]) {
+	add_body(flaw == ISS_WITHHELD ? NULL : &s->stream, iss,
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"iss\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"0\","
 		"\"ri\":\"%s\",\"dt\":\"2026-01-01T00:00:00.000000+00:00\"}",
 		EVENT_BLANK_SAID, flaw == ISS_OF_ANOTHER_CARD ? CARD_1 : card,
@@ -569,26 +572,26 @@ static void write_iss(struct scene *s, enum flaw flaw, const char *card, const c
 }
 
 /* A registry, a card of it and its issuance. */
-static struct scene through_registry(enum flaw flaw, char card[static CESR_TEXT]) {
+static struct scene through_registry(enum flaw flaw, char card[static SAID]) {
 	struct scene s = start();
-	char registry[CESR_TEXT], vcp[CESR_TEXT], iss[CESR_TEXT];
+	char registry[SAID], vcp[SAID], iss[SAID];
 	const char *named = registry;
 
 	write_registry(&s, flaw, registry, vcp);
 	if (flaw != REGISTRY_NOT_SEALED)
-		event_seal(&s, registry, flaw == REGISTRY_SEALED_LATER_SN ? "1" : "0", vcp);
+		seal_event(&s, registry, flaw == REGISTRY_SEALED_LATER_SN ? "1" : "0", vcp);
 	if (flaw == CARD_OF_ANOTHER_REGISTRY)
 		named = CARD_1;
 	if (flaw == CARD_WITHOUT_REGISTRY)
 		named = NULL;
-	org_card(&s.org, &s.stream, named, DB1, card);
+	add_card(&s.stream, &s.org, named, DB1, card);
 	write_iss(&s, flaw, card, registry, iss);
 	if (flaw == SEALED_AS_A_CARD)
 		anchor(&s, card);
 	else if (flaw == SEALED_AS_A_SUCCESSOR)
-		event_seal(&s, NOBODY, "1", card);
+		seal_event(&s, NOBODY, "1", card);
 	else if (flaw != ISS_NOT_SEALED)
-		event_seal(&s, flaw == ISS_SEALED_FOR_ANOTHER ? NOBODY : card,
+		seal_event(&s, flaw == ISS_SEALED_FOR_ANOTHER ? NOBODY : card,
 			flaw == ISS_SEALED_WITH_1 ? "1" : "0", iss);
 	return s;
 }
@@ -596,7 +599,7 @@ static struct scene through_registry(enum flaw flaw, char card[static CESR_TEXT]
 static void a_card_of_a_registry_counts_only_through_it(void **state) {
 	(void)state;
 	for (enum flaw flaw = SOUND; flaw < FLAWS; flaw++) {
-		char card[CESR_TEXT];
+		char card[SAID];
 		struct scene s = through_registry(flaw, card);
 		struct outcome o = finish(&s);
 		bool good = flaw == SOUND || flaw == KERIOX;
@@ -609,12 +612,12 @@ static void a_card_of_a_registry_counts_only_through_it(void **state) {
 
 /* rev, whether its body is there or not. */
 static void a_revoked_card_is_void(void **state) {
-	char card[CESR_TEXT];
+	char card[SAID];
 	struct scene s = through_registry(SOUND, card);
 	struct outcome o;
 
 	(void)state;
-	event_seal(&s, card, "1", NOBODY);
+	seal_event(&s, card, "1", NOBODY);
 	o = finish(&s);
 	assert_true(counts(&o, card));
 	assert_false(in_force(&o, "db1", card));

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "org.h"
+#include "card_builder.h"
 
 /* The roster is compiled in here, so that passwd is the test's: toor has uid 0, too. */
 static struct passwd *test_getpwnam_(const char *name) {
@@ -28,8 +28,8 @@ static struct passwd *test_getpwnam_(const char *name) {
 
 /* Three organisations, a this host's own; what they say, and what came of it. */
 struct scene {
-	struct org a, b, c;
-	struct org_stream stream;
+	struct id a, b, c;
+	struct text stream;
 	struct book book;
 	struct policy policy;
 	struct roster roster;
@@ -50,22 +50,29 @@ static struct scene *begin(void) {
 	struct scene *s = calloc(1, sizeof *s);
 
 	assert_non_null(s);
-	s->a.number = 1;
-	s->b.number = 2;
-	s->c.number = 3;
-	org_incept(&s->a, &s->stream, "");
-	org_incept(&s->b, &s->stream, "");
-	org_incept(&s->c, &s->stream, "");
+	s->a.name = "a";
+	s->b.name = "b";
+	s->c.name = "c";
+	incept(&s->stream, &s->a, "");
+	incept(&s->stream, &s->b, "");
+	incept(&s->stream, &s->c, "");
 	return s;
 }
 
+/* A tunnel key out of one byte. */
+static char *tunnel_key(uint8_t byte, char text[static SAID]) {
+	uint8_t raw[CESR_RAW] = {byte, 1};
+
+	return cesr_encode(CESR_X25519, raw, text);
+}
+
 /* An organisation issues a card: tunnel is one byte of its key, more further fields or "". */
-static void issue(struct scene *s, struct org *org, const char *label, uint8_t tunnel, const char *more) {
-	char attributes[4096], text[CESR_TEXT], said[CESR_TEXT];
+static void issue(struct scene *s, struct id *org, const char *label, uint8_t tunnel, const char *more) {
+	char attributes[4096], text[SAID], said[SAID];
 
 	snprintf(attributes, sizeof attributes, "\"host\":\"%s\",\"key\":\"%s\"%s", label,
-		org_key(tunnel, text), more);
-	org_issue(org, &s->stream, attributes, said);
+		tunnel_key(tunnel, text), more);
+	issue_card(&s->stream, org, attributes, said);
 }
 
 /* Ends the stream and builds the roster with these lines in the peers' sections. */
@@ -79,7 +86,7 @@ static void build_at(
 		s->c.aid, c, s->b.aid, b, s->a.aid, a);
 
 	s->book.keep = true;
-	book_read(&s->book, span_of(s->stream.text, s->stream.n));
+	book_read(&s->book, text_span(&s->stream));
 	assert_true(book_finish(&s->book));
 	if (!policy_parse(span_of(conf, (size_t)n), "conf", &s->policy, &err))
 		fail_msg("%s", err.text);
@@ -96,7 +103,7 @@ static void end(struct scene *s) {
 	roster_free(&s->roster);
 	policy_free(&s->policy);
 	book_free(&s->book);
-	free(s->stream.text);
+	text_free(&s->stream);
 	free(s);
 }
 
@@ -150,10 +157,10 @@ static void assert_nothing_refused(const struct scene *s) {
 static void a_card_becomes_a_host(void **state) {
 	struct scene *s = begin();
 	const struct roster_host *host;
-	char key[CESR_TEXT], text[ADDR_TEXT];
+	char key[SAID], text[ADDR_TEXT];
 
 	(void)state;
-	org_seal(&s->b, &s->stream, "");
+	interact(&s->stream, &s->b, "");
 	issue(s, &s->b, "db1", 9,
 		",\"until\":\"2026-01-01T00:00:10.900000+00:00\",\"addr\":[\"10.2.0.5\"],"
 		"\"routes\":[\"10.2.8.0/24\"],\"endpoint\":\"[2001:db8::7]:51820\","
@@ -164,7 +171,7 @@ static void a_card_becomes_a_host(void **state) {
 	host = find(s, "db1.b");
 	assert_non_null(host);
 	assert_string_equal(host->peer->aid, s->b.aid);
-	assert_string_equal(cesr_encode(CESR_X25519, host->key, key), org_key(9, text));
+	assert_string_equal(cesr_encode(CESR_X25519, host->key, key), tunnel_key(9, text));
 	assert_int_equal(host->sn, 2);
 	assert_true(host->expires == NOW + 10);
 	assert_prefixes(s, "db1.b", "10.2.0.5 10.2.8.0/24");
@@ -195,10 +202,10 @@ static void this_host_is_found(void **state) {
 
 static void who_is_no_peer_has_no_hosts(void **state) {
 	struct scene *s = begin();
-	struct org other = {.number = 4};
+	struct id other = {.name = "other"};
 
 	(void)state;
-	org_incept(&other, &s->stream, "");
+	incept(&s->stream, &other, "");
 	issue(s, &other, "db1", 1, "");
 	build(s, "", "", "");
 	assert_int_equal(s->roster.nhosts, 0);
@@ -210,10 +217,9 @@ static void of_an_unknown_peer_nothing_is_known(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
-	free(s->stream.text);
-	s->stream = (struct org_stream){0};
-	s->a.keys = 0;
-	org_incept(&s->a, &s->stream, "");
+	text_free(&s->stream);
+	s->a = (struct id){.name = "a"};
+	incept(&s->stream, &s->a, "");
 	issue(s, &s->a, "h1", 1, "");
 	build(s, "", "", "");
 	assert_int_equal(s->roster.nhosts, 1);
@@ -222,17 +228,17 @@ static void of_an_unknown_peer_nothing_is_known(void **state) {
 
 static void only_the_card_in_force_makes_a_host(void **state) {
 	struct scene *s = begin();
-	char said[CESR_TEXT], seal[ORG_SEAL];
+	char said[SAID], seal[SEAL];
 
 	(void)state;
 	issue(s, &s->b, "replaced", 1, "");
 	issue(s, &s->b, "replaced", 2, "");
 	issue(s, &s->b, "withdrawn", 3, "");
-	org_issue(&s->b, &s->stream, "\"host\":\"withdrawn\"", said);
+	issue_card(&s->stream, &s->b, "\"host\":\"withdrawn\"", said);
 	issue(s, &s->b, "void", 4, "");
 	issue(s, &s->b, "void", 5, "");
-	org_issue(&s->b, &s->stream, "\"host\":\"void\",\"logins\":[\"x\"]", said);
-	org_seal(&s->b, &s->stream, org_event_seal(said, "1", s->a.aid, seal));
+	issue_card(&s->stream, &s->b, "\"host\":\"void\",\"logins\":[\"x\"]", said);
+	interact(&s->stream, &s->b, event_seal(said, "1", s->a.aid, seal));
 	build(s, "", "", "");
 	assert_int_equal(s->roster.nhosts, 1);
 	assert_int_equal(find(s, "replaced.b")->key[0], 2);
