@@ -528,7 +528,8 @@ static bool take_body(struct book *book, const char *said, bool acdc, struct spa
 	return no_memory(book);
 }
 
-static bool take_message(struct book *book, uint64_t number, const struct cesr_message *message) {
+/* last: the stream ends behind it. */
+static bool take_message(struct book *book, uint64_t number, const struct cesr_message *message, bool last) {
 	char said[CESR_TEXT];
 	struct err err = {0};
 	struct event event;
@@ -546,6 +547,9 @@ static bool take_message(struct book *book, uint64_t number, const struct cesr_m
 		span_copy(event.said, said, sizeof said);
 		return take_body(book, said, false, message->body);
 	}
+	if (last && message->attachments.n == 0)
+		return refuse(
+			book, verdict_on(VERDICT_TRUNCATED, number, &event, "ends before its signatures"));
 	return take_event(book, number, &event, message->attachments);
 }
 
@@ -589,7 +593,7 @@ static void read_messages(struct book *book, struct span stream) {
 			return;
 		}
 		book->valid = whole - stream.n;
-		if (!take_message(book, book->events, &message))
+		if (!take_message(book, book->events, &message, stream.n == 0))
 			return;
 	}
 }
