@@ -185,15 +185,14 @@ static void issue(struct scene *s, const char *attributes, char said[static SAID
 static void a_body_may_stand_anywhere(void **state) {
 	(void)state;
 	for (int place = 0; place < 3; place++) {
-		struct scene s = {.org = {.name = "org"}};
+		struct scene known = start(), s = {.org = {.name = "org"}};
 		char card[SAID];
 		struct outcome o;
 
-		incept(NULL, &s.org, "");
-		if (place == 0)
-			card_of(&s, DB1, card);
+		add_card(place == 0 ? &s.stream : NULL, &known.org, NULL, DB1, card);
 		incept(&s.stream, &s.org, "");
-		add_card(place == 1 ? &s.stream : NULL, &s.org, NULL, DB1, card);
+		if (place == 1)
+			card_of(&s, DB1, card);
 		anchor(&s, card);
 		if (place == 2)
 			card_of(&s, DB1, card);
@@ -201,6 +200,7 @@ static void a_body_may_stand_anywhere(void **state) {
 		assert_int_equal(o.n, 1);
 		assert_true(in_force(&o, "db1", card));
 		drop(&o);
+		text_free(&known.stream);
 	}
 }
 
