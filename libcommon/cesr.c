@@ -1,21 +1,20 @@
 /* cesr.c: CESR primitives, attachments and messages, canonical only; see cesr.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+
 #include "base64.h"
 #include "cesr.h"
 
 #define MAX_CHARS 92
-#define NUMBER_CHARS 24
-#define NUMBER_RAW 16
-#define DATE_CHARS 36
 #define MIN_BODY 25 /* {"v":"KERI10JSON000019_"} */
 
 /* Decodes a text that is a multiple of four long. Its first `code` characters are no value: with
- * zeros ('A') in their place it is the base64 of the n bytes of value behind as many zero bits as
- * are needed, so that every other pad is refused. */
-static bool decode(struct span text, size_t code, uint8_t *raw, size_t n) {
+ * zeros ('A') in their place it is the base64 of the value behind as many zero bits as are needed, so
+ * that every other pad is refused. */
+static bool decode(struct span text, size_t code, uint8_t *raw) {
 	char chars[MAX_CHARS];
 	uint8_t bytes[MAX_CHARS / 4 * 3], pad = 0;
-	size_t lead = text.n / 4 * 3 - n;
+	size_t lead = (code * 6 + 7) / 8;
 	bool good;
 
 	memcpy(chars, text.p, text.n);
@@ -25,14 +24,21 @@ static bool decode(struct span text, size_t code, uint8_t *raw, size_t n) {
 		pad |= bytes[i];
 	good = good && pad == 0;
 	if (good)
-		memcpy(raw, bytes + lead, n);
+		memcpy(raw, bytes + lead, text.n / 4 * 3 - lead);
 	explicit_bzero(chars, sizeof chars);
 	explicit_bzero(bytes, sizeof bytes);
 	return good;
 }
 
 bool cesr_decode(struct span text, char code, uint8_t raw[static CESR_RAW]) {
-	return text.n == CESR_CHARS && text.p[0] == (uint8_t)code && decode(text, 1, raw, CESR_RAW);
+	return text.n == CESR_CHARS && text.p[0] == (uint8_t)code && decode(text, 1, raw);
+}
+
+bool cesr_is_aid(struct span text) {
+	uint8_t raw[CESR_RAW];
+
+	return cesr_decode(text, CESR_BLAKE3, raw) || cesr_decode(text, CESR_ED25519, raw) ||
+	       cesr_decode(text, CESR_ED25519N, raw);
 }
 
 char *cesr_encode(char code, const uint8_t raw[static CESR_RAW], char text[static CESR_TEXT]) {
@@ -66,13 +72,11 @@ void cesr_said(struct span body, struct span place1, struct span place2, char te
 
 	blake3_init(&h);
 	for (size_t i = 0; i < 2; i++) {
-		size_t before = places[i].n ? (size_t)(places[i].p - body.p) : 0;
-
 		if (places[i].n == 0)
 			continue;
-		blake3_update(&h, body.p, before);
+		blake3_update(&h, body.p, (size_t)(places[i].p - body.p));
 		blake3_update(&h, dummy, CESR_CHARS);
-		body = span_from(body, before + CESR_CHARS);
+		body = span_from(body, (size_t)(places[i].p - body.p) + CESR_CHARS);
 	}
 	blake3_update(&h, body.p, body.n);
 	blake3_final(&h, raw);
@@ -122,67 +126,28 @@ static bool number(const char *text, size_t n, uint32_t *out) {
 	return true;
 }
 
-/* A primitive of this code, `chars` long, the value n bytes. */
-static enum cesr_step read_primitive(
-	struct cesr_reader *r, const char *code, size_t chars, uint8_t *raw, size_t n) {
+/* A primitive of this code, `chars` long. */
+static enum cesr_step read_primitive(struct cesr_reader *r, const char *code, size_t chars, uint8_t *raw) {
 	char text[MAX_CHARS];
 	size_t width = strlen(code);
 
 	memset(text, 'A', sizeof text);
 	memcpy(text, code, width);
 	look(r, chars, text);
-	if (memcmp(text, code, width) != 0 || !decode(span_of(text, chars), width, raw, n))
+	if (memcmp(text, code, width) != 0 || !decode(span_of(text, chars), width, raw))
 		return CESR_BAD;
 	return advance(r, chars);
 }
 
-/* An identifier: its kind is free, but it is a key or a digest. */
-static enum cesr_step read_prefix(struct cesr_reader *r) {
-	uint8_t raw[CESR_RAW];
-	char code[2] = {CESR_BLAKE3, 0};
+/* A 128-bit number that must be below 2^63: its first ten characters are zeros, like a longer code. */
+static enum cesr_step read_sn(struct cesr_reader *r, uint64_t *sn) {
+	uint8_t raw[9] = {0};
+	enum cesr_step step = read_primitive(r, "0AAAAAAAAAAA", 24, raw);
 
-	look(r, 1, code);
-	if (code[0] != CESR_ED25519N && code[0] != CESR_ED25519 && code[0] != CESR_BLAKE3)
-		return CESR_BAD;
-	return read_primitive(r, code, CESR_CHARS, raw, sizeof raw);
-}
-
-static enum cesr_step read_digest(struct cesr_reader *r, struct cesr_item *item) {
-	static const char code[] = {CESR_BLAKE3, 0};
-	uint8_t raw[CESR_RAW];
-	enum cesr_step step = read_primitive(r, code, CESR_CHARS, raw, sizeof raw);
-
-	if (step == CESR_ITEM)
-		cesr_encode(CESR_BLAKE3, raw, item->digest);
-	return step;
-}
-
-static enum cesr_step read_sn(struct cesr_reader *r, struct cesr_item *item) {
-	uint8_t raw[NUMBER_RAW], high = 0;
-	enum cesr_step step = read_primitive(r, "0A", NUMBER_CHARS, raw, sizeof raw);
-
-	if (step == CESR_BAD)
-		return step;
-	for (size_t i = 0; i < sizeof raw; i++) {
-		high |= i < 8 ? raw[i] : 0;
-		item->sn = item->sn << 8 | raw[i];
-	}
-	return high || item->sn > INT64_MAX ? CESR_BAD : step;
-}
-
-/* A date-time as KERI writes it, microseconds and offset, in the letters of base64. */
-static enum cesr_step read_date(struct cesr_reader *r) {
-	static const char form[] = "1AAG0000-00-00T00c00c00d000000p00c00";
-	char text[] = "1AAG0000-00-00T00c00c00d000000p00c00";
-
-	look(r, DATE_CHARS, text);
-	for (size_t i = 0; i < DATE_CHARS; i++) {
-		bool digit = text[i] >= '0' && text[i] <= '9';
-
-		if (form[i] == '0' ? !digit : text[i] != form[i] && !(form[i] == 'p' && text[i] == '-'))
-			return CESR_BAD;
-	}
-	return advance(r, DATE_CHARS);
+	*sn = 0;
+	for (size_t i = 0; i < sizeof raw; i++)
+		*sn = *sn << 8 | raw[i];
+	return raw[0] || *sn > INT64_MAX ? CESR_BAD : step;
 }
 
 /* An indexed signature: A and B with an index of one character, 2A and 2B with index and ondex of
@@ -198,64 +163,60 @@ static enum cesr_step read_signature(struct cesr_reader *r, struct cesr_item *it
 	chars = big ? MAX_CHARS : CESR_SIG_CHARS;
 	look(r, chars, text);
 	if ((text[big] != 'A' && text[big] != 'B') || !number(text + 1 + big, width, &item->index) ||
-		!decode(span_of(text, chars), big ? 6 : 2, item->sig, sizeof item->sig))
+		!number(big ? text + 4 : text + 1, width, &item->ondex) ||
+		!decode(span_of(text, chars), big ? 6 : 2, item->sig))
 		return CESR_BAD;
-	item->ondex = item->index;
-	if (big && !number(text + 4, width, &item->ondex))
-		return CESR_BAD;
-	if (big && text[1] == 'B' && item->ondex != 0)
-		return CESR_BAD;
-	if (text[big] == 'B')
+	if (text[big] == 'B') {
+		if (big && item->ondex != 0)
+			return CESR_BAD;
 		item->ondex = UINT32_MAX;
+	}
 	return advance(r, chars);
 }
 
-/* -X and two characters of count, or -0V or --V and five. */
-static enum cesr_step read_counter(struct cesr_reader *r, uint32_t *count) {
-	char text[] = "-0VAAAAA";
-	size_t big, chars;
+/* -X and two characters of count, X one of letters; or, where V may stand, -0V or --V and five. */
+static enum cesr_step read_counter(
+	struct cesr_reader *r, const char *letters, char *letter, uint32_t *count) {
+	char text[] = "-AAAAAAA";
+	size_t big;
 
 	look(r, 2, text);
 	big = text[1] == '0' || text[1] == '-';
-	chars = big ? 8 : 4;
-	if (!big)
-		text[2] = 'A';
-	look(r, chars, text);
-	r->group = text[1 + big];
-	if (text[0] != '-' || (big ? r->group != 'V' : !memchr("ABCDEFGHIV", r->group, 10)) ||
+	if (big)
+		text[2] = 'V';
+	look(r, big ? 8 : 4, text);
+	*letter = text[1 + big];
+	if (text[0] != '-' || !memchr(letters, *letter, strlen(letters)) || (big && *letter != 'V') ||
 		!number(text + 2 + big, big ? 5 : 2, count))
 		return CESR_BAD;
-	return advance(r, chars);
-}
-
-/* The only counter that may stand within an item. */
-static enum cesr_step read_nested(struct cesr_reader *r) {
-	char text[] = "-AAA";
-
-	look(r, 4, text);
-	if (text[0] != '-' || text[1] != 'A' || !number(text + 2, 2, &r->nested))
-		return CESR_BAD;
-	return advance(r, 4);
+	return advance(r, big ? 8 : 4);
 }
 
 static enum cesr_step read_part(struct cesr_reader *r, char part, struct cesr_item *item) {
+	uint8_t raw[CESR_RAW] = {0};
+	char code[] = "E", letter;
+	enum cesr_step step;
+
 	switch (part) {
-	case 'p':
-		return read_prefix(r);
+	case 'p': /* an identifier: a key or a digest */
+		look(r, 1, code);
+		return memchr("BDE", code[0], 3) ? read_primitive(r, code, CESR_CHARS, raw) : CESR_BAD;
 	case 'n':
-		return read_sn(r, item);
+		return read_sn(r, &item->sn);
 	case 'd':
-		return read_digest(r, item);
-	case 't':
-		return read_date(r);
+		step = read_primitive(r, "E", CESR_CHARS, raw);
+		cesr_encode(CESR_BLAKE3, raw, item->digest);
+		return step;
+	case 't': /* a date-time: nobody asks what it says */
+		return read_primitive(r, "1AAG", 36, raw);
 	case 'k':
-		return read_primitive(r, "B", CESR_CHARS, item->key, sizeof item->key);
+		return read_primitive(r, "B", CESR_CHARS, item->key);
 	case 'c':
-		return read_primitive(r, "0B", CESR_SIG_CHARS, item->sig, sizeof item->sig);
+		return read_primitive(r, "0B", CESR_SIG_CHARS, item->sig);
 	case 's':
 		return read_signature(r, item);
 	default:
-		return read_nested(r);
+		return read_counter(r, "A", &letter, &r->nested);
 	}
 }
 
@@ -292,14 +253,14 @@ static enum cesr_step read_item(struct cesr_reader *r, struct cesr_item *item) {
 
 /* Opens the next group, or a frame around the next ones. */
 static enum cesr_step read_group(struct cesr_reader *r) {
-	uint32_t count;
 	enum cesr_step step;
+	uint32_t count;
 
 	if (r->frame == 0)
 		r->frame = SIZE_MAX;
 	if (r->frame == SIZE_MAX && (r->rest.n == 0 || r->rest.p[0] != '-'))
 		return CESR_END;
-	step = read_counter(r, &count);
+	step = read_counter(r, "ABCDEFGHIV", &r->group, &count);
 	if (step != CESR_ITEM)
 		return step;
 	if (r->group != 'V')
@@ -327,27 +288,20 @@ enum cesr_step cesr_next(struct cesr_reader *r, struct cesr_item *item, struct e
 	return step;
 }
 
-/* Reads the version string at the start of a stream that is not empty, and the size in it. */
-static enum cesr_step read_version(struct span stream, struct cesr_message *msg, size_t *size) {
-	static const char keri[] = "{\"v\":\"KERI10JSONxxxxxx_\"", acdc[] = "{\"v\":\"ACDC10JSONxxxxxx_\"";
+/* Reads the version string at the start of a stream that is not empty, and the size in it. What the end
+ * cuts off is taken for the best that could follow. */
+static bool read_version(struct span stream, bool *acdc, size_t *size) {
+	static const char keri[] = "{\"v\":\"KERI10JSONffffff_\"", other[] = "{\"v\":\"ACDC10JSONffffff_\"";
+	char text[sizeof keri];
 	const char *form;
 
-	msg->acdc = stream.n > 6 && stream.p[6] == 'A';
-	form = msg->acdc ? acdc : keri;
-	*size = 0;
-	for (size_t i = 0; form[i]; i++) {
-		static const char digits[] = "0123456789abcdef";
-		const char *digit;
-
-		if (i == stream.n)
-			return CESR_TRUNCATED;
-		digit = memchr(digits, stream.p[i], 16);
-		if (form[i] == 'x' ? !digit : stream.p[i] != (uint8_t)form[i])
-			return CESR_BAD;
-		if (form[i] == 'x')
-			*size = *size * 16 + (size_t)(digit - digits);
-	}
-	return *size < MIN_BODY ? CESR_BAD : CESR_ITEM;
+	*acdc = stream.n > 6 && stream.p[6] == 'A';
+	form = *acdc ? other : keri;
+	memcpy(text, form, sizeof text);
+	memcpy(text, stream.p, stream.n < sizeof text ? stream.n : sizeof text - 1);
+	*size = strtoul(text + 16, NULL, 16);
+	return memcmp(text, form, 16) == 0 && strspn(text + 16, "0123456789abcdef") == 6 &&
+	       strcmp(text + 22, form + 22) == 0 && *size >= MIN_BODY;
 }
 
 enum cesr_step cesr_message(struct span *stream, struct cesr_message *msg, struct err *err) {
@@ -359,17 +313,15 @@ enum cesr_step cesr_message(struct span *stream, struct cesr_message *msg, struc
 	*msg = (struct cesr_message){0};
 	if (stream->n == 0)
 		return CESR_END;
-	step = read_version(*stream, msg, &size);
-	if (step == CESR_BAD) {
+	if (!read_version(*stream, &msg->acdc, &size)) {
 		err_set(err, ERR_NO, "body: starts with no version string KERI10JSON or ACDC10JSON");
-		return step;
+		return CESR_BAD;
 	}
-	if (step == CESR_TRUNCATED || size > stream->n) {
-		msg->body = *stream;
+	msg->body = span_cut(*stream, 0, size);
+	if (size > stream->n) {
 		err_set(err, ERR_NO, "body: ends too early; get the whole stream");
 		return CESR_TRUNCATED;
 	}
-	msg->body = span_cut(*stream, 0, size);
 	cesr_reader_init(&r, span_from(*stream, size));
 	do
 		step = cesr_next(&r, &item, err);

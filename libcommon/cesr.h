@@ -28,6 +28,9 @@
  * canonical text of such a value (length, code, alphabet, pad bits). */
 bool cesr_decode(struct span text, char code, uint8_t raw[static CESR_RAW]);
 
+/* Whether text is an identifier: a key or a digest, code B, D or E. */
+bool cesr_is_aid(struct span text);
+
 /* 44 characters and a NUL. Returns text. */
 char *cesr_encode(char code, const uint8_t raw[static CESR_RAW], char text[static CESR_TEXT]);
 

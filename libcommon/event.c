@@ -85,13 +85,6 @@ bool event_number(struct span text, uint64_t *number) {
 	return value <= INT64_MAX;
 }
 
-static bool is_aid(struct span text) {
-	uint8_t raw[CESR_RAW];
-
-	return cesr_decode(text, CESR_BLAKE3, raw) || cesr_decode(text, CESR_ED25519, raw) ||
-	       cesr_decode(text, CESR_ED25519N, raw);
-}
-
 static bool is_digest(struct span text) {
 	uint8_t raw[CESR_RAW];
 
@@ -118,7 +111,7 @@ static bool read_field(struct json *j, const struct field *field, struct event *
 		return is_digest(event->said) || err_set(err, ERR_NO, "d is no BLAKE3 digest");
 	case FIELD_AID:
 		event->aid = json_string(j);
-		if (is_aid(event->aid))
+		if (cesr_is_aid(event->aid))
 			return true;
 		event->aid.n = 0;
 		return err_set(err, ERR_NO, "i is no identifier");
@@ -193,7 +186,7 @@ static bool check_said(const struct event *event, struct err *err) {
 		return err_set(err, ERR_NO, "i differs from d");
 	if (event->ilk == EVENT_DIP && !both)
 		return err_set(err, ERR_NO, "i of a delegated inception is no digest");
-	if (event->ilk == EVENT_DIP && !is_aid(event->delegator))
+	if (event->ilk == EVENT_DIP && !cesr_is_aid(event->delegator))
 		return err_set(err, ERR_NO, "di is no identifier");
 	cesr_said(event->body, event->said, both ? event->aid : span_of(NULL, 0), said);
 	return span_is(event->said, said) || err_set(err, ERR_NO, "d is not the digest of the body");
