@@ -9,8 +9,7 @@
 #include "span.h"
 
 /* A copy of n bytes with nothing behind it; bytes_free it. An empty one has no memory at all. */
-static inline struct span bytes_copy(const void *p, size_t n)
-{
+static inline struct span bytes_copy(const void *p, size_t n) {
 	uint8_t *copy = n ? malloc(n) : NULL;
 
 	if (n && !copy)
@@ -20,14 +19,12 @@ static inline struct span bytes_copy(const void *p, size_t n)
 	return span_of(copy, n);
 }
 
-static inline void bytes_free(struct span s)
-{
+static inline void bytes_free(struct span s) {
 	free((void *)(uintptr_t)s.p);
 }
 
 /* A file of tests/vectors whole; a missing one ends the test program. */
-static inline struct span bytes_of_file(const char *path)
-{
+static inline struct span bytes_of_file(const char *path) {
 	static uint8_t buf[1 << 20];
 	FILE *f = fopen(path, "rb");
 	size_t n;

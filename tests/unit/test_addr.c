@@ -12,8 +12,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static bool parse(const char *text, struct addr *a)
-{
+static bool parse(const char *text, struct addr *a) {
 	struct span exact = bytes_copy(text, strlen(text));
 	bool good = addr_parse(exact, a);
 
@@ -21,8 +20,7 @@ static bool parse(const char *text, struct addr *a)
 	return good;
 }
 
-static bool parse_prefix(const char *text, struct prefix *p)
-{
+static bool parse_prefix(const char *text, struct prefix *p) {
 	struct span exact = bytes_copy(text, strlen(text));
 	bool good = prefix_parse(exact, p);
 
@@ -30,8 +28,7 @@ static bool parse_prefix(const char *text, struct prefix *p)
 	return good;
 }
 
-static struct addr addr(const char *text)
-{
+static struct addr addr(const char *text) {
 	struct addr a;
 
 	if (!parse(text, &a))
@@ -39,8 +36,7 @@ static struct addr addr(const char *text)
 	return a;
 }
 
-static struct prefix prefix(const char *text)
-{
+static struct prefix prefix(const char *text) {
 	struct prefix p;
 
 	if (!parse_prefix(text, &p))
@@ -83,8 +79,7 @@ static const struct {
 	{"fd8c:c948:ee32:5c7e:c895:91b5:44a2:8638:ffff:ffff:ffff", NULL},
 };
 
-static void only_numbers_are_addresses(void **state)
-{
+static void only_numbers_are_addresses(void **state) {
 	(void)state;
 	for (size_t i = 0; i < COUNT(addresses); i++) {
 		char text[ADDR_TEXT];
@@ -100,8 +95,7 @@ static void only_numbers_are_addresses(void **state)
 	assert_false(addr_parse(span_of("10.0.0.1\0", 9), &(struct addr){0}));
 }
 
-static void canonical_is_one_text(void **state)
-{
+static void canonical_is_one_text(void **state) {
 	(void)state;
 	for (size_t i = 0; i < COUNT(addresses); i++) {
 		struct span text = span_str(addresses[i].text);
@@ -112,8 +106,7 @@ static void canonical_is_one_text(void **state)
 	}
 }
 
-static void no_address_has_no_text(void **state)
-{
+static void no_address_has_no_text(void **state) {
 	char text[ADDR_TEXT] = "x";
 	struct addr none = {0};
 
@@ -121,8 +114,7 @@ static void no_address_has_no_text(void **state)
 	assert_string_equal(addr_format(&none, text), "");
 }
 
-static void mapped_addresses_are_ipv4(void **state)
-{
+static void mapped_addresses_are_ipv4(void **state) {
 	uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 10, [13] = 77, [14] = 2, [15] = 5};
 	struct addr v4 = addr("10.77.2.5"), a = addr_from_bytes(AF_INET6, mapped);
 
@@ -138,8 +130,7 @@ static void mapped_addresses_are_ipv4(void **state)
 	assert_true(addr_eq(&a, &v4));
 }
 
-static void socket_addresses(void **state)
-{
+static void socket_addresses(void **state) {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(22)};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_scope_id = 3};
 	struct sockaddr unix_one = {.sa_family = AF_UNIX};
@@ -160,8 +151,7 @@ static void socket_addresses(void **state)
 	assert_int_equal(a.family, 0);
 }
 
-static void equal_needs_family_and_bytes(void **state)
-{
+static void equal_needs_family_and_bytes(void **state) {
 	struct addr v4 = addr("1.2.3.4"), other = addr("1.2.3.5"), v6 = addr("102:304::");
 
 	(void)state;
@@ -217,8 +207,7 @@ static const struct {
 	{"", NULL},
 };
 
-static void prefix_texts(void **state)
-{
+static void prefix_texts(void **state) {
 	(void)state;
 	for (size_t i = 0; i < COUNT(prefixes); i++) {
 		char text[PREFIX_TEXT];
@@ -245,8 +234,7 @@ static const struct {
 	{"::/0", "ffff::", "1.2.3.4"},
 };
 
-static void a_prefix_covers_its_addresses(void **state)
-{
+static void a_prefix_covers_its_addresses(void **state) {
 	(void)state;
 	for (size_t i = 0; i < COUNT(covers); i++) {
 		struct prefix p = prefix(covers[i].prefix);
@@ -257,8 +245,7 @@ static void a_prefix_covers_its_addresses(void **state)
 	}
 }
 
-static void every_length_ends_at_its_bit(void **state)
-{
+static void every_length_ends_at_its_bit(void **state) {
 	(void)state;
 	for (unsigned bits = 1; bits <= 128; bits++) {
 		struct addr a = {.family = AF_INET6};
@@ -273,11 +260,9 @@ static void every_length_ends_at_its_bit(void **state)
 	}
 }
 
-static void prefixes_nest(void **state)
-{
+static void prefixes_nest(void **state) {
 	struct prefix outer = prefix("10.0.0.0/8"), inner = prefix("10.77.2.0/24");
-	struct prefix beside = prefix("11.0.0.0/24"), all = prefix("0.0.0.0/0"),
-		      v6 = prefix("::/0");
+	struct prefix beside = prefix("11.0.0.0/24"), all = prefix("0.0.0.0/0"), v6 = prefix("::/0");
 	struct addr a = addr("10.77.2.5");
 	struct prefix host = prefix_host(&a);
 
@@ -296,8 +281,7 @@ static void prefixes_nest(void **state)
 	assert_true(prefix_contains(&v6, &host));
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_numbers_are_addresses),
 		cmocka_unit_test(canonical_is_one_text),

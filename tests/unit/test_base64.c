@@ -14,15 +14,13 @@
 #define URL sodium_base64_VARIANT_URLSAFE_NO_PADDING
 #define STANDARD sodium_base64_VARIANT_ORIGINAL
 
-static int start(void **state)
-{
+static int start(void **state) {
 	(void)state;
 	return sodium_init() < 0;
 }
 
 /* The same bytes in every run. */
-static void random_bytes(uint8_t *p, size_t n, uint8_t number)
-{
+static void random_bytes(uint8_t *p, size_t n, uint8_t number) {
 	uint8_t seed[randombytes_SEEDBYTES] = {number};
 
 	randombytes_buf_deterministic(p, n, seed);
@@ -30,19 +28,16 @@ static void random_bytes(uint8_t *p, size_t n, uint8_t number)
 
 /* What libsodium makes of a text, for ASCII; above it, libsodium 1.0.18 takes the sign of a char
  * for a value, and the right answer is no. */
-static bool sodium_decodes(const char *text, size_t n, uint8_t *raw, size_t raw_n, int variant)
-{
+static bool sodium_decodes(const char *text, size_t n, uint8_t *raw, size_t raw_n, int variant) {
 	size_t got = 0;
 
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)text[i] > 0x7f)
 			return false;
-	return sodium_base642bin(raw, raw_n, text, n, NULL, &got, NULL, variant) == 0 &&
-	       got == raw_n;
+	return sodium_base642bin(raw, raw_n, text, n, NULL, &got, NULL, variant) == 0 && got == raw_n;
 }
 
-static void rfc_4648_vectors(void **state)
-{
+static void rfc_4648_vectors(void **state) {
 	static const struct {
 		const char *raw, *text;
 	} vectors[] = {
@@ -65,10 +60,8 @@ static void rfc_4648_vectors(void **state)
 	}
 }
 
-static void every_sextet_has_its_character(void **state)
-{
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static void every_sextet_has_its_character(void **state) {
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	uint8_t raw[48];
 	char text[64];
 
@@ -83,8 +76,7 @@ static void every_sextet_has_its_character(void **state)
 	assert_memory_equal(text, alphabet, sizeof text);
 }
 
-static void as_libsodium_writes_it(void **state)
-{
+static void as_libsodium_writes_it(void **state) {
 	(void)state;
 	for (uint8_t round = 1; round < 200; round++) {
 		size_t n = round % 34 * 3, chars = n / 3 * 4;
@@ -100,8 +92,7 @@ static void as_libsodium_writes_it(void **state)
 	}
 }
 
-static void each_byte_at_each_place_as_libsodium(void **state)
-{
+static void each_byte_at_each_place_as_libsodium(void **state) {
 	uint8_t raw[6], want[6], got[6];
 	char text[9];
 
@@ -123,8 +114,7 @@ static void each_byte_at_each_place_as_libsodium(void **state)
 		}
 }
 
-static void only_whole_quartets(void **state)
-{
+static void only_whole_quartets(void **state) {
 	uint8_t raw[6];
 
 	(void)state;
@@ -133,8 +123,7 @@ static void only_whole_quartets(void **state)
 	assert_false(base64url_decode("Zm8=", 4, raw));
 }
 
-static void wireguard_keys_as_libsodium(void **state)
-{
+static void wireguard_keys_as_libsodium(void **state) {
 	(void)state;
 	for (uint8_t round = 0; round < 200; round++) {
 		uint8_t key[WG_KEY_BYTES], back[WG_KEY_BYTES];
@@ -150,8 +139,7 @@ static void wireguard_keys_as_libsodium(void **state)
 }
 
 /* That includes the last character before '=', of which only a quarter is canonical. */
-static void each_byte_at_each_place_of_a_key(void **state)
-{
+static void each_byte_at_each_place_of_a_key(void **state) {
 	uint8_t key[WG_KEY_BYTES], want[WG_KEY_BYTES], got[WG_KEY_BYTES];
 	char text[WG_KEY_TEXT];
 	int good_last = 0;
@@ -176,8 +164,7 @@ static void each_byte_at_each_place_of_a_key(void **state)
 	assert_int_equal(good_last, 16);
 }
 
-static void only_44_characters_are_a_key(void **state)
-{
+static void only_44_characters_are_a_key(void **state) {
 	static const char text[] = "hu29hnQZTzZEqYg/MN0mHVKXzr7LXL4+p9grKGJMgz8=A===";
 	uint8_t key[WG_KEY_BYTES], untouched[WG_KEY_BYTES];
 
@@ -196,8 +183,7 @@ static void only_44_characters_are_a_key(void **state)
 	assert_int_equal(key[0], 0x86);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc_4648_vectors),
 		cmocka_unit_test(every_sextet_has_its_character),

@@ -16,16 +16,14 @@
 
 static uint8_t input[LONGEST];
 
-static int fill_input(void **state)
-{
+static int fill_input(void **state) {
 	(void)state;
 	for (size_t i = 0; i < sizeof input; i++)
 		input[i] = (uint8_t)(i % 251);
 	return 0;
 }
 
-static void hash(const uint8_t *data, size_t n, uint8_t out[BLAKE3_BYTES])
-{
+static void hash(const uint8_t *data, size_t n, uint8_t out[BLAKE3_BYTES]) {
 	struct blake3 h;
 
 	blake3_init(&h);
@@ -33,8 +31,7 @@ static void hash(const uint8_t *data, size_t n, uint8_t out[BLAKE3_BYTES])
 	blake3_final(&h, out);
 }
 
-static void official_vectors(void **state)
-{
+static void official_vectors(void **state) {
 	FILE *f = fopen(VECTORS, "r");
 	char want[65], got[65];
 	uint8_t out[BLAKE3_BYTES];
@@ -60,13 +57,12 @@ static void official_vectors(void **state)
 }
 
 /* Lengths at which a block, a chunk or a subtree is just short of full, full, or just over. */
-static const size_t lengths[] = {0, 1, 2, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 1087, 1088,
-	1089, 2047, 2048, 2049, 3071, 3072, 3073, 4096, 4097};
+static const size_t lengths[] = {0, 1, 2, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 1087, 1088, 1089,
+	2047, 2048, 2049, 3071, 3072, 3073, 4096, 4097};
 
 #define COUNT (sizeof lengths / sizeof lengths[0])
 
-static void split_in_two_anywhere(void **state)
-{
+static void split_in_two_anywhere(void **state) {
 	uint8_t want[BLAKE3_BYTES], got[BLAKE3_BYTES];
 
 	(void)state;
@@ -84,8 +80,7 @@ static void split_in_two_anywhere(void **state)
 	}
 }
 
-static void split_in_equal_pieces(void **state)
-{
+static void split_in_equal_pieces(void **state) {
 	static const size_t pieces[] = {1, 2, 3, 7, 63, 64, 65, 127, 128, 1000, 1023, 1024, 1025};
 	uint8_t want[BLAKE3_BYTES], got[BLAKE3_BYTES];
 
@@ -108,8 +103,7 @@ static void split_in_equal_pieces(void **state)
 	}
 }
 
-static void any_alignment(void **state)
-{
+static void any_alignment(void **state) {
 	static uint8_t moved[1025 + 8];
 	uint8_t want[BLAKE3_BYTES], got[BLAKE3_BYTES];
 
@@ -122,8 +116,7 @@ static void any_alignment(void **state)
 	}
 }
 
-static void a_state_can_be_used_again(void **state)
-{
+static void a_state_can_be_used_again(void **state) {
 	struct blake3 h;
 	uint8_t want[BLAKE3_BYTES], got[BLAKE3_BYTES];
 
@@ -141,8 +134,7 @@ static void a_state_can_be_used_again(void **state)
 	}
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(official_vectors),
 		cmocka_unit_test(split_in_two_anywhere),

@@ -34,15 +34,13 @@
 #define SIG_2B "2BAAAA" A86
 #define DATE "1AAG2026-01-01T00c00c00d000000p00c00"
 
-static int start(void **state)
-{
+static int start(void **state) {
 	(void)state;
 	return sodium_init() < 0;
 }
 
 /* The same bytes in every run. */
-static void random_bytes(uint8_t *p, size_t n, uint8_t number)
-{
+static void random_bytes(uint8_t *p, size_t n, uint8_t number) {
 	uint8_t seed[randombytes_SEEDBYTES] = {number};
 
 	randombytes_buf_deterministic(p, n, seed);
@@ -50,8 +48,7 @@ static void random_bytes(uint8_t *p, size_t n, uint8_t number)
 
 /* CESR as the specification has it, by libsodium: zero bytes in front to a multiple of three, then
  * the code over the characters that are zero by that. */
-static char *encode(const char *code, const uint8_t *raw, size_t n, char *text)
-{
+static char *encode(const char *code, const uint8_t *raw, size_t n, char *text) {
 	uint8_t padded[72] = {0};
 	size_t lead = (strlen(code) * 6 + 7) / 8;
 
@@ -63,10 +60,8 @@ static char *encode(const char *code, const uint8_t *raw, size_t n, char *text)
 	return text;
 }
 
-static void primitives_have_one_text(void **state)
-{
-	static const char codes[] = {
-		CESR_SEED, CESR_ED25519N, CESR_X25519, CESR_ED25519, CESR_BLAKE3};
+static void primitives_have_one_text(void **state) {
+	static const char codes[] = {CESR_SEED, CESR_ED25519N, CESR_X25519, CESR_ED25519, CESR_BLAKE3};
 
 	(void)state;
 	for (uint8_t round = 0; round < 50; round++) {
@@ -83,8 +78,7 @@ static void primitives_have_one_text(void **state)
 }
 
 /* Only the other texts of right form are taken at any place, and each as another value. */
-static void each_byte_at_each_place_of_a_primitive(void **state)
-{
+static void each_byte_at_each_place_of_a_primitive(void **state) {
 	uint8_t raw[CESR_RAW], got[CESR_RAW], untouched[CESR_RAW];
 	char text[CESR_TEXT], again[CESR_TEXT];
 	int taken = 0;
@@ -112,8 +106,7 @@ static void each_byte_at_each_place_of_a_primitive(void **state)
 	assert_int_equal(taken, 1 + 16 + 42 * 64);
 }
 
-static void a_primitive_is_as_long_as_it_is(void **state)
-{
+static void a_primitive_is_as_long_as_it_is(void **state) {
 	static const char text[] = KEY_D "AAAA";
 	uint8_t raw[CESR_RAW];
 
@@ -138,8 +131,7 @@ static void an_identifier_is_a_key_or_a_digest(void **state) {
 	}
 }
 
-static void indexed_signatures_round_trip(void **state)
-{
+static void indexed_signatures_round_trip(void **state) {
 	(void)state;
 	for (unsigned index = 0; index < 64; index++) {
 		static const char digits[] =
@@ -162,14 +154,13 @@ static void indexed_signatures_round_trip(void **state)
 	}
 }
 
-static void digests_are_blake3(void **state)
-{
+static void digests_are_blake3(void **state) {
 	char text[CESR_TEXT];
 
 	(void)state;
 	/* The first official vector: of nothing. */
-	assert_string_equal(cesr_digest(span_of(NULL, 0), text),
-		"EK8TSbn1-aGmoEBN6jbcyUmbyyXJrcESt8yak8rkHzJi");
+	assert_string_equal(
+		cesr_digest(span_of(NULL, 0), text), "EK8TSbn1-aGmoEBN6jbcyUmbyyXJrcESt8yak8rkHzJi");
 }
 
 static const char step_letters[] = {
@@ -177,8 +168,7 @@ static const char step_letters[] = {
 
 /* Reads all of it; returns one letter for each step: k controller signature, w witness signature,
  * c couple, g source seal, o other; E end, B bad, T truncated. */
-static const char *read_all(const char *text, size_t n, char *steps, size_t size)
-{
+static const char *read_all(const char *text, size_t n, char *steps, size_t size) {
 	static const char kinds[] = {[CESR_CONTROLLER_SIG] = 'k',
 		[CESR_WITNESS_SIG] = 'w',
 		[CESR_COUPLE] = 'c',
@@ -351,8 +341,7 @@ static const struct attachment {
 	{"-!", "B"},
 };
 
-static void attachments_are_taken_or_refused(void **state)
-{
+static void attachments_are_taken_or_refused(void **state) {
 	char steps[64];
 
 	(void)state;
@@ -366,19 +355,16 @@ static void attachments_are_taken_or_refused(void **state)
 }
 
 /* The good ones of the table. */
-static bool is_good(const struct attachment *a)
-{
+static bool is_good(const struct attachment *a) {
 	size_t n = strlen(a->text);
 
-	return n && a->steps[strlen(a->steps) - 1] == 'E' && a->text[0] == '-' &&
-	       !strchr(a->text, '{') && a->text[n - 1] != 'x' && n % 4 == 0;
+	return n && a->steps[strlen(a->steps) - 1] == 'E' && a->text[0] == '-' && !strchr(a->text, '{') &&
+	       a->text[n - 1] != 'x' && n % 4 == 0;
 }
 
 /* Where a flat group of the table ends, or a frame, by the sizes that the specification gives. */
-static size_t group_size(const char *p)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static size_t group_size(const char *p) {
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	bool big = p[1] == '0' || p[1] == '-';
 	size_t at = big ? 8 : 4, n = (size_t)(strchr(digits, p[at - 1]) - digits);
 
@@ -422,8 +408,7 @@ static size_t group_size(const char *p)
 }
 
 /* True where nothing, or one or more whole groups end. */
-static bool is_boundary(const char *text, size_t cut)
-{
+static bool is_boundary(const char *text, size_t cut) {
 	size_t at = 0;
 
 	while (at < cut)
@@ -431,8 +416,7 @@ static bool is_boundary(const char *text, size_t cut)
 	return at == cut;
 }
 
-static void cut_anywhere_is_truncated(void **state)
-{
+static void cut_anywhere_is_truncated(void **state) {
 	char steps[64];
 	int good = 0;
 
@@ -457,8 +441,7 @@ static void cut_anywhere_is_truncated(void **state)
 }
 
 /* Also where the end follows at once: what is bad is bad before it is short. */
-static void a_bad_byte_anywhere_is_bad(void **state)
-{
+static void a_bad_byte_anywhere_is_bad(void **state) {
 	static const char bytes[] = {'!', '=', '+', '{', '\n', 0, (char)0x80, (char)0xff};
 	char steps[64], text[1024];
 
@@ -474,16 +457,14 @@ static void a_bad_byte_anywhere_is_bad(void **state)
 				memcpy(text, a->text, whole);
 				text[at] = bytes[k / 2];
 				read_all(text, k % 2 ? at + 1 : whole, steps, sizeof steps);
-				if (steps[strlen(steps) - 1] !=
-					(is_boundary(a->text, at) ? 'E' : 'B'))
+				if (steps[strlen(steps) - 1] != (is_boundary(a->text, at) ? 'E' : 'B'))
 					fail_msg("%s, byte %zu: %s", a->text, at, steps);
 			}
 	}
 }
 
 /* No other text of the same place is taken for the same item. */
-static void one_text_for_each_item(void **state)
-{
+static void one_text_for_each_item(void **state) {
 	static const char *const groups[] = {"-AAB" SIG, "-AAB" SIG_B, "-BAB" SIG_2A, "-AAB" SIG_2B,
 		"-CAB" KEY_B COUPLE_SIG, "-GAB" SN DIGEST};
 	char text[256];
@@ -508,8 +489,7 @@ static void one_text_for_each_item(void **state)
 }
 
 /* Index and ondex of each code, and the values of the rest. */
-static void items_have_their_values(void **state)
-{
+static void items_have_their_values(void **state) {
 	static const struct {
 		const char *code;
 		uint32_t index, ondex;
@@ -598,8 +578,7 @@ static const struct {
 	{"{\"v\":\"KERI10JSON000019_\"}-zAB" SIG, CESR_BAD, 25, "unknown group"},
 };
 
-static void messages_come_one_by_one(void **state)
-{
+static void messages_come_one_by_one(void **state) {
 	(void)state;
 	for (size_t i = 0; i < COUNT(streams); i++) {
 		struct span exact = bytes_copy(streams[i].text, strlen(streams[i].text)), s = exact;
@@ -622,8 +601,7 @@ static void messages_come_one_by_one(void **state)
 	}
 }
 
-static void each_byte_of_a_version_string(void **state)
-{
+static void each_byte_of_a_version_string(void **state) {
 	static const char good[] = "{\"v\":\"KERI10JSON000019_\"}";
 	char text[sizeof good + 9];
 
@@ -649,8 +627,7 @@ static void each_byte_of_a_version_string(void **state)
 }
 
 /* Every file of a pattern, at least so many. */
-static void for_files(const char *pattern, size_t least, void (*check)(const char *, struct span))
-{
+static void for_files(const char *pattern, size_t least, void (*check)(const char *, struct span)) {
 	glob_t found;
 
 	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
@@ -665,15 +642,13 @@ static void for_files(const char *pattern, size_t least, void (*check)(const cha
 }
 
 /* The 44 characters of the first field of this name, given as "\"d\":\"". */
-static struct span place(struct span body, const char *name)
-{
+static struct span place(struct span body, const char *name) {
 	const uint8_t *p = memmem(body.p, body.n, name, strlen(name));
 
 	return p ? span_cut(body, (size_t)(p - body.p) + strlen(name), 44) : span_of(NULL, 0);
 }
 
-static void check_saids(const char *path, struct span stream)
-{
+static void check_saids(const char *path, struct span stream) {
 	static const struct span none;
 	struct cesr_message msg;
 	char said[CESR_TEXT], other[CESR_TEXT];
@@ -692,8 +667,7 @@ static void check_saids(const char *path, struct span stream)
 	assert_int_equal(step, CESR_END);
 }
 
-static void known_saids_come_out(void **state)
-{
+static void known_saids_come_out(void **state) {
 	(void)state;
 	for_files("tests/vectors/card/golden-*.cesr", 4, check_saids);
 	for_files("tests/vectors/kel/good/*.cesr", 20, check_saids);
@@ -701,8 +675,7 @@ static void known_saids_come_out(void **state)
 
 /* Whatever is cut off: the messages before are as they were, nothing is bad, and a message comes
  * without all its attachments only where one of its groups ends. */
-static void check_cuts(const char *path, struct span stream)
-{
+static void check_cuts(const char *path, struct span stream) {
 	if (stream.n > 20000)
 		return;
 	for (size_t n = 0; n < stream.n; n++) {
@@ -716,8 +689,8 @@ static void check_cuts(const char *path, struct span stream)
 			assert_true(part.attachments.n <= full.attachments.n);
 			if (part.attachments.n < full.attachments.n) {
 				assert_int_equal(cut.n, 0);
-				assert_true(is_boundary(
-					(const char *)full.attachments.p, part.attachments.n));
+				assert_true(
+					is_boundary((const char *)full.attachments.p, part.attachments.n));
 			}
 		}
 		if (step != CESR_END && step != CESR_TRUNCATED)
@@ -726,16 +699,14 @@ static void check_cuts(const char *path, struct span stream)
 	}
 }
 
-static void cut_streams_are_truncated(void **state)
-{
+static void cut_streams_are_truncated(void **state) {
 	(void)state;
 	for_files("tests/vectors/card/golden-*.cesr", 4, check_cuts);
 	for_files("tests/vectors/kel/good/*.cesr", 20, check_cuts);
 }
 
 /* Of hostile streams it is asked only that they end, and are read no further than they go. */
-static void check_ends(const char *path, struct span stream)
-{
+static void check_ends(const char *path, struct span stream) {
 	size_t left = stream.n + 1;
 	struct cesr_message msg;
 	struct err err;
@@ -747,14 +718,12 @@ static void check_ends(const char *path, struct span stream)
 	}
 }
 
-static void bad_streams_end(void **state)
-{
+static void bad_streams_end(void **state) {
 	(void)state;
 	for_files("tests/vectors/kel/bad/*.cesr", 60, check_ends);
 }
 
-static enum cesr_step last_step(const char *path)
-{
+static enum cesr_step last_step(const char *path) {
 	struct span exact = bytes_of_file(path), stream = exact;
 	struct cesr_message msg;
 	enum cesr_step step;
@@ -766,8 +735,7 @@ static enum cesr_step last_step(const char *path)
 	return step;
 }
 
-static void truncated_is_told_from_bad(void **state)
-{
+static void truncated_is_told_from_bad(void **state) {
 	static const struct {
 		const char *name;
 		enum cesr_step step;
@@ -795,8 +763,7 @@ static void truncated_is_told_from_bad(void **state)
 	}
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(primitives_have_one_text),
 		cmocka_unit_test(each_byte_at_each_place_of_a_primitive),

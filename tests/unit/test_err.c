@@ -10,8 +10,7 @@
 
 #include "err.h"
 
-static void set_says_what_and_returns_false(void **state)
-{
+static void set_says_what_and_returns_false(void **state) {
 	struct err err;
 
 	(void)state;
@@ -23,8 +22,7 @@ static void set_says_what_and_returns_false(void **state)
 	assert_string_equal(err.text, "x");
 }
 
-static void at_puts_the_place_in_front(void **state)
-{
+static void at_puts_the_place_in_front(void **state) {
 	struct err err;
 
 	(void)state;
@@ -36,15 +34,13 @@ static void at_puts_the_place_in_front(void **state)
 	assert_int_equal(err.status, ERR_NO);
 }
 
-static void nobody_needs_to_ask_for_the_error(void **state)
-{
+static void nobody_needs_to_ask_for_the_error(void **state) {
 	(void)state;
 	assert_false(err_set(NULL, ERR_NO, "what"));
 	assert_false(err_at(NULL, "where"));
 }
 
-static void hostile_bytes_are_not_printed(void **state)
-{
+static void hostile_bytes_are_not_printed(void **state) {
 	struct err err;
 
 	(void)state;
@@ -54,8 +50,7 @@ static void hostile_bytes_are_not_printed(void **state)
 	assert_string_equal(err.text, "??: a?b?c?[31m??? ~");
 }
 
-static void long_text_is_cut(void **state)
-{
+static void long_text_is_cut(void **state) {
 	struct err err;
 	char huge[2000];
 
@@ -73,8 +68,7 @@ static void long_text_is_cut(void **state)
 	assert_string_equal(err.text + strlen(err.text) - 6, ": what");
 }
 
-static void errno_survives(void **state)
-{
+static void errno_survives(void **state) {
 	struct err err;
 
 	(void)state;
@@ -86,8 +80,7 @@ static void errno_survives(void **state)
 	assert_int_equal(errno, ENOENT);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(set_says_what_and_returns_false),
 		cmocka_unit_test(at_puts_the_place_in_front),

@@ -22,22 +22,19 @@
 
 static char dir[] = "/tmp/verimesh-test-XXXXXX";
 
-static int make_dir(void **state)
-{
+static int make_dir(void **state) {
 	(void)state;
 	umask(077);
 	return mkdtemp(dir) ? 0 : -1;
 }
 
 /* Path of a name in the test's directory. */
-static const char *in(const char *name, char out[static PATH])
-{
+static const char *in(const char *name, char out[static PATH]) {
 	snprintf(out, PATH, "%s/%s", dir, name);
 	return out;
 }
 
-static void remove_all(const char *path)
-{
+static void remove_all(const char *path) {
 	DIR *d = opendir(path);
 	struct dirent *entry;
 	char inside[PATH_MAX];
@@ -54,15 +51,13 @@ static void remove_all(const char *path)
 	rmdir(path);
 }
 
-static int remove_dir(void **state)
-{
+static int remove_dir(void **state) {
 	(void)state;
 	remove_all(dir);
 	return access(dir, F_OK) == 0;
 }
 
-static void write_file(const char *path, const char *text)
-{
+static void write_file(const char *path, const char *text) {
 	FILE *f = fopen(path, "w");
 
 	assert_non_null(f);
@@ -70,8 +65,7 @@ static void write_file(const char *path, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
-static void assert_content(const char *path, const char *text)
-{
+static void assert_content(const char *path, const char *text) {
 	struct err err;
 	uint8_t *data;
 	size_t n;
@@ -83,16 +77,14 @@ static void assert_content(const char *path, const char *text)
 	free(data);
 }
 
-static mode_t mode_of(const char *path)
-{
+static mode_t mode_of(const char *path) {
 	struct stat st;
 
 	assert_int_equal(lstat(path, &st), 0);
 	return st.st_mode & 07777;
 }
 
-static void a_path_is_joined(void **state)
-{
+static void a_path_is_joined(void **state) {
 	char out[PATH_MAX], longest[PATH_MAX];
 	struct err err;
 
@@ -111,8 +103,7 @@ static void a_path_is_joined(void **state)
 	assert_non_null(strstr(err.text, "File name too long"));
 }
 
-static void reads_a_file_whole(void **state)
-{
+static void reads_a_file_whole(void **state) {
 	char path[PATH];
 	uint8_t *data;
 	size_t n;
@@ -132,8 +123,7 @@ static void reads_a_file_whole(void **state)
 	free(data);
 }
 
-static void too_large_is_refused(void **state)
-{
+static void too_large_is_refused(void **state) {
 	char path[PATH];
 	struct err err;
 	uint8_t *data;
@@ -151,8 +141,7 @@ static void too_large_is_refused(void **state)
 	}
 }
 
-static void a_missing_file_is_told_apart(void **state)
-{
+static void a_missing_file_is_told_apart(void **state) {
 	char path[PATH];
 	struct err err;
 	uint8_t *data;
@@ -164,8 +153,7 @@ static void a_missing_file_is_told_apart(void **state)
 	assert_int_equal(err.status, ERR_ENV);
 }
 
-static void links_and_pipes_are_read(void **state)
-{
+static void links_and_pipes_are_read(void **state) {
 	char path[PATH], target[PATH];
 	int ends[2];
 
@@ -182,8 +170,7 @@ static void links_and_pipes_are_read(void **state)
 	close(ends[0]);
 }
 
-static void a_directory_is_not_read(void **state)
-{
+static void a_directory_is_not_read(void **state) {
 	struct err err;
 	uint8_t *data;
 	size_t n;
@@ -194,8 +181,7 @@ static void a_directory_is_not_read(void **state)
 	assert_null(data);
 }
 
-static void only_regular_files_are_appended_to(void **state)
-{
+static void only_regular_files_are_appended_to(void **state) {
 	char path[PATH], target[PATH];
 	struct err err;
 
@@ -210,8 +196,7 @@ static void only_regular_files_are_appended_to(void **state)
 }
 
 /* Larger than a pipe holds, so that it comes in many pieces. */
-static void reads_a_pipe_to_its_end(void **state)
-{
+static void reads_a_pipe_to_its_end(void **state) {
 	static uint8_t large[LARGE];
 	struct err err;
 	uint8_t *data;
@@ -245,8 +230,7 @@ static void reads_a_pipe_to_its_end(void **state)
 	}
 }
 
-static void a_read_error_is_an_error(void **state)
-{
+static void a_read_error_is_an_error(void **state) {
 	struct err err;
 	uint8_t *data;
 	size_t n;
@@ -260,8 +244,7 @@ static void a_read_error_is_an_error(void **state)
 	assert_null(data);
 }
 
-static void replace_gives_content_and_mode(void **state)
-{
+static void replace_gives_content_and_mode(void **state) {
 	char path[PATH], beside[PATH];
 
 	(void)state;
@@ -276,8 +259,7 @@ static void replace_gives_content_and_mode(void **state)
 	assert_int_not_equal(access(beside, F_OK), 0);
 }
 
-static void who_has_the_old_file_open_keeps_it(void **state)
-{
+static void who_has_the_old_file_open_keeps_it(void **state) {
 	char path[PATH], buf[4] = "";
 	int fd;
 
@@ -291,8 +273,7 @@ static void who_has_the_old_file_open_keeps_it(void **state)
 }
 
 /* What a crash, or an enemy, left beside is removed, not followed and not written into. */
-static void leftovers_do_no_harm(void **state)
-{
+static void leftovers_do_no_harm(void **state) {
 	char path[PATH], beside[PATH], target[PATH];
 
 	(void)state;
@@ -310,8 +291,7 @@ static void leftovers_do_no_harm(void **state)
 }
 
 /* Runs one of them where no file may grow over four bytes, as on a full disk. */
-static bool on_a_full_disk(bool (*replace)(const char *), const char *path)
-{
+static bool on_a_full_disk(bool (*replace)(const char *), const char *path) {
 	struct rlimit old, small;
 	bool good;
 
@@ -326,18 +306,15 @@ static bool on_a_full_disk(bool (*replace)(const char *), const char *path)
 	return good;
 }
 
-static bool replace_by_much(const char *path)
-{
+static bool replace_by_much(const char *path) {
 	return file_replace(path, span_str("longer than four"), 0600, NULL);
 }
 
-static bool append_much(const char *path)
-{
+static bool append_much(const char *path) {
 	return file_append(path, 3, span_str("longer than four"), 0600, NULL);
 }
 
-static void a_failed_replace_leaves_the_old(void **state)
-{
+static void a_failed_replace_leaves_the_old(void **state) {
 	char path[PATH], beside[PATH];
 	struct err err;
 
@@ -354,8 +331,7 @@ static void a_failed_replace_leaves_the_old(void **state)
 	assert_non_null(strstr(err.text, "No such file"));
 }
 
-static void a_failed_append_is_cut_by_the_next(void **state)
-{
+static void a_failed_append_is_cut_by_the_next(void **state) {
 	char path[PATH];
 
 	(void)state;
@@ -365,8 +341,7 @@ static void a_failed_append_is_cut_by_the_next(void **state)
 	assert_content(path, "onetwo");
 }
 
-static void append_adds_and_cuts(void **state)
-{
+static void append_adds_and_cuts(void **state) {
 	char path[PATH];
 	struct err err;
 
@@ -387,8 +362,7 @@ static void append_adds_and_cuts(void **state)
 	assert_content(path, "");
 }
 
-static void mkdir_makes_those_above(void **state)
-{
+static void mkdir_makes_those_above(void **state) {
 	char path[PATH];
 	struct err err;
 
@@ -408,8 +382,7 @@ static void mkdir_makes_those_above(void **state)
 	assert_false(file_mkdir("", 0700, &err));
 }
 
-static void no_descriptor_stays_open(void **state)
-{
+static void no_descriptor_stays_open(void **state) {
 	char path[PATH];
 	uint8_t *data;
 	size_t n;
@@ -433,8 +406,7 @@ static void no_descriptor_stays_open(void **state)
 	assert_int_equal(after, before);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_path_is_joined),
 		cmocka_unit_test(reads_a_file_whole),

@@ -13,18 +13,15 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 /* A text with its length, so that it may hold a NUL. */
-#define TEXT(s)                  \
-	{                        \
-		s, sizeof(s) - 1 \
-	}
+#define TEXT(s) \
+	{ s, sizeof(s) - 1 }
 
 struct text {
 	const char *p;
 	size_t n;
 };
 
-static bool is_value(const void *p, size_t n)
-{
+static bool is_value(const void *p, size_t n) {
 	struct span exact = bytes_copy(p, n), raw;
 	struct json j;
 	bool good;
@@ -203,8 +200,7 @@ static const struct text bad_values[] = {
 	TEXT("[1/**/]"),
 };
 
-static void values_are_taken_or_refused(void **state)
-{
+static void values_are_taken_or_refused(void **state) {
 	(void)state;
 	for (size_t i = 0; i < COUNT(good_values); i++)
 		if (!is_value(good_values[i].p, good_values[i].n))
@@ -215,8 +211,7 @@ static void values_are_taken_or_refused(void **state)
 }
 
 /* Numbers have no end of their own, so a shorter one is a number too. */
-static void no_beginning_of_a_value_is_one(void **state)
-{
+static void no_beginning_of_a_value_is_one(void **state) {
 	(void)state;
 	for (size_t i = 0; i < COUNT(good_values); i++)
 		if (strchr("\"[{tfn", good_values[i].p[0]))
@@ -224,8 +219,7 @@ static void no_beginning_of_a_value_is_one(void **state)
 				assert_false(is_value(good_values[i].p, n));
 }
 
-static void each_byte_that_may_stand_in_a_string(void **state)
-{
+static void each_byte_that_may_stand_in_a_string(void **state) {
 	(void)state;
 	for (int c = 0; c < 256; c++) {
 		const char text[] = {'"', (char)c, '"'}, escape[] = {'"', '\\', (char)c, '"'};
@@ -236,8 +230,7 @@ static void each_byte_that_may_stand_in_a_string(void **state)
 }
 
 /* Every scalar value of Unicode, and nothing else, has one form in UTF-8. */
-static void all_of_utf8(void **state)
-{
+static void all_of_utf8(void **state) {
 	(void)state;
 	for (unsigned c = 0; c < 0x120000; c++) {
 		struct {
@@ -258,8 +251,7 @@ static void all_of_utf8(void **state)
 			char text[6] = "\"";
 			struct json j;
 			bool fits = c < (i == 0 ? 0x800u : i == 1 ? 0x10000u : 0x200000u);
-			bool good =
-				forms[i].n == right && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
+			bool good = forms[i].n == right && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
 
 			if (!fits)
 				continue;
@@ -274,8 +266,7 @@ static void all_of_utf8(void **state)
 }
 
 /* n times open, then n times close. */
-static bool nested(size_t n, const char *open, const char *close)
-{
+static bool nested(size_t n, const char *open, const char *close) {
 	size_t a = strlen(open), b = strlen(close);
 	char *text = malloc(n * (a + b) + 1);
 	bool good;
@@ -292,8 +283,7 @@ static bool nested(size_t n, const char *open, const char *close)
 	return good;
 }
 
-static void depth_has_a_limit(void **state)
-{
+static void depth_has_a_limit(void **state) {
 	(void)state;
 	for (size_t n = 1; n <= JSON_DEPTH; n++) {
 		assert_true(nested(n, "[", "]"));
@@ -308,8 +298,7 @@ static void depth_has_a_limit(void **state)
 }
 
 /* What was opened by hand counts. */
-static void depth_counts_from_the_outside(void **state)
-{
+static void depth_counts_from_the_outside(void **state) {
 	char text[2 * (JSON_DEPTH + 1)];
 
 	(void)state;
@@ -330,8 +319,7 @@ static void depth_counts_from_the_outside(void **state)
 	}
 }
 
-static bool map_of(size_t members)
-{
+static bool map_of(size_t members) {
 	char *text = malloc(members * 16 + 2);
 	size_t n = 1;
 	bool good;
@@ -346,16 +334,14 @@ static bool map_of(size_t members)
 	return good;
 }
 
-static void members_have_a_limit(void **state)
-{
+static void members_have_a_limit(void **state) {
 	(void)state;
 	assert_true(map_of(JSON_MEMBERS));
 	assert_false(map_of(JSON_MEMBERS + 1));
 	assert_false(map_of(100 * JSON_MEMBERS));
 }
 
-static void fields_come_in_order(void **state)
-{
+static void fields_come_in_order(void **state) {
 	static const char text[] = "{\"v\":\"x\",\"t\":[\"1\",\"2\"],\"e\":[],\"n\":7}";
 	struct span exact = bytes_copy(text, strlen(text)), s;
 	struct json j;
@@ -386,8 +372,7 @@ static void fields_come_in_order(void **state)
 	bytes_free(exact);
 }
 
-static void an_optional_field_may_be_absent(void **state)
-{
+static void an_optional_field_may_be_absent(void **state) {
 	static const struct {
 		const char *text;
 		bool a, b, done;
@@ -428,10 +413,9 @@ static void an_optional_field_may_be_absent(void **state)
 	}
 }
 
-static void another_field_is_an_error(void **state)
-{
-	static const char *const texts[] = {"{\"b\":1}", "{\"aa\":1}", "{\"\":1}", "{}", "{",
-		"{\"a\"1}", "{,\"a\":1}", "{\"\\u0061\":1}", "{a:1}", "[\"a\":1]"};
+static void another_field_is_an_error(void **state) {
+	static const char *const texts[] = {"{\"b\":1}", "{\"aa\":1}", "{\"\":1}", "{}", "{", "{\"a\"1}",
+		"{,\"a\":1}", "{\"\\u0061\":1}", "{a:1}", "[\"a\":1]"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(texts); i++) {
@@ -444,8 +428,7 @@ static void another_field_is_an_error(void **state)
 	}
 }
 
-static void close_wants_the_end(void **state)
-{
+static void close_wants_the_end(void **state) {
 	static const struct {
 		const char *text;
 		char open, close;
@@ -475,8 +458,7 @@ static void close_wants_the_end(void **state)
 	assert_false(json_next(&j, ']') && j.error);
 }
 
-static void the_first_error_stays(void **state)
-{
+static void the_first_error_stays(void **state) {
 	struct json j;
 	const char *error;
 	struct span rest;
@@ -501,8 +483,7 @@ static void the_first_error_stays(void **state)
 	assert_int_equal(j.rest.n, rest.n);
 }
 
-static void the_error_is_at_its_place(void **state)
-{
+static void the_error_is_at_its_place(void **state) {
 	static const struct {
 		const char *text;
 		size_t at;
@@ -526,8 +507,7 @@ static void the_error_is_at_its_place(void **state)
 	}
 }
 
-static void nothing_at_all_is_no_value(void **state)
-{
+static void nothing_at_all_is_no_value(void **state) {
 	struct json j;
 
 	(void)state;
@@ -538,8 +518,7 @@ static void nothing_at_all_is_no_value(void **state)
 	assert_non_null(j.error);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_are_taken_or_refused),
 		cmocka_unit_test(no_beginning_of_a_value_is_one),

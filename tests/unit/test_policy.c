@@ -21,8 +21,7 @@
 static int allocations_left = -1; /* until they fail; -1: never */
 static const char *host_name = "db1.example.org";
 
-static bool may_allocate(void)
-{
+static bool may_allocate(void) {
 	if (allocations_left > 0)
 		allocations_left--;
 	else if (allocations_left == 0)
@@ -30,28 +29,23 @@ static bool may_allocate(void)
 	return allocations_left != 0;
 }
 
-static void *test_calloc_(size_t n, size_t size)
-{
+static void *test_calloc_(size_t n, size_t size) {
 	return may_allocate() ? calloc(n, size) : NULL;
 }
 
-static void *test_reallocarray_(void *p, size_t n, size_t size)
-{
+static void *test_reallocarray_(void *p, size_t n, size_t size) {
 	return may_allocate() ? reallocarray(p, n, size) : NULL;
 }
 
-static char *test_strndup_(const char *text, size_t n)
-{
+static char *test_strndup_(const char *text, size_t n) {
 	return may_allocate() ? strndup(text, n) : NULL;
 }
 
-static void *test_tsearch_(const void *key, void **root, int (*order)(const void *, const void *))
-{
+static void *test_tsearch_(const void *key, void **root, int (*order)(const void *, const void *)) {
 	return may_allocate() ? tsearch(key, root, order) : NULL;
 }
 
-static int test_gethostname_(char *name, size_t size)
-{
+static int test_gethostname_(char *name, size_t size) {
 	if (!host_name)
 		return -1;
 	snprintf(name, size, "%s", host_name);
@@ -87,9 +81,8 @@ static int test_gethostname_(char *name, size_t size)
 #define PATH "; allowed: an absolute path of at most 255 characters, no : nor control characters"
 #define HOME PATH "; %u is the login, %p the petname, %% a %"
 #define LOGIN "LOGIN being [a-z_][a-z0-9_-]{0,31}"
-#define LOGINS                                                \
-	" of Logins; allowed: LOGIN or LOGIN=ACCOUNT, " LOGIN \
-	", ACCOUNT [A-Za-z_][A-Za-z0-9_.-]{0,31}"
+#define LOGINS \
+	" of Logins; allowed: LOGIN or LOGIN=ACCOUNT, " LOGIN ", ACCOUNT [A-Za-z_][A-Za-z0-9_.-]{0,31}"
 #define NETWORK " of AllowedIPs; allowed: networks like 10.77.2.0/24 or fd00:1::/32, not /0"
 #define URL                                                                               \
 	" of Source; allowed: one https://HOST, http://HOST or file:/PATH, at most 2000 " \
@@ -118,8 +111,7 @@ static const char example[] =
 	"Accounts = no                # yes: logins listed without `=` get login@peer\n"
 	"Uid.alice = 1900000000       # settles a number by hand; so does Gid = N\n";
 
-static struct policy read_bytes(struct span text)
-{
+static struct policy read_bytes(struct span text) {
 	struct policy policy;
 	struct err err = {0};
 
@@ -128,20 +120,17 @@ static struct policy read_bytes(struct span text)
 	return policy;
 }
 
-static struct policy read_text(const char *text)
-{
+static struct policy read_text(const char *text) {
 	return read_bytes(span_str(text));
 }
 
-static bool is_empty(const struct policy *policy)
-{
+static bool is_empty(const struct policy *policy) {
 	static const struct policy empty;
 
 	return memcmp(policy, &empty, sizeof empty) == 0;
 }
 
-static void refused(struct span text, const char *error)
-{
+static void refused(struct span text, const char *error) {
 	struct policy policy;
 	struct err err = {0};
 
@@ -153,15 +142,13 @@ static void refused(struct span text, const char *error)
 	assert_false(policy_parse(text, "t", &policy, NULL));
 }
 
-static bool network_is(const struct prefix *prefix, const char *text)
-{
+static bool network_is(const struct prefix *prefix, const char *text) {
 	char buf[PREFIX_TEXT];
 
 	return strcmp(prefix_format(prefix, buf), text) == 0;
 }
 
-static void the_example_of_the_design_means_what_it_says(void **state)
-{
+static void the_example_of_the_design_means_what_it_says(void **state) {
 	struct policy p = read_text(example);
 	const struct policy_peer *b = p.peers;
 
@@ -203,8 +190,7 @@ static void the_example_of_the_design_means_what_it_says(void **state)
 	assert_true(is_empty(&p));
 }
 
-static void everything_but_self_and_aid_has_a_default(void **state)
-{
+static void everything_but_self_and_aid_has_a_default(void **state) {
 	struct policy p = read_text("[Interface]\nSelf=a\n[Peer b]\nAID=" AID_B "\n[Peer a]");
 
 	(void)state;
@@ -231,8 +217,7 @@ static void everything_but_self_and_aid_has_a_default(void **state)
 	policy_free(&p);
 }
 
-static void host_defaults_to_the_short_host_name_or_must_be_set(void **state)
-{
+static void host_defaults_to_the_short_host_name_or_must_be_set(void **state) {
 	static const struct {
 		const char *name, *host, *error;
 	} cases[] = {
@@ -265,8 +250,7 @@ static void host_defaults_to_the_short_host_name_or_must_be_set(void **state)
 	host_name = "db1.example.org";
 }
 
-static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state)
-{
+static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state) {
 	static const struct {
 		const char *text, *error;
 	} cases[] = {
@@ -277,21 +261,16 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state)
 		{"Self = a", "t:1: misplaced \"Self = a\"" SECTION " and, below, KEY = VALUE"},
 		{HEAD "Adopt", "t:4: misplaced \"Adopt\"" SECTION " and, below, KEY = VALUE"},
 		{HEAD "[Peers b]", "t:4: bad section \"[Peers b]\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Interface",
-			"t:4: bad section \"[Interface\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Interfaces",
-			"t:4: bad section \"[Interfaces\"" SECTION ", NAME being " LABEL},
+		{HEAD "[Interface", "t:4: bad section \"[Interface\"" SECTION ", NAME being " LABEL},
+		{HEAD "[Interfaces", "t:4: bad section \"[Interfaces\"" SECTION ", NAME being " LABEL},
 		{HEAD "[", "t:4: bad section \"[\"" SECTION ", NAME being " LABEL},
 		{HEAD "[]", "t:4: bad section \"[]\"" SECTION ", NAME being " LABEL},
 		{HEAD "[Peer]", "t:4: bad section \"[Peer]\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Peer b c]",
-			"t:4: bad section \"[Peer b c]\"" SECTION ", NAME being " LABEL},
+		{HEAD "[Peer b c]", "t:4: bad section \"[Peer b c]\"" SECTION ", NAME being " LABEL},
 		{HEAD "[Peer B]", "t:4: bad section \"[Peer B]\"" SECTION ", NAME being " LABEL},
 		{HEAD "[Peer -b]", "t:4: bad section \"[Peer -b]\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Interface x]",
-			"t:4: bad section \"[Interface x]\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Interface]",
-			"t:4: section Interface stands in line 1 already; one is allowed"},
+		{HEAD "[Interface x]", "t:4: bad section \"[Interface x]\"" SECTION ", NAME being " LABEL},
+		{HEAD "[Interface]", "t:4: section Interface stands in line 1 already; one is allowed"},
 		{PEER "\n[Peer b]", "t:7: petname b stands in line 4 already; one section each"},
 		{HEAD "MTU = 1420",
 			"t:4: unknown key \"MTU\" in [Interface]; allowed: Name Self Host Domain "
@@ -300,31 +279,27 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state)
 				  "AllowedIPs Source Accounts Uid.LOGIN Gid"},
 		{PEER "Uid = 5000", "t:6: unknown key \"Uid\" in [Peer]; allowed: AID Logins "
 				    "AllowedIPs Source Accounts Uid.LOGIN Gid"},
-		{HEAD " = 1",
-			"t:4: unknown key \"\" in [Interface]; allowed: Name Self Host Domain "
-			"ListenPort Adopt FetchEvery MaxAge IdRange Home Shell"},
+		{HEAD " = 1", "t:4: unknown key \"\" in [Interface]; allowed: Name Self Host Domain "
+			      "ListenPort Adopt FetchEvery MaxAge IdRange Home Shell"},
 		{HEAD "\x1b[31m = 1",
 			"t:4: unknown key \"?[31m\" in [Interface]; allowed: Name Self Host Domain "
 			"ListenPort Adopt FetchEvery MaxAge IdRange Home Shell"},
 		{HEAD "Host = h", "t:4: key Host stands in line 3 already" REPEAT},
 		{HEAD "HOST = i", "t:4: key HOST stands in line 3 already" REPEAT},
 		{PEER "AID = " AID_B, "t:6: key AID stands in line 5 already" REPEAT},
-		{PEER "Uid.x = 5\nUid.y = 6\nUid.x = 5",
-			"t:8: key Uid.x stands in line 6 already" REPEAT},
+		{PEER "Uid.x = 5\nUid.y = 6\nUid.x = 5", "t:8: key Uid.x stands in line 6 already" REPEAT},
 		{HEAD "[Peer b]\nLogins = x\n[Peer c]\nAID = " AID_C,
 			"t:4: [Peer b] has no AID; only [Peer a], that of Self, may have none"},
 		/* values of the host */
 		{HEAD "Name = has/slash", "t:4: bad value \"has/slash\" of Name" NAME},
-		{HEAD "Name = sixteen-letters-",
-			"t:4: bad value \"sixteen-letters-\" of Name" NAME},
+		{HEAD "Name = sixteen-letters-", "t:4: bad value \"sixteen-letters-\" of Name" NAME},
 		{HEAD "Name = -h", "t:4: bad value \"-h\" of Name" NAME},
 		{HEAD "Name = .", "t:4: bad value \".\" of Name" NAME},
 		{HEAD "Name = ..", "t:4: bad value \"..\" of Name" NAME},
 		{HEAD "Name = wg 0", "t:4: bad value \"wg 0\" of Name" NAME},
 		{HEAD "Name =", "t:4: bad value \"\" of Name" NAME},
 		{HEAD "Name = wg0#1", "t:4: bad value \"wg0#1\" of Name" NAME},
-		{"[Interface]\nSelf = Clinic",
-			"t:2: bad value \"Clinic\" of Self; allowed: " LABEL},
+		{"[Interface]\nSelf = Clinic", "t:2: bad value \"Clinic\" of Self; allowed: " LABEL},
 		{"[Interface]\nself = a-", "t:2: bad value \"a-\" of self; allowed: " LABEL},
 		{"[Interface]\nHost = db1.a", "t:2: bad value \"db1.a\" of Host; allowed: " LABEL},
 		{HEAD "Domain =", "t:4: bad value \"\" of Domain" DOMAIN},
@@ -335,10 +310,8 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state)
 		{HEAD "Domain = a-.b", "t:4: bad value \"a-.b\" of Domain" DOMAIN},
 		{HEAD "Domain = m_sh", "t:4: bad value \"m_sh\" of Domain" DOMAIN},
 		{HEAD "ListenPort = 0", "t:4: bad value \"0\" of ListenPort; allowed: 1 to 65535"},
-		{HEAD "ListenPort = 65536",
-			"t:4: bad value \"65536\" of ListenPort; allowed: 1 to 65535"},
-		{HEAD "ListenPort = -1",
-			"t:4: bad value \"-1\" of ListenPort; allowed: 1 to 65535"},
+		{HEAD "ListenPort = 65536", "t:4: bad value \"65536\" of ListenPort; allowed: 1 to 65535"},
+		{HEAD "ListenPort = -1", "t:4: bad value \"-1\" of ListenPort; allowed: 1 to 65535"},
 		{HEAD "ListenPort = 4294967297",
 			"t:4: bad value \"4294967297\" of ListenPort; allowed: 1 to 65535"},
 		{HEAD "Adopt = Yes", "t:4: bad value \"Yes\" of Adopt; allowed: yes or no"},
@@ -352,17 +325,14 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state)
 		{HEAD "FetchEvery = -5m", "t:4: bad value \"-5m\" of FetchEvery" DURATION},
 		{HEAD "MaxAge = 4294967296", "t:4: bad value \"4294967296\" of MaxAge" DURATION},
 		{HEAD "MaxAge = 49711d", "t:4: bad value \"49711d\" of MaxAge" DURATION},
-		{HEAD "MaxAge = 99999999999s",
-			"t:4: bad value \"99999999999s\" of MaxAge" DURATION},
+		{HEAD "MaxAge = 99999999999s", "t:4: bad value \"99999999999s\" of MaxAge" DURATION},
 		{HEAD "IdRange = 70000", "t:4: bad value \"70000\" of IdRange" RANGE},
 		{HEAD "IdRange = 80000-70000", "t:4: bad value \"80000-70000\" of IdRange" RANGE},
 		{HEAD "IdRange = 999-1999", "t:4: bad value \"999-1999\" of IdRange" RANGE},
 		{HEAD "IdRange = 60000-65534", "t:4: bad value \"60000-65534\" of IdRange" RANGE},
 		{HEAD "IdRange = 65535-70000", "t:4: bad value \"65535-70000\" of IdRange" RANGE},
-		{HEAD "IdRange = 70000-4294967294",
-			"t:4: bad value \"70000-4294967294\" of IdRange" RANGE},
-		{HEAD "IdRange = 1000-2000-3000",
-			"t:4: bad value \"1000-2000-3000\" of IdRange" RANGE},
+		{HEAD "IdRange = 70000-4294967294", "t:4: bad value \"70000-4294967294\" of IdRange" RANGE},
+		{HEAD "IdRange = 1000-2000-3000", "t:4: bad value \"1000-2000-3000\" of IdRange" RANGE},
 		{HEAD "Home = home", "t:4: bad value \"home\" of Home" HOME},
 		{HEAD "Home =", "t:4: bad value \"\" of Home" HOME},
 		{HEAD "Home = /home/%h", "t:4: bad value \"/home/%h\" of Home" HOME},
@@ -382,11 +352,9 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state)
 		{HEAD "[Peer b]\nAID =", "t:5: bad value \"\" of AID; allowed: 44 characters of "
 					 "CESR with code B, D or E"},
 		{PEER "[Peer c]\nAID = " AID_B,
-			"t:7: AID " AID_B
-			" stands in line 5 already; one section each, case aside"},
+			"t:7: AID " AID_B " stands in line 5 already; one section each, case aside"},
 		{PEER "[Peer c]\nAID = " AID_B_FOLDED,
-			"t:7: AID " AID_B_FOLDED
-			" stands in line 5 already; one section each, case aside"},
+			"t:7: AID " AID_B_FOLDED " stands in line 5 already; one section each, case aside"},
 		{PEER "Logins = Alice", "t:6: bad value \"Alice\"" LOGINS},
 		{PEER "Logins = x al:ce", "t:6: bad value \"al:ce\"" LOGINS},
 		{PEER "Logins = 1x", "t:6: bad value \"1x\"" LOGINS},
@@ -397,8 +365,7 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state)
 		{PEER "Logins = x=y@c", "t:6: bad value \"x=y@c\"" LOGINS},
 		{PEER "Logins = x=-y", "t:6: bad value \"x=-y\"" LOGINS},
 		{PEER "Logins = x y x", "t:6: login x stands in line 6 already; one account each"},
-		{PEER "Logins = x\nLogins = x=y",
-			"t:7: login x stands in line 6 already; one account each"},
+		{PEER "Logins = x\nLogins = x=y", "t:7: login x stands in line 6 already; one account each"},
 		{PEER "Logins = x\nLogins = root\nGid = 5",
 			"t:7: login root needs its account in writing, as in root=root"},
 		{PEER "AllowedIPs = 10.77.2.5/24",
@@ -421,21 +388,17 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state)
 		{PEER "Source = ftp://x/", "t:6: bad value \"ftp://x/\"" URL},
 		{PEER "Source = https://", "t:6: bad value \"https://\"" URL},
 		{PEER "Source = https:///x", "t:6: bad value \"https:///x\"" URL},
-		{PEER "Source = https://x/ https://y/",
-			"t:6: bad value \"https://x/ https://y/\"" URL},
+		{PEER "Source = https://x/ https://y/", "t:6: bad value \"https://x/ https://y/\"" URL},
 		{PEER "Source = file:x", "t:6: bad value \"file:x\"" URL},
 		{PEER "Source = file:/", "t:6: bad value \"file:/\"" URL},
 		{PEER "Source = file://host/x", "t:6: bad value \"file://host/x\"" URL},
 		{PEER "Source = file:/a\x1f", "t:6: bad value \"file:/a?\"" URL},
 		{PEER "Accounts = on", "t:6: bad value \"on\" of Accounts; allowed: yes or no"},
-		{PEER "Uid.x = 0",
-			"t:6: bad value \"0\" of Uid.x; allowed: 1 to 4294967293, " LOGIN},
+		{PEER "Uid.x = 0", "t:6: bad value \"0\" of Uid.x; allowed: 1 to 4294967293, " LOGIN},
 		{PEER "Uid.x = 4294967294",
 			"t:6: bad value \"4294967294\" of Uid.x; allowed: 1 to 4294967293, " LOGIN},
-		{PEER "Uid.X = 5000",
-			"t:6: bad value \"5000\" of Uid.X; allowed: 1 to 4294967293, " LOGIN},
-		{PEER "Uid. = 5000",
-			"t:6: bad value \"5000\" of Uid.; allowed: 1 to 4294967293, " LOGIN},
+		{PEER "Uid.X = 5000", "t:6: bad value \"5000\" of Uid.X; allowed: 1 to 4294967293, " LOGIN},
+		{PEER "Uid. = 5000", "t:6: bad value \"5000\" of Uid.; allowed: 1 to 4294967293, " LOGIN},
 		{PEER "Gid = 0", "t:6: bad value \"0\" of Gid; allowed: 1 to 4294967293"},
 		{PEER "Gid = 0x10", "t:6: bad value \"0x10\" of Gid; allowed: 1 to 4294967293"},
 		{PEER "Gid = 5\nGid = 5", "t:7: key Gid stands in line 6 already" REPEAT},
@@ -448,8 +411,7 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state)
 	refused(span_of(HEAD "# \0\n", sizeof HEAD + 3), "t:4: a NUL byte; allowed: plain text");
 }
 
-static void lengths_are_bounded(void **state)
-{
+static void lengths_are_bounded(void **state) {
 	static const struct {
 		const char *before;
 		char fill;
@@ -479,8 +441,7 @@ static void lengths_are_bounded(void **state)
 		memset(text + head, cases[i].fill, cases[i].most + 1);
 		policy = read_bytes(span_of(text, head + cases[i].most));
 		policy_free(&policy);
-		assert_false(
-			policy_parse(span_of(text, head + cases[i].most + 1), "t", &policy, &err));
+		assert_false(policy_parse(span_of(text, head + cases[i].most + 1), "t", &policy, &err));
 		assert_non_null(strstr(err.text, ": bad value \""));
 	}
 	snprintf(text, sizeof text, HEAD "Domain = %050d.%049d\n", 0, 0);
@@ -489,8 +450,7 @@ static void lengths_are_bounded(void **state)
 	assert_false(policy_parse(span_str(text), "t", &(struct policy){0}, NULL));
 }
 
-static void values_at_their_bounds_are_taken(void **state)
-{
+static void values_at_their_bounds_are_taken(void **state) {
 	static const struct {
 		const char *text;
 		uint32_t seconds;
@@ -540,8 +500,7 @@ static void values_at_their_bounds_are_taken(void **state)
 	policy_free(&p);
 }
 
-static void layout_is_wg_s_and_windows_editors_do_no_harm(void **state)
-{
+static void layout_is_wg_s_and_windows_editors_do_no_harm(void **state) {
 	struct policy p = read_text("\xef\xbb\xbf# comment\r\n\r\n"
 				    "\t[interface]  # comment\r\n"
 				    "self=a\r\n"
@@ -567,8 +526,7 @@ static void layout_is_wg_s_and_windows_editors_do_no_harm(void **state)
 	policy_free(&p);
 }
 
-static void list_keys_add_up(void **state)
-{
+static void list_keys_add_up(void **state) {
 	struct policy p = read_text(PEER "Logins = x, y=Y.1\nSource = file:/1\n"
 					 "AllowedIPs = 10.0.0.0/8 fd00::/16\nLogins =\n"
 					 "Logins = z\nSource = file:/2\nAllowedIPs = 10.0.0.0/8\n");
@@ -584,8 +542,7 @@ static void list_keys_add_up(void **state)
 	policy_free(&p);
 }
 
-static void logins_become_the_accounts_that_are_listed(void **state)
-{
+static void logins_become_the_accounts_that_are_listed(void **state) {
 	struct policy p = read_text(HEAD "[Peer b]\nLogins = alice bob=rsmith root eve=root\n"
 					 "AID = " AID_B "\nAccounts = yes\n"
 					 "[Peer c]\nAccounts = no\nAID = " AID_C "\n"
@@ -613,8 +570,7 @@ static void logins_become_the_accounts_that_are_listed(void **state)
 	policy_free(&p);
 }
 
-static void peers_are_found_by_petname_and_aid(void **state)
-{
+static void peers_are_found_by_petname_and_aid(void **state) {
 	struct policy p = read_text("[Peer b]\nAID = " AID_B "\n[Peer a]\n"
 				    "[Interface]\nSelf = a\n[Peer c]\nAID = " AID_C);
 
@@ -631,14 +587,13 @@ static void peers_are_found_by_petname_and_aid(void **state)
 	policy_free(&p);
 }
 
-static void an_address_belongs_to_the_longest_prefix(void **state)
-{
+static void an_address_belongs_to_the_longest_prefix(void **state) {
 	static const struct {
 		const char *prefix, *owner;
 	} cases[] = {
 		{"10.9.0.0/16", "b"}, {"10.1.0.0/16", "c"}, {"10.1.2.0/24", "b"}, /* nested back */
-		{"10.1.2.3/32", "b"}, {"10.1.2.128/32", "d"}, /* one host of it */
-		{"10.1.2.128/31", "b"},			      /* but not a wider claim */
+		{"10.1.2.3/32", "b"}, {"10.1.2.128/32", "d"},			  /* one host of it */
+		{"10.1.2.128/31", "b"},						  /* but not a wider claim */
 		{"10.0.0.0/7", NULL}, {"10.0.0.0/8", "b"}, {"11.0.0.0/32", NULL},
 		{"10.5.0.0/24", "c"},	/* a tie: the section that stands first */
 		{"10.6.0.0/24", "a"},	/* a tie: the own organisation */
@@ -650,8 +605,7 @@ static void an_address_belongs_to_the_longest_prefix(void **state)
 	};
 	struct policy p = read_text(HEAD
 		"[Peer b]\nAID = " AID_B "\nAllowedIPs = 10.0.0.0/8 10.1.2.0/24 192.0.2.0/24\n"
-		"[Peer c]\nAID = " AID_C
-		"\nAllowedIPs = 10.1.0.0/16 10.5.0.0/24 10.6.0.0/24 fd00::/16\n"
+		"[Peer c]\nAID = " AID_C "\nAllowedIPs = 10.1.0.0/16 10.5.0.0/24 10.6.0.0/24 fd00::/16\n"
 		"[Peer d]\nAID = " AID_A "\nAllowedIPs = fd00:1::/32, 10.5.0.0/24, 10.1.2.128\n"
 		"[Peer a]\nAllowedIPs = 192.0.2.0/24 10.6.0.0/24\n");
 
@@ -662,16 +616,13 @@ static void an_address_belongs_to_the_longest_prefix(void **state)
 
 		assert_true(prefix_parse(span_str(cases[i].prefix), &prefix));
 		owner = policy_owner(&p, &prefix);
-		if (!owner != !cases[i].owner ||
-			(owner && strcmp(owner->name, cases[i].owner) != 0))
-			fail_msg("%s belongs to %s", cases[i].prefix,
-				owner ? owner->name : "nobody");
+		if (!owner != !cases[i].owner || (owner && strcmp(owner->name, cases[i].owner) != 0))
+			fail_msg("%s belongs to %s", cases[i].prefix, owner ? owner->name : "nobody");
 	}
 	policy_free(&p);
 }
 
-static void the_own_organisation_is_implied(void **state)
-{
+static void the_own_organisation_is_implied(void **state) {
 	static const struct {
 		const char *text, *error;
 	} cases[] = {
@@ -714,16 +665,14 @@ static void the_own_organisation_is_implied(void **state)
 	}
 }
 
-static void labels_and_logins_have_their_letters(void **state)
-{
+static void labels_and_logins_have_their_letters(void **state) {
 	static const struct {
 		const char *text;
 		bool label, login;
-	} cases[] = {{"a", true, true}, {"0", true, false}, {"a-b", true, true},
-		{"a-", false, true}, {"-a", false, false}, {"", false, false}, {"_", false, true},
-		{"a_b", false, true}, {"A", false, false}, {"a.b", false, false},
-		{"a b", false, false}, {"\xc3\xa4", false, false},
-		{"abcdefghijklmnopqrstuvwxyz012345", true, true},
+	} cases[] = {{"a", true, true}, {"0", true, false}, {"a-b", true, true}, {"a-", false, true},
+		{"-a", false, false}, {"", false, false}, {"_", false, true}, {"a_b", false, true},
+		{"A", false, false}, {"a.b", false, false}, {"a b", false, false},
+		{"\xc3\xa4", false, false}, {"abcdefghijklmnopqrstuvwxyz012345", true, true},
 		{"abcdefghijklmnopqrstuvwxyz0123456", true, false},
 		{"abcdefghijklmnopqrstuvwxyz01234567890123", true, false},
 		{"abcdefghijklmnopqrstuvwxyz012345678901234", false, false}};
@@ -739,8 +688,7 @@ static void labels_and_logins_have_their_letters(void **state)
 }
 
 /* A policy, or an empty one and an error that names a line. */
-static void either_way(const char *text, size_t n)
-{
+static void either_way(const char *text, size_t n) {
 	char *copy = malloc(n ? n : 1); /* its end is watched by the sanitizers and valgrind */
 	struct policy policy;
 	struct err err = {0};
@@ -760,8 +708,7 @@ static void either_way(const char *text, size_t n)
 	free(copy);
 }
 
-static void damaged_text_gives_a_policy_or_an_error(void **state)
-{
+static void damaged_text_gives_a_policy_or_an_error(void **state) {
 	static const char bytes[] = "\0\n\r\t #=[]%.,:/-@0aA\x7f\xff";
 	char text[sizeof example];
 
@@ -776,11 +723,9 @@ static void damaged_text_gives_a_policy_or_an_error(void **state)
 		}
 }
 
-static void without_memory_nothing_is_left_behind(void **state)
-{
-	static const char text[] =
-		PEER "Logins = x y=z\nAllowedIPs = 10.0.0.0/8 fd00::/16\n"
-		     "Source = file:/1\nSource = file:/2\nUid.x = 5\nUid.y = 6\n";
+static void without_memory_nothing_is_left_behind(void **state) {
+	static const char text[] = PEER "Logins = x y=z\nAllowedIPs = 10.0.0.0/8 fd00::/16\n"
+					"Source = file:/1\nSource = file:/2\nUid.x = 5\nUid.y = 6\n";
 	struct policy p;
 	struct err err;
 	int n = 0;
@@ -805,8 +750,7 @@ static void without_memory_nothing_is_left_behind(void **state)
 }
 
 /* Processor time to read n peers, each with an address, or one peer with n logins. */
-static clock_t time_to_read(unsigned n, bool peers)
-{
+static clock_t time_to_read(unsigned n, bool peers) {
 	char *text, aid[CESR_TEXT];
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -817,8 +761,7 @@ static clock_t time_to_read(unsigned n, bool peers)
 	fputs(peers ? HEAD : PEER "Logins =", out);
 	for (unsigned i = 0; i < n; i++) {
 		if (peers)
-			fprintf(out, "[Peer p%u]\nAID = %s\n", i,
-				cesr_digest(span_of(&i, sizeof i), aid));
+			fprintf(out, "[Peer p%u]\nAID = %s\n", i, cesr_digest(span_of(&i, sizeof i), aid));
 		else
 			fprintf(out, " l%u", i);
 	}
@@ -832,8 +775,7 @@ static clock_t time_to_read(unsigned n, bool peers)
 	return start;
 }
 
-static void a_hundred_thousand_peers_take_a_moment(void **state)
-{
+static void a_hundred_thousand_peers_take_a_moment(void **state) {
 	(void)state;
 	for (int peers = 0; peers < 2; peers++) {
 		clock_t tenth = time_to_read(10000, peers), all = time_to_read(100000, peers);
@@ -843,8 +785,7 @@ static void a_hundred_thousand_peers_take_a_moment(void **state)
 	}
 }
 
-static void write_conf(const char *path, const char *text)
-{
+static void write_conf(const char *path, const char *text) {
 	FILE *f = fopen(path, "we");
 
 	assert_non_null(f);
@@ -852,8 +793,7 @@ static void write_conf(const char *path, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
-static void the_file_below_root_is_read(void **state)
-{
+static void the_file_below_root_is_read(void **state) {
 	char root[] = "/tmp/verimesh-policy-XXXXXX", etc[64], path[128], error[256];
 	struct policy p;
 	struct err err = {0};
@@ -873,8 +813,7 @@ static void the_file_below_root_is_read(void **state)
 
 	write_conf(path, PEER "AllowedIPs = 10.0.0.1/8\n");
 	assert_false(policy_load(root, &p, &err));
-	snprintf(error, sizeof error, "%s:6: AllowedIPs \"10.0.0.1/8\" must be written 10.0.0.0/8",
-		path);
+	snprintf(error, sizeof error, "%s:6: AllowedIPs \"10.0.0.1/8\" must be written 10.0.0.0/8", path);
 	assert_string_equal(err.text, error);
 	assert_int_equal(err.status, ERR_USAGE);
 	assert_true(is_empty(&p));
@@ -896,8 +835,7 @@ static void the_file_below_root_is_read(void **state)
 	assert_int_equal(rmdir(root), 0);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_example_of_the_design_means_what_it_says),
 		cmocka_unit_test(everything_but_self_and_aid_has_a_default),

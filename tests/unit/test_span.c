@@ -11,8 +11,7 @@
 
 static const struct span none = {NULL, 0};
 
-static void equal_means_same_bytes(void **state)
-{
+static void equal_means_same_bytes(void **state) {
 	(void)state;
 	assert_true(span_eq(span_str("ab"), span_of("abc", 2)));
 	assert_false(span_eq(span_str("ab"), span_str("abc")));
@@ -25,8 +24,7 @@ static void equal_means_same_bytes(void **state)
 	assert_false(span_is(span_of("mesh\0", 5), "mesh"));
 }
 
-static void cut_keeps_to_what_is_there(void **state)
-{
+static void cut_keeps_to_what_is_there(void **state) {
 	struct span s = span_str("0123456789");
 
 	(void)state;
@@ -42,8 +40,7 @@ static void cut_keeps_to_what_is_there(void **state)
 	assert_int_equal(span_from(none, 3).n, 0);
 }
 
-static void starts_with_a_text(void **state)
-{
+static void starts_with_a_text(void **state) {
 	(void)state;
 	assert_true(span_starts(span_str("verimesh"), "veri"));
 	assert_true(span_starts(span_str("veri"), "veri"));
@@ -53,8 +50,7 @@ static void starts_with_a_text(void **state)
 	assert_false(span_starts(none, "v"));
 }
 
-static void copy_fits_whole_or_not_at_all(void **state)
-{
+static void copy_fits_whole_or_not_at_all(void **state) {
 	struct span exact = bytes_copy("abc", 3);
 	char buf[4] = "xyz";
 
@@ -70,8 +66,7 @@ static void copy_fits_whole_or_not_at_all(void **state)
 	bytes_free(exact);
 }
 
-static void prints_no_more_than_its_bytes(void **state)
-{
+static void prints_no_more_than_its_bytes(void **state) {
 	struct span exact = bytes_copy("abc", 3);
 	char buf[5000], large[5000];
 
@@ -86,8 +81,7 @@ static void prints_no_more_than_its_bytes(void **state)
 	bytes_free(exact);
 }
 
-int main(void)
-{
+int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_means_same_bytes),
 		cmocka_unit_test(cut_keeps_to_what_is_there),
