@@ -85,21 +85,10 @@ void print_verdict(const char *where, const struct verdict *v) {
 		v->aid[0] ? " of " : "", v->aid, at, kinds[v->kind], v->reason);
 }
 
-bool read_input(const char *name, size_t max, uint8_t **data, size_t *n, struct err *err) {
-	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	bool good;
-
-	if (fd < 0)
-		return err_set(err, ERR_ENV, "%s: %m", name);
-	good = file_read_fd(fd, name, max, data, n, err);
-	close(fd);
-	return good;
-}
-
 bool read_stream(const char *name, uint8_t **data, size_t *n, struct err *err) {
 	if (strcmp(name, "-") == 0)
 		return file_read_fd(STDIN_FILENO, "standard input", STREAM_MAX, data, n, err);
-	return read_input(name, STREAM_MAX, data, n, err);
+	return file_read(name, STREAM_MAX, data, n, err);
 }
 
 /* Takes --root DIR and --help out of the words. False: it was --root without a directory. */

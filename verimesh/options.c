@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "file.h"
 #include "options.h"
-#include "verimesh.h"
 
 #define SECOND INT64_C(1000000)
 #define DEFAULT_LIFE (30 * 86400 * SECOND)	   /* DESIGN.md 5.5 */
@@ -76,7 +76,7 @@ static bool read_ssh_key(const char *path, char text[static CESR_TEXT], struct e
 	size_t n, size = 0;
 	bool good;
 
-	if (!read_input(path, 16384, &data, &n, err))
+	if (!file_read(path, 16384, &data, &n, err))
 		return false;
 	good = span_starts(span_of(data, n), prefix) &&
 	       sodium_base642bin(blob, sizeof blob, (const char *)data + strlen(prefix), n - strlen(prefix),
@@ -139,7 +139,7 @@ static bool read_digest(const char *path, char text[static CESR_TEXT], struct er
 	uint8_t *data;
 	size_t n;
 
-	if (!read_input(path, (size_t)8 << 20, &data, &n, err))
+	if (!file_read(path, (size_t)8 << 20, &data, &n, err))
 		return false;
 	cesr_digest(span_of(data, n), text);
 	free(data);

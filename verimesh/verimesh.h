@@ -45,11 +45,7 @@ int usage(const struct command *command, const char *what);
 /* Prints a verdict in the same form; where names the stream. */
 void print_verdict(const char *where, const struct verdict *verdict);
 
-/* Reads a file that the caller of the command named: it may be a link or a pipe. At most max bytes;
- * *data is malloc'd, with a NUL behind the n bytes. */
-bool read_input(const char *name, size_t max, uint8_t **data, size_t *n, struct err *err);
-
-/* Reads FILE, or standard input for "-". */
+/* Reads FILE, or standard input for "-". *data is malloc'd. */
 bool read_stream(const char *name, uint8_t **data, size_t *n, struct err *err);
 
 #endif

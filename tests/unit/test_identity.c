@@ -381,25 +381,6 @@ static void the_tunnel_secret_comes_back(void **state) {
 	forget();
 }
 
-static void links_are_not_followed(void **state) {
-	char path[PATH], elsewhere[PATH];
-	struct identity identity, loaded;
-	struct err err;
-	char *event;
-	size_t n;
-
-	(void)state;
-	make(&identity, &event, &n);
-	free(event);
-	assert_true(identity_adopt(root, &identity, &err));
-	in("seed", path);
-	assert_int_equal(rename(path, in("elsewhere", elsewhere)), 0);
-	assert_int_equal(symlink(elsewhere, path), 0);
-	assert_false(identity_load(root, &loaded, &err));
-	unlink(elsewhere);
-	forget();
-}
-
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_golden_keys_come_out),
@@ -413,7 +394,6 @@ int main(void) {
 		cmocka_unit_test(nothing_else_is_left_behind),
 		cmocka_unit_test(a_damaged_file_is_named),
 		cmocka_unit_test(the_tunnel_secret_comes_back),
-		cmocka_unit_test(links_are_not_followed),
 	};
 
 	return sodium_init() < 0 || cmocka_run_group_tests(tests, make_root, remove_root);
