@@ -6,8 +6,8 @@
 #include "err.h"
 #include "roster.h"
 
-/* Writes the map beside path, fsyncs, marks the old file superseded, renames. On failure the old
- * map stays, and stays unmarked. Mode 0644. */
+/* Marks the map at path superseded and puts the new one in its place, as file_replace does. On failure
+ * the old map stays, and stays unmarked. Mode 0644. */
 bool map_build(const struct roster *roster, const char *path, struct err *err);
 
 #endif

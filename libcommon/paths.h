@@ -3,6 +3,8 @@
 #ifndef VERIMESH_PATHS_H
 #define VERIMESH_PATHS_H
 
+#include <sys/stat.h>
+
 #define PATH_CONF "/etc/verimesh/verimesh.conf"
 #define PATH_STATE "/var/lib/verimesh"
 #define PATH_MAP PATH_STATE "/peers.cdb"
@@ -10,5 +12,10 @@
 #define PATH_IDENTITY PATH_STATE "/identity"
 #define PATH_LOCK PATH_STATE "/lock"
 #define PATH_RUN "/run/verimesh"
+
+/* Opens a file of this type (S_IFREG, S_IFSOCK with O_PATH) that is uid 0's, as is its directory, and
+ * both writable by nobody else. A link in the file's place is not followed, a pipe not waited for. The
+ * descriptor and *st, or -1 with errno: EPERM not as said, EINVAL a path without a directory. */
+int path_open_trusted(const char *path, int flags, mode_t type, struct stat *st);
 
 #endif

@@ -54,7 +54,7 @@ static char *put_text(char **end, struct span text) {
 }
 
 /* Answers with addresses of one family: two lists of pointers, the addresses, the names. */
-static enum nss_status give_host(const struct query *q, const struct map_host *host, struct span addrs) {
+static enum nss_status give_host(const struct query *q, const struct map_card *host, struct span addrs) {
 	size_t width = q->family == AF_INET ? 4 : 16, n = addrs.n / width;
 	size_t pointers = (1 + 1 + n + 1) * sizeof(char *); /* both lists end with NULL */
 	char **aliases = room(q, pointers + addrs.n + host->name.n + 1 + host->alias.n + 1), *end;
@@ -81,7 +81,7 @@ static enum nss_status give_host(const struct query *q, const struct map_host *h
 }
 
 /* Answers with all addresses: an array of linked tuples, the name. */
-static enum nss_status give_list(const struct query *q, const struct map_host *host) {
+static enum nss_status give_list(const struct query *q, const struct map_card *host) {
 	size_t n6 = host->v6.n / 16, n = n6 + host->v4.n / 4;
 	struct gaih_addrtuple *list = room(q, n * sizeof *list + host->name.n + 1);
 	char *name, *end;
@@ -114,7 +114,7 @@ static enum nss_status give_list(const struct query *q, const struct map_host *h
 /* Answers by DESIGN.md 5.4: what is ours and unknown is NOTFOUND, so that it stays out of DNS. */
 static enum nss_status ask(const struct map *map, const struct query *q) {
 	int64_t now = time(NULL);
-	struct map_host host;
+	struct map_card host;
 	bool found, ours;
 
 	if (q->name) {
@@ -143,7 +143,7 @@ static enum nss_status ask(const struct map *map, const struct query *q) {
 static enum nss_status look_up(const struct query *q) {
 	enum nss_status status = answer(q, NSS_STATUS_UNAVAIL, NO_RECOVERY);
 	struct map map;
-	int cancel;
+	int cancel, saved = errno;
 
 	/* a thread cancelled inside would leave its descriptor or mapping behind */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
@@ -152,6 +152,7 @@ static enum nss_status look_up(const struct query *q) {
 		map_close(&map);
 	}
 	pthread_setcancelstate(cancel, &cancel);
+	errno = saved;
 	if (status == NSS_STATUS_TRYAGAIN)
 		*q->errnop = ERANGE;
 	if (status == NSS_STATUS_SUCCESS && q->ttl)

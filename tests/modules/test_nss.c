@@ -450,10 +450,10 @@ static void bad_maps_are_unavailable(void **state) {
 	assert_no_map("truncated by a byte");
 	put_map(bytes, 2048);
 	assert_no_map("truncated");
-	bytes[MAP_SUPERSEDED + 12] ^= 2;
+	bytes[MAP_SUPERSEDED + 4] ^= 2;
 	put_map(bytes, good.n);
 	assert_no_map("another version");
-	bytes[MAP_SUPERSEDED + 12] ^= 2;
+	bytes[MAP_SUPERSEDED + 4] ^= 2;
 	put_map(bytes, good.n);
 	assert_status(&(struct call){NAME, DB1_B, AF_INET}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
 	bytes_free(good);
@@ -490,9 +490,10 @@ static void maps_of_other_owners_are_unavailable(void **state) {
 	assert_int_equal(chown(PATH_STATE, 0, 0), 0);
 }
 
-/* Damage that the header does not show: the name is not found, or the answer is the true one. */
-static void damage_is_never_believed(void **state) {
-	const struct call c = {NAME4, DB1_B, AF_UNSPEC};
+/* Damage that the header does not show: whatever is answered is in the buffer, and errno as it was. */
+static void damage_does_no_harm(void **state) {
+	const struct call calls[] = {
+		{NAME, DB1_B, AF_INET}, {NAME4, DB1_B, AF_UNSPEC}, {ADDR, "10.77.2.5", AF_INET}};
 	char buffer[BUFFER];
 	struct answer a;
 	struct span good;
@@ -506,11 +507,18 @@ static void damage_is_never_believed(void **state) {
 	for (size_t at = 0; at < good.n; at++) {
 		bytes[at] ^= 0x21;
 		put_map(bytes, good.n);
-		call(&c, buffer, sizeof buffer, &a);
-		if (a.status == NSS_STATUS_SUCCESS)
-			check_list(&c, &a, buffer, sizeof buffer);
-		else
-			assert_true(a.status == NSS_STATUS_NOTFOUND || a.status == NSS_STATUS_UNAVAIL);
+		for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+			call(&calls[i], buffer, sizeof buffer, &a);
+			assert_true(a.status == NSS_STATUS_SUCCESS || a.status == NSS_STATUS_TRYAGAIN ||
+				    a.status == NSS_STATUS_NOTFOUND || a.status == NSS_STATUS_UNAVAIL);
+			if (a.status != NSS_STATUS_SUCCESS)
+				continue;
+			for (struct gaih_addrtuple *tuple = a.list; tuple; tuple = tuple->next)
+				assert_inside(tuple, sizeof *tuple, alignof(char *), buffer, sizeof buffer);
+			for (char **p = a.list ? NULL : a.host.h_addr_list; p && *p; p++)
+				assert_inside(*p, 4, 4, buffer, sizeof buffer);
+			assert_inside(a.list ? a.list->name : a.host.h_name, 1, 1, buffer, sizeof buffer);
+		}
 		bytes[at] ^= 0x21;
 	}
 	bytes_free(good);
@@ -854,7 +862,7 @@ int main(void) {
 		cmocka_unit_test(bad_maps_are_unavailable),
 		cmocka_unit_test(maps_that_others_can_write_are_unavailable),
 		cmocka_unit_test(maps_of_other_owners_are_unavailable),
-		cmocka_unit_test(damage_is_never_believed),
+		cmocka_unit_test(damage_does_no_harm),
 		cmocka_unit_test(nothing_is_kept),
 		cmocka_unit_test(nothing_is_left_by_cancelled_threads),
 		cmocka_unit_test(threads_forks_and_a_writer),

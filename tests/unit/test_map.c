@@ -68,14 +68,14 @@ static void need_private_state(void) {
 	skip();
 }
 
-static bool by_name(const struct map *map, const char *name, struct map_host *host) {
-	return map_by_name(map, span_str(name), NOW, host);
+static bool by_name(const struct map *map, const char *name, struct map_card *card) {
+	return map_by_name(map, span_str(name), NOW, card);
 }
 
-static bool by_addr(const struct map *map, const char *text, struct map_host *host) {
+static bool by_addr(const struct map *map, const char *text, struct map_card *card) {
 	struct addr addr = sample_addr(text);
 
-	return map_by_addr(map, &addr, NOW, host);
+	return map_by_addr(map, &addr, NOW, card);
 }
 
 static void assert_span(struct span found, const void *p, size_t n) {
@@ -88,23 +88,16 @@ static void assert_text(struct span found, const char *text) {
 }
 
 /* All that the record of db1.clinic-b must say. */
-static bool is_db1(const struct map_host *host) {
+static bool is_db1(const struct map_card *card) {
 	const struct addr *addrs = sample.addrs[SAMPLE_DB1_B];
-
-	return host->expires == NEVER && span_is(host->name, "db1.clinic-b.mesh.internal") &&
-	       span_is(host->alias, "db1." SAMPLE_AID_B ".mesh.internal") &&
-	       span_eq(host->v4, span_of("\x0a\x4d\x02\x05\x0a\x4d\x02\x06", 8)) && host->v6.n == 32 &&
-	       memcmp(host->v6.p, addrs[0].bytes, 16) == 0 &&
-	       memcmp(host->v6.p + 16, addrs[3].bytes, 16) == 0;
-}
-
-static bool is_db1_card(const struct map_card *card) {
 	struct span logins = card->logins, login, account;
 
-	return card->expires == NEVER && card->sn == 7 && span_is(card->peer, "clinic-b") &&
-	       span_is(card->label, "db1") && span_is(card->name, "db1.clinic-b.mesh.internal") &&
-	       span_is(card->aid, SAMPLE_AID_B) && span_is(card->said, SAMPLE_SAID) && card->v4.n == 8 &&
-	       card->v6.n == 32 && memcmp(card->v6.p, sample.addrs[SAMPLE_DB1_B][0].bytes, 16) == 0 &&
+	return card->sn == 7 && span_is(card->name, "db1.clinic-b.mesh.internal") &&
+	       span_is(card->alias, "db1." SAMPLE_AID_B ".mesh.internal") &&
+	       span_is(card->aid, SAMPLE_AID_B) && span_is(card->said, SAMPLE_SAID) &&
+	       span_eq(card->v4, span_of("\x0a\x4d\x02\x05\x0a\x4d\x02\x06", 8)) && card->v6.n == 32 &&
+	       memcmp(card->v6.p, addrs[0].bytes, 16) == 0 &&
+	       memcmp(card->v6.p + 16, addrs[3].bytes, 16) == 0 &&
 	       map_login_next(&logins, &login, &account) && span_is(login, "alice") &&
 	       span_is(account, "alice") && map_login_next(&logins, &login, &account) &&
 	       span_is(login, "bob") && span_is(account, "rsmith") &&
@@ -113,7 +106,7 @@ static bool is_db1_card(const struct map_card *card) {
 
 static void names_find_hosts(void **state) {
 	struct map map = built();
-	struct map_host host;
+	struct map_card host;
 
 	(void)state;
 	assert_true(by_name(&map, "db1.clinic-b.mesh.internal", &host) && is_db1(&host));
@@ -137,7 +130,7 @@ static void other_names_find_nothing(void **state) {
 		"db1.clinic-b.mesh.internal.org", "db1.clinic-b@mesh.internal"};
 	char longer[400];
 	struct map map = built();
-	struct map_host host;
+	struct map_card host;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -151,7 +144,7 @@ static void other_names_find_nothing(void **state) {
 
 static void addresses_find_hosts(void **state) {
 	struct map map = built();
-	struct map_host host;
+	struct map_card host;
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
@@ -172,7 +165,7 @@ static void tunnel_keys_find_cards(void **state) {
 
 	(void)state;
 	assert_true(map_by_key(&map, sample.hosts[SAMPLE_DB1_B].key, NOW, &card));
-	assert_true(is_db1_card(&card));
+	assert_true(is_db1(&card));
 	assert_true(map_by_key(&map, sample.hosts[SAMPLE_WEB_B].key, NOW, &card));
 	assert_int_equal(card.logins.n, 0);
 	memcpy(key, sample.hosts[SAMPLE_DB1_B].key, sizeof key);
@@ -186,7 +179,6 @@ static void header_names_interface_domain_and_prefixes(void **state) {
 	struct prefix prefix = derived_prefix(SAMPLE_AID_A);
 	struct map map = built();
 	struct map_header header;
-	size_t n = 0;
 
 	(void)state;
 	prefix_format(&prefix, expected[0]);
@@ -197,9 +189,11 @@ static void header_names_interface_domain_and_prefixes(void **state) {
 	assert_true(map_header(&map, &header));
 	assert_text(header.interface, "verimesh0");
 	assert_text(header.domain, "mesh.internal");
-	for (; map_prefix_next(&header.prefixes, &prefix); n++)
-		assert_string_equal(prefix_format(&prefix, text), expected[n]);
-	assert_int_equal(n, 5);
+	assert_int_equal(header.prefixes.n, 5 * sizeof prefix);
+	for (size_t i = 0; i < 5; i++) {
+		memcpy(&prefix, header.prefixes.p + i * sizeof prefix, sizeof prefix);
+		assert_string_equal(prefix_format(&prefix, text), expected[i]);
+	}
 	drop(&map);
 }
 
@@ -232,37 +226,41 @@ static void mesh_and_domain_have_their_borders(void **state) {
 	drop(&map);
 }
 
-static void bad_prefixes_end_the_list(void **state) {
-	static const uint8_t bad[][4] = {
-		{4, 33, 1, 2}, {4, 255, 1, 2}, {6, 129, 1, 2}, {5, 8, 1, 2}, {4, 24, 1, 2}, {0, 0, 0, 0}};
-	uint8_t long_one[2 + 32] = {4, 255};
-	struct span list = span_of(long_one, sizeof long_one);
-	struct prefix prefix;
+/* In the place of the first prefix: each a family, 16 bytes, and the bits. */
+static void bad_prefixes_cover_nothing(void **state) {
+	static const uint8_t bad[][2] = {
+		{AF_INET, 33}, {AF_INET, 255}, {AF_INET6, 129}, {AF_INET6, 255}, {0, 0}};
+	struct addr zero[] = {{.family = AF_INET}, {.family = AF_INET6}};
+	struct map map = built();
+	struct map_header header;
+	uint8_t *bytes;
 
 	(void)state;
-	assert_false(map_prefix_next(&list, &prefix));
+	assert_true(map_header(&map, &header));
+	bytes = (uint8_t *)(uintptr_t)header.prefixes.p;
+	memset(bytes, 0, sizeof(struct prefix));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-		list = span_of(bad[i], sizeof bad[i]);
-		assert_false(map_prefix_next(&list, &prefix));
+		bytes[0] = bad[i][0];
+		bytes[17] = bad[i][1];
+		assert_false(map_in_mesh(&map, &zero[0]));
+		assert_false(map_in_mesh(&map, &zero[1]));
 	}
-	list = span_of(bad[0], 1);
-	assert_false(map_prefix_next(&list, &prefix));
+	bytes[0] = AF_INET6;
+	bytes[17] = 128;
+	assert_true(map_in_mesh(&map, &zero[1]));
+	drop(&map);
 }
 
 static void own_section_without_identity_gives_no_prefix(void **state) {
 	struct map map;
 	struct map_header header;
-	struct prefix prefix;
-	size_t n = 0;
 
 	(void)state;
 	sample.peers[0].aid[0] = 0;
 	sample.roster.nhosts = 0;
 	map = built();
 	assert_true(map_header(&map, &header));
-	while (map_prefix_next(&header.prefixes, &prefix))
-		n++;
-	assert_int_equal(n, 4);
+	assert_int_equal(header.prefixes.n, 4 * sizeof(struct prefix));
 	sample_init(&sample);
 	drop(&map);
 }
@@ -271,12 +269,10 @@ static void records_end_at_their_expiry(void **state) {
 	struct span name = span_str("old.clinic-b.mesh.internal");
 	const struct roster_host *old = &sample.hosts[SAMPLE_OLD_B];
 	struct map map = built();
-	struct map_host host;
-	struct map_card card;
+	struct map_card host, card;
 
 	(void)state;
 	assert_true(map_by_name(&map, name, SAMPLE_EXPIRED - 1, &host));
-	assert_int_equal(host.expires, SAMPLE_EXPIRED);
 	assert_true(map_by_addr(&map, &old->addrs[0], SAMPLE_EXPIRED - 1, &host));
 	assert_true(map_by_key(&map, old->key, SAMPLE_EXPIRED - 1, &card));
 	assert_false(map_by_name(&map, name, SAMPLE_EXPIRED, &host));
@@ -292,8 +288,7 @@ static void libcdb_finds_every_record(void **state) {
 	struct cdb cdb;
 	unsigned position, records = 0;
 	uint8_t key[MAP_KEY_MAX];
-	struct map_host host;
-	struct map_card card;
+	struct map_card host, card;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	(void)state;
@@ -350,8 +345,7 @@ static void cdb_tool_reads_it(void **state) {
 
 static bool finds_only_truth(const struct map *map) {
 	const struct sample *s = &sample;
-	struct map_host host;
-	struct map_card card;
+	struct map_card host, card;
 	bool truth = true;
 
 	if (by_name(map, "db1.clinic-b.mesh.internal", &host))
@@ -362,25 +356,44 @@ static bool finds_only_truth(const struct map *map) {
 		if (map_by_addr(map, &s->addrs[SAMPLE_DB1_B][i], NOW, &host))
 			truth = truth && is_db1(&host);
 	if (map_by_key(map, s->hosts[SAMPLE_DB1_B].key, NOW, &card))
-		truth = truth && is_db1_card(&card);
+		truth = truth && is_db1(&card);
 	truth = truth && !by_name(map, "db2.clinic-b.mesh.internal", &host);
 	return truth && !by_name(map, "old.clinic-b.mesh.internal", &host);
 }
 
-/* The header's sum is verified by map_open; here it is enough that nothing outside is read. */
-static void walk_header(const struct map *map) {
-	struct map_header header;
-	struct prefix prefix;
+/* Touches every byte of an answer. */
+static void read_all(const struct map_card *card) {
+	const struct span parts[] = {
+		card->name, card->alias, card->aid, card->said, card->v4, card->v6, card->logins};
+	struct span logins = card->logins, login, account;
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		bytes_free(bytes_copy(parts[i].p, parts[i].n));
+	while (map_login_next(&logins, &login, &account)) {
+		bytes_free(bytes_copy(login.p, login.n));
+		bytes_free(bytes_copy(account.p, account.n));
+	}
+}
+
+/* Makes every lookup; the sanitizers see what is read outside. */
+static void look_around(const struct map *map) {
 	struct addr addr = sample_addr("192.0.2.1");
+	struct map_card card;
 
 	map_in_mesh(map, &addr);
 	map_in_domain(map, span_str("db1.clinic-b.mesh.internal"));
-	if (map_header(map, &header))
-		while (map_prefix_next(&header.prefixes, &prefix))
-			addr = prefix.addr;
+	if (by_name(map, "db1.clinic-b.mesh.internal", &card))
+		read_all(&card);
+	if (by_name(map, "db1." SAMPLE_AID_B ".mesh.internal", &card))
+		read_all(&card);
+	for (size_t i = 0; i < 4; i++)
+		if (map_by_addr(map, &sample.addrs[SAMPLE_DB1_B][i], NOW, &card))
+			read_all(&card);
+	if (map_by_key(map, sample.hosts[SAMPLE_DB1_B].key, NOW, &card))
+		read_all(&card);
 }
 
-static void damage_is_never_believed(void **state) {
+static void damage_does_no_harm(void **state) {
 	static const uint8_t changes[] = {0x01, 0x20, 0x80, 0xff};
 	struct map good = built(), bad = in_memory(span_of(good.base, good.size));
 	uint8_t *bytes = (uint8_t *)(uintptr_t)bad.base;
@@ -390,9 +403,7 @@ static void damage_is_never_believed(void **state) {
 	for (size_t at = 0; at < bad.size; at++)
 		for (size_t i = 0; i < sizeof changes; i++) {
 			bytes[at] ^= changes[i];
-			if (!finds_only_truth(&bad))
-				fail_msg("byte %zu changed by %#x: wrong answer", at, changes[i]);
-			walk_header(&bad);
+			look_around(&bad);
 			bytes[at] ^= changes[i];
 		}
 	drop(&good);
@@ -412,8 +423,7 @@ static void wild_offsets_stay_inside(void **state) {
 			word = htole32(i < sizeof words / sizeof *words ? words[i] : size - 1);
 			bad = in_memory(span_of(good.base, good.size));
 			memcpy((uint8_t *)(uintptr_t)bad.base + at, &word, sizeof word);
-			assert_true(finds_only_truth(&bad));
-			walk_header(&bad);
+			look_around(&bad);
 			drop(&bad);
 		}
 	drop(&good);
@@ -426,7 +436,7 @@ static void truncation_is_never_believed(void **state) {
 	for (size_t n = 0; n < good.size; n++) {
 		bad = in_memory(span_of(good.base, n));
 		assert_true(finds_only_truth(&bad));
-		walk_header(&bad);
+		look_around(&bad);
 		drop(&bad);
 	}
 	drop(&good);
@@ -435,7 +445,7 @@ static void truncation_is_never_believed(void **state) {
 /* The tables of a cdb may be full, which no writer makes: a search then ends after one round. */
 static void full_tables_end(void **state) {
 	struct map map = built();
-	struct map_host host;
+	struct map_card host;
 	uint8_t *bytes = (uint8_t *)(uintptr_t)map.base;
 	const uint32_t slots = htole32((uint32_t)((map.size - 2048) / 8));
 
@@ -449,28 +459,9 @@ static void full_tables_end(void **state) {
 	drop(&map);
 }
 
-static void sum_shows_every_changed_byte(void **state) {
-	uint8_t bytes[41];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof bytes; i++)
-		bytes[i] = (uint8_t)(i * 37);
-	for (size_t n = 0; n <= sizeof bytes; n++) {
-		uint64_t sum = map_sum(span_of(bytes, n));
-
-		for (size_t at = 0; at < n; at++)
-			for (unsigned change = 1; change < 256; change++) {
-				bytes[at] ^= (uint8_t)change;
-				assert_true(map_sum(span_of(bytes, n)) != sum);
-				bytes[at] ^= (uint8_t)change;
-			}
-		assert_true(n == 0 || map_sum(span_of(bytes, n - 1)) != sum);
-	}
-}
-
 static void opens_what_root_alone_can_write(void **state) {
 	struct map map = {0};
-	struct map_host host;
+	struct map_card host;
 	struct stat st;
 	mode_t mask;
 
@@ -482,15 +473,12 @@ static void opens_what_root_alone_can_write(void **state) {
 	umask(mask);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode, S_IFREG | 0644);
-	errno = 4711;
 	assert_int_equal(map_open(&map, path), 0);
-	assert_int_equal(errno, 4711);
 	assert_false(map_superseded(&map));
 	assert_true(by_name(&map, "db1.clinic-b.mesh.internal", &host) && is_db1(&host));
 	map_close(&map);
 	assert_null(map.base);
 	map_close(&map);
-	assert_int_equal(errno, 4711);
 }
 
 static void assert_refused(const char *file, int code) {
@@ -498,9 +486,7 @@ static void assert_refused(const char *file, int code) {
 	int next = dup(0);
 
 	close(next);
-	errno = 4711;
 	assert_int_equal(map_open(&map, file), code);
-	assert_int_equal(errno, 4711);
 	assert_null(map.base);
 	assert_int_equal(dup(0), next); /* no descriptor was kept */
 	close(next);
@@ -578,13 +564,7 @@ static void only_regular_files_are_opened(void **state) {
 	assert_refused("/nowhere/peers.cdb", ENOENT);
 }
 
-static size_t header_end(const struct map *map) {
-	uint32_t length;
-
-	memcpy(&length, map->base + MAP_SUPERSEDED - 8, sizeof length);
-	return MAP_SUPERSEDED + le32toh(length);
-}
-
+/* Of the header the key, the version and the file's size must be right. */
 static void only_whole_maps_are_opened(void **state) {
 	struct map good, bad, map;
 	uint8_t *bytes;
@@ -598,7 +578,7 @@ static void only_whole_maps_are_opened(void **state) {
 	}
 	bad = in_memory(span_of(good.base, good.size));
 	bytes = (uint8_t *)(uintptr_t)bad.base;
-	for (size_t at = 2048; at < header_end(&good); at++) {
+	for (size_t at = MAP_SUPERSEDED - 4; at < MAP_SUPERSEDED + 16; at++) {
 		bytes[at] ^= 4;
 		write_file(path, span_of(bytes, bad.size), 0644);
 		bytes[at] ^= 4;
@@ -609,32 +589,29 @@ static void only_whole_maps_are_opened(void **state) {
 			map_close(&map);
 		}
 	}
-	drop(&good);
 	drop(&bad);
+	bytes = calloc(1, good.size + 1);
+	memcpy(bytes, good.base, good.size);
+	write_file(path, span_of(bytes, good.size + 1), 0644);
+	assert_refused(path, EINVAL);
+	free(bytes);
+	drop(&good);
 }
 
 static void other_versions_are_refused(void **state) {
 	struct map map;
-	uint8_t *value;
-	size_t size;
-	uint64_t sum;
+	uint8_t *version;
 
 	(void)state;
 	need_private_state();
 	map = built();
-	value = (uint8_t *)(uintptr_t)map.base + MAP_SUPERSEDED;
-	size = header_end(&map) - MAP_SUPERSEDED;
-	for (uint8_t version = 0; version < 4; version++) {
-		value[12] = version;
-		sum = htole64(map_sum(span_of(value + 12, size - 12)));
-		memcpy(value + 4, &sum, sizeof sum);
+	version = (uint8_t *)(uintptr_t)map.base + MAP_SUPERSEDED + 4;
+	for (*version = 0; *version < 4; ++*version) {
 		write_file(path, span_of(map.base, map.size), 0644);
-		if (version != MAP_VERSION)
+		if (*version != MAP_VERSION)
 			assert_refused(path, EINVAL);
 	}
-	value[12] = MAP_VERSION;
-	sum = htole64(map_sum(span_of(value + 12, size - 12)));
-	memcpy(value + 4, &sum, sizeof sum);
+	*version = MAP_VERSION;
 	write_file(path, span_of(map.base, map.size), 0644);
 	drop(&map);
 	assert_int_equal(map_open(&map, path), 0);
@@ -643,7 +620,7 @@ static void other_versions_are_refused(void **state) {
 
 static void readers_see_that_they_are_superseded(void **state) {
 	struct map old, new;
-	struct map_host host;
+	struct map_card host;
 
 	(void)state;
 	need_private_state();
@@ -700,7 +677,7 @@ static void failed_write_changes_nothing(void **state) {
 	for (rlim_t n = 0; n < before.size; n += 500) {
 		small.rlim_cur = n;
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-		build_fails(path, "peers.cdb.new: File too large");
+		build_fails(path, "peers.cdb: File too large");
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 		assert_int_equal(access(temp, F_OK), -1);
 		after = (struct map){bytes_of_file(path).p, before.size};
@@ -785,8 +762,7 @@ static void ten_thousand_hosts(void **state) {
 	static struct addr addrs[HOSTS_IN_MANY][2];
 	struct stat st;
 	struct map map;
-	struct map_host host;
-	struct map_card card;
+	struct map_card host, card;
 	int fd;
 
 	(void)state;
@@ -810,7 +786,7 @@ static void ten_thousand_hosts(void **state) {
 		assert_true(map_by_addr(&map, &addrs[i][1], NOW, &host));
 		assert_text(host.alias, name);
 		assert_true(map_by_key(&map, hosts[i].key, NOW, &card));
-		assert_text(card.label, hosts[i].label);
+		assert_text(card.alias, name);
 	}
 	munmap((void *)(uintptr_t)map.base, map.size);
 	sample_init(&sample);
@@ -842,16 +818,15 @@ int main(void) {
 		cmocka_unit_test(tunnel_keys_find_cards),
 		cmocka_unit_test(header_names_interface_domain_and_prefixes),
 		cmocka_unit_test(mesh_and_domain_have_their_borders),
-		cmocka_unit_test(bad_prefixes_end_the_list),
+		cmocka_unit_test(bad_prefixes_cover_nothing),
 		cmocka_unit_test(own_section_without_identity_gives_no_prefix),
 		cmocka_unit_test(records_end_at_their_expiry),
 		cmocka_unit_test(libcdb_finds_every_record),
 		cmocka_unit_test(cdb_tool_reads_it),
-		cmocka_unit_test(damage_is_never_believed),
+		cmocka_unit_test(damage_does_no_harm),
 		cmocka_unit_test(wild_offsets_stay_inside),
 		cmocka_unit_test(truncation_is_never_believed),
 		cmocka_unit_test(full_tables_end),
-		cmocka_unit_test(sum_shows_every_changed_byte),
 		cmocka_unit_test(opens_what_root_alone_can_write),
 		cmocka_unit_test(others_must_not_be_able_to_write),
 		cmocka_unit_test(owner_must_be_root),
