@@ -5,7 +5,7 @@
  * match as written. White space around keys, values and names does not count, a carriage return is
  * white space, a byte order mark is skipped, a NUL byte is refused.
  *   Name        [A-Za-z0-9_=+.-]{1,15}, not . or .., no - at the start
- *   Domain      labels of at most 63 characters; kept in lower case
+ *   Domain      labels joined by dots; kept in lower case
  *   FetchEvery, MaxAge   seconds, or a number and s, m, h, d; 1 to UINT32_MAX seconds
  *   IdRange     within 1000 to 4294967293 and without 65534 and 65535 (nobody)
  *   Home        %u login, %p petname, %% a %; no other %. Shell: no %
@@ -51,7 +51,7 @@ struct policy_peer {
 	size_t nlogins;
 	struct prefix *allowed;
 	size_t nallowed;
-	char **sources;
+	const char **sources; /* the strings are the policy's text */
 	size_t nsources;
 	struct policy_uid *uids;
 	size_t nuids;
@@ -72,6 +72,7 @@ struct policy {
 	uint32_t id_low, id_high;      /* inclusive */
 	struct policy_peer *peers;     /* in the order of the file */
 	size_t npeers;
+	char *text; /* what the file said */
 };
 
 /* Reads a configuration's text, in time n log n; name is for errors ("FILE:LINE: WHAT"). On failure
@@ -92,7 +93,6 @@ bool policy_imply_self(struct policy *policy, const char *aid, struct err *err);
 
 /* NULL when there is none. */
 const struct policy_peer *policy_peer(const struct policy *policy, const char *name);
-const struct policy_peer *policy_peer_by_aid(const struct policy *policy, const char *aid);
 
 /* The peer whose AllowedIPs hold `prefix` by the longest prefix; equal ones: the own organisation,
  * then the section that stands first. NULL when none does. */

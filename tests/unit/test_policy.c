@@ -75,19 +75,15 @@ static int test_gethostname_(char *name, size_t size) {
 #define LABEL "1 to 40 of a-z 0-9 -, no - at either end"
 #define SECTION "; allowed: [Interface], [Peer NAME]"
 #define NAME "; allowed: 1 to 15 of A-Z a-z 0-9 _ = + . -, no - at the start, not . or .."
-#define DOMAIN "; allowed: labels of a-z 0-9 - joined by dots, at most 100 characters"
+#define DOMAIN "; allowed: labels joined by dots, at most 100 characters"
 #define DURATION "; allowed: a number of s, m, h or d, as in 90s or 5m, not 0"
 #define RANGE "; allowed: LOW-HIGH within 1000-4294967293, 65534 and 65535 outside"
 #define PATH "; allowed: an absolute path of at most 255 characters, no : nor control characters"
 #define HOME PATH "; %u is the login, %p the petname, %% a %"
-#define LOGIN "LOGIN being [a-z_][a-z0-9_-]{0,31}"
-#define LOGINS \
-	" of Logins; allowed: LOGIN or LOGIN=ACCOUNT, " LOGIN ", ACCOUNT [A-Za-z_][A-Za-z0-9_.-]{0,31}"
-#define NETWORK " of AllowedIPs; allowed: networks like 10.77.2.0/24 or fd00:1::/32, not /0"
-#define URL                                                                               \
-	" of Source; allowed: one https://HOST, http://HOST or file:/PATH, at most 2000 " \
-	"characters, no spaces"
-#define REPEAT "; only Logins, AllowedIPs, Source repeat"
+#define LOGINS " of Logins; allowed: LOGIN or LOGIN=ACCOUNT, such as alice or bob=rsmith"
+#define NETWORK " of AllowedIPs; allowed: such as 10.77.2.0/24 or fd00:1::/32, no host bits, not /0"
+#define URL " of Source; allowed: https://HOST, http://HOST or file:/PATH, no spaces"
+#define UID "; allowed: 1 to 4294967293, for a login such as alice"
 
 static const char example[] =
 	"[Interface]\n"
@@ -224,13 +220,12 @@ static void host_defaults_to_the_short_host_name_or_must_be_set(void **state) {
 		{"db1", "db1", NULL},
 		{"DB1.Example.org", "db1", NULL},
 		{"my_host.example.org", NULL,
-			"t:2: host name \"my_host.example.org\" gives no Host; set " LABEL},
-		{"", NULL, "t:2: host name \"\" gives no Host; set " LABEL},
-		{NULL, NULL, "t:2: host name \"\" gives no Host; set " LABEL},
+			"t:4: host name \"my_host\" is no label; set Host in [Interface]"},
+		{"", NULL, "t:4: host name \"\" is no label; set Host in [Interface]"},
+		{NULL, NULL, "t:4: host name \"\" is no label; set Host in [Interface]"},
 		{"a-name-of-forty-one-characters-is-too-long", NULL,
-			"t:2: host name \"a-name-of-forty-one-characters-is-too-long\" gives no "
-			"Host; "
-			"set " LABEL},
+			"t:4: host name \"a-name-of-forty-one-characters-is-too-long\" is no label; "
+			"set Host in [Interface]"},
 	};
 
 	(void)state;
@@ -257,37 +252,30 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state) {
 		/* structure */
 		{"", "t:1: no Self; set it in [Interface] to the own organisation's petname"},
 		{"\n\n[Interface]\nHost = h",
-			"t:3: no Self; set it in [Interface] to the own organisation's petname"},
-		{"Self = a", "t:1: misplaced \"Self = a\"" SECTION " and, below, KEY = VALUE"},
-		{HEAD "Adopt", "t:4: misplaced \"Adopt\"" SECTION " and, below, KEY = VALUE"},
-		{HEAD "[Peers b]", "t:4: bad section \"[Peers b]\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Interface", "t:4: bad section \"[Interface\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Interfaces", "t:4: bad section \"[Interfaces\"" SECTION ", NAME being " LABEL},
-		{HEAD "[", "t:4: bad section \"[\"" SECTION ", NAME being " LABEL},
-		{HEAD "[]", "t:4: bad section \"[]\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Peer]", "t:4: bad section \"[Peer]\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Peer b c]", "t:4: bad section \"[Peer b c]\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Peer B]", "t:4: bad section \"[Peer B]\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Peer -b]", "t:4: bad section \"[Peer -b]\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Interface x]", "t:4: bad section \"[Interface x]\"" SECTION ", NAME being " LABEL},
-		{HEAD "[Interface]", "t:4: section Interface stands in line 1 already; one is allowed"},
-		{PEER "\n[Peer b]", "t:7: petname b stands in line 4 already; one section each"},
-		{HEAD "MTU = 1420",
-			"t:4: unknown key \"MTU\" in [Interface]; allowed: Name Self Host Domain "
-			"ListenPort Adopt FetchEvery MaxAge IdRange Home Shell"},
-		{PEER "Self = a", "t:6: unknown key \"Self\" in [Peer]; allowed: AID Logins "
-				  "AllowedIPs Source Accounts Uid.LOGIN Gid"},
-		{PEER "Uid = 5000", "t:6: unknown key \"Uid\" in [Peer]; allowed: AID Logins "
-				    "AllowedIPs Source Accounts Uid.LOGIN Gid"},
-		{HEAD " = 1", "t:4: unknown key \"\" in [Interface]; allowed: Name Self Host Domain "
-			      "ListenPort Adopt FetchEvery MaxAge IdRange Home Shell"},
-		{HEAD "\x1b[31m = 1",
-			"t:4: unknown key \"?[31m\" in [Interface]; allowed: Name Self Host Domain "
-			"ListenPort Adopt FetchEvery MaxAge IdRange Home Shell"},
-		{HEAD "Host = h", "t:4: key Host stands in line 3 already" REPEAT},
-		{HEAD "HOST = i", "t:4: key HOST stands in line 3 already" REPEAT},
-		{PEER "AID = " AID_B, "t:6: key AID stands in line 5 already" REPEAT},
-		{PEER "Uid.x = 5\nUid.y = 6\nUid.x = 5", "t:8: key Uid.x stands in line 6 already" REPEAT},
+			"t:4: no Self; set it in [Interface] to the own organisation's petname"},
+		{"Self = a", "t:1: misplaced \"Self = a\"" SECTION ", KEY = VALUE"},
+		{HEAD "Adopt", "t:4: misplaced \"Adopt\"" SECTION ", KEY = VALUE"},
+		{HEAD "[Peers b]", "t:4: bad section \"[Peers b]\"" SECTION ", NAME " LABEL},
+		{HEAD "[Interface", "t:4: bad section \"[Interface\"" SECTION ", NAME " LABEL},
+		{HEAD "[Interfaces", "t:4: bad section \"[Interfaces\"" SECTION ", NAME " LABEL},
+		{HEAD "[", "t:4: bad section \"[\"" SECTION ", NAME " LABEL},
+		{HEAD "[]", "t:4: bad section \"[]\"" SECTION ", NAME " LABEL},
+		{HEAD "[Peer]", "t:4: bad section \"[Peer]\"" SECTION ", NAME " LABEL},
+		{HEAD "[Peer b c]", "t:4: bad section \"[Peer b c]\"" SECTION ", NAME " LABEL},
+		{HEAD "[Peer B]", "t:4: bad section \"[Peer B]\"" SECTION ", NAME " LABEL},
+		{HEAD "[Peer -b]", "t:4: bad section \"[Peer -b]\"" SECTION ", NAME " LABEL},
+		{HEAD "[Interface x]", "t:4: bad section \"[Interface x]\"" SECTION ", NAME " LABEL},
+		{HEAD "[Interface]", "t:4: section Interface stands in line 1 already"},
+		{PEER "\n[Peer b]", "t:7: petname b stands in line 4 already"},
+		{HEAD "MTU = 1420", "t:4: unknown key \"MTU\" in [Interface]"},
+		{PEER "Self = a", "t:6: unknown key \"Self\" in [Peer]"},
+		{PEER "Uid = 5000", "t:6: unknown key \"Uid\" in [Peer]"},
+		{HEAD " = 1", "t:4: unknown key \"\" in [Interface]"},
+		{HEAD "\x1b[31m = 1", "t:4: unknown key \"?[31m\" in [Interface]"},
+		{HEAD "Host = h", "t:4: key Host stands in line 3 already"},
+		{HEAD "HOST = i", "t:4: key HOST stands in line 3 already"},
+		{PEER "AID = " AID_B, "t:6: key AID stands in line 5 already"},
+		{PEER "Uid.x = 5\nUid.y = 6\nUid.x = 5", "t:8: key Uid.x stands in line 6 already"},
 		{HEAD "[Peer b]\nLogins = x\n[Peer c]\nAID = " AID_C,
 			"t:4: [Peer b] has no AID; only [Peer a], that of Self, may have none"},
 		/* values of the host */
@@ -351,10 +339,8 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state) {
 			"allowed: 44 characters of CESR with code B, D or E"},
 		{HEAD "[Peer b]\nAID =", "t:5: bad value \"\" of AID; allowed: 44 characters of "
 					 "CESR with code B, D or E"},
-		{PEER "[Peer c]\nAID = " AID_B,
-			"t:7: AID " AID_B " stands in line 5 already; one section each, case aside"},
-		{PEER "[Peer c]\nAID = " AID_B_FOLDED,
-			"t:7: AID " AID_B_FOLDED " stands in line 5 already; one section each, case aside"},
+		{PEER "[Peer c]\nAID = " AID_B, "t:7: AID " AID_B " stands in line 5 already"},
+		{PEER "[Peer c]\nAID = " AID_B_FOLDED, "t:7: AID " AID_B_FOLDED " stands in line 5 already"},
 		{PEER "Logins = Alice", "t:6: bad value \"Alice\"" LOGINS},
 		{PEER "Logins = x al:ce", "t:6: bad value \"al:ce\"" LOGINS},
 		{PEER "Logins = 1x", "t:6: bad value \"1x\"" LOGINS},
@@ -364,18 +350,14 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state) {
 		{PEER "Logins = x=y=z", "t:6: bad value \"x=y=z\"" LOGINS},
 		{PEER "Logins = x=y@c", "t:6: bad value \"x=y@c\"" LOGINS},
 		{PEER "Logins = x=-y", "t:6: bad value \"x=-y\"" LOGINS},
-		{PEER "Logins = x y x", "t:6: login x stands in line 6 already; one account each"},
-		{PEER "Logins = x\nLogins = x=y", "t:7: login x stands in line 6 already; one account each"},
+		{PEER "Logins = x y x", "t:6: login x stands in line 6 already"},
+		{PEER "Logins = x\nLogins = x=y", "t:7: login x stands in line 6 already"},
 		{PEER "Logins = x\nLogins = root\nGid = 5",
 			"t:7: login root needs its account in writing, as in root=root"},
-		{PEER "AllowedIPs = 10.77.2.5/24",
-			"t:6: AllowedIPs \"10.77.2.5/24\" must be written 10.77.2.0/24"},
-		{PEER "AllowedIPs = 10.0.0.0/8, FD00:0::1/64",
-			"t:6: AllowedIPs \"FD00:0::1/64\" must be written fd00::/64"},
-		{PEER "AllowedIPs = fd00:0::/16",
-			"t:6: AllowedIPs \"fd00:0::/16\" must be written fd00::/16"},
-		{PEER "AllowedIPs = ::ffff:10.0.0.1",
-			"t:6: AllowedIPs \"::ffff:10.0.0.1\" must be written 10.0.0.1/32"},
+		{PEER "AllowedIPs = 10.77.2.5/24", "t:6: bad value \"10.77.2.5/24\"" NETWORK},
+		{PEER "AllowedIPs = 10.0.0.0/8, FD00:0::1/64", "t:6: bad value \"FD00:0::1/64\"" NETWORK},
+		{PEER "AllowedIPs = fd00:0::/16", "t:6: bad value \"fd00:0::/16\"" NETWORK},
+		{PEER "AllowedIPs = ::ffff:10.0.0.1", "t:6: bad value \"::ffff:10.0.0.1\"" NETWORK},
 		{PEER "AllowedIPs = 0.0.0.0/0", "t:6: bad value \"0.0.0.0/0\"" NETWORK},
 		{PEER "AllowedIPs = ::/0", "t:6: bad value \"::/0\"" NETWORK},
 		{PEER "AllowedIPs = 10.0.0.0/33", "t:6: bad value \"10.0.0.0/33\"" NETWORK},
@@ -394,14 +376,13 @@ static void what_is_wrong_is_named_with_its_line_and_its_mend(void **state) {
 		{PEER "Source = file://host/x", "t:6: bad value \"file://host/x\"" URL},
 		{PEER "Source = file:/a\x1f", "t:6: bad value \"file:/a?\"" URL},
 		{PEER "Accounts = on", "t:6: bad value \"on\" of Accounts; allowed: yes or no"},
-		{PEER "Uid.x = 0", "t:6: bad value \"0\" of Uid.x; allowed: 1 to 4294967293, " LOGIN},
-		{PEER "Uid.x = 4294967294",
-			"t:6: bad value \"4294967294\" of Uid.x; allowed: 1 to 4294967293, " LOGIN},
-		{PEER "Uid.X = 5000", "t:6: bad value \"5000\" of Uid.X; allowed: 1 to 4294967293, " LOGIN},
-		{PEER "Uid. = 5000", "t:6: bad value \"5000\" of Uid.; allowed: 1 to 4294967293, " LOGIN},
+		{PEER "Uid.x = 0", "t:6: bad value \"0\" of Uid.x" UID},
+		{PEER "Uid.x = 4294967294", "t:6: bad value \"4294967294\" of Uid.x" UID},
+		{PEER "Uid.X = 5000", "t:6: bad value \"5000\" of Uid.X" UID},
+		{PEER "Uid. = 5000", "t:6: bad value \"5000\" of Uid." UID},
 		{PEER "Gid = 0", "t:6: bad value \"0\" of Gid; allowed: 1 to 4294967293"},
 		{PEER "Gid = 0x10", "t:6: bad value \"0x10\" of Gid; allowed: 1 to 4294967293"},
-		{PEER "Gid = 5\nGid = 5", "t:7: key Gid stands in line 6 already" REPEAT},
+		{PEER "Gid = 5\nGid = 5", "t:7: key Gid stands in line 6 already"},
 	};
 
 	(void)state;
@@ -420,8 +401,8 @@ static void lengths_are_bounded(void **state) {
 		{HEAD "Name = ", 'x', 15},
 		{"[Interface]\nSelf = ", 'x', 40},
 		{"[Interface]\nSelf = a\nHost = ", 'x', 40},
-		{HEAD "Domain = ", 'x', 63},
-		{HEAD "Domain = abcdefghijklmnopqrstuvwxyz0123456789.", 'x', 63},
+		{HEAD "Domain = ", 'x', 40},
+		{HEAD "Domain = abcdefghijklmnopqrstuvwxyz0123456789.", 'x', 40},
 		{HEAD "Home = /", 'x', 254},
 		{HEAD "Shell = /", 'x', 254},
 		{PEER "Logins = ", 'x', 32},
@@ -444,9 +425,9 @@ static void lengths_are_bounded(void **state) {
 		assert_false(policy_parse(span_of(text, head + cases[i].most + 1), "t", &policy, &err));
 		assert_non_null(strstr(err.text, ": bad value \""));
 	}
-	snprintf(text, sizeof text, HEAD "Domain = %050d.%049d\n", 0, 0);
+	snprintf(text, sizeof text, HEAD "Domain = %040d.%040d.%018d\n", 0, 0, 0);
 	policy_free(&(struct policy[]){read_text(text)}[0]);
-	snprintf(text, sizeof text, HEAD "Domain = %050d.%050d\n", 0, 0);
+	snprintf(text, sizeof text, HEAD "Domain = %040d.%040d.%019d\n", 0, 0, 0);
 	assert_false(policy_parse(span_str(text), "t", &(struct policy){0}, NULL));
 }
 
@@ -570,7 +551,7 @@ static void logins_become_the_accounts_that_are_listed(void **state) {
 	policy_free(&p);
 }
 
-static void peers_are_found_by_petname_and_aid(void **state) {
+static void peers_are_found_by_petname(void **state) {
 	struct policy p = read_text("[Peer b]\nAID = " AID_B "\n[Peer a]\n"
 				    "[Interface]\nSelf = a\n[Peer c]\nAID = " AID_C);
 
@@ -579,11 +560,6 @@ static void peers_are_found_by_petname_and_aid(void **state) {
 	assert_ptr_equal(policy_peer(&p, "c"), &p.peers[2]);
 	assert_null(policy_peer(&p, "d"));
 	assert_null(policy_peer(&p, "C"));
-	assert_ptr_equal(policy_peer_by_aid(&p, AID_B), &p.peers[0]);
-	assert_ptr_equal(policy_peer_by_aid(&p, AID_C), &p.peers[2]);
-	assert_null(policy_peer_by_aid(&p, AID_B_FOLDED));
-	assert_null(policy_peer_by_aid(&p, AID_A));
-	assert_null(policy_peer_by_aid(&p, ""));
 	policy_free(&p);
 }
 
@@ -630,16 +606,14 @@ static void the_own_organisation_is_implied(void **state) {
 		{PEER "[Peer a]\nAllowedIPs = 10.0.0.0/8", NULL},
 		{PEER "[Peer a]\nAID = " AID_A, NULL},
 		{HEAD, NULL},
-		{PEER "[Peer a]\nAID = " AID_C,
-			"/etc/verimesh/verimesh.conf:6: [Peer a] has AID " AID_C
-			", but the identity here, Self = a, has " AID_A "; correct AID or Self"},
-		{HEAD "[Peer b]\nAID = " AID_A,
-			"/etc/verimesh/verimesh.conf:4: [Peer b] has AID " AID_A
-			", but the identity here, Self = a, has " AID_A "; correct AID or Self"},
+		{PEER "[Peer a]\nAID = " AID_C, "/etc/verimesh/verimesh.conf:6: [Peer a] has AID " AID_C
+						", but the identity here is " AID_A " of a"},
+		{HEAD "[Peer b]\nAID = " AID_A, "/etc/verimesh/verimesh.conf:4: [Peer b] has AID " AID_A
+						", but the identity here is " AID_A " of a"},
 		{HEAD "[Peer b]\nAID = EGW6m53qIwpwmE5qWvOz-mTCVF0E7rLd36djPVtHX8tP",
 			"/etc/verimesh/verimesh.conf:4: [Peer b] has AID "
-			"EGW6m53qIwpwmE5qWvOz-mTCVF0E7rLd36djPVtHX8tP, but the identity here, Self "
-			"= a, has " AID_A "; correct AID or Self"},
+			"EGW6m53qIwpwmE5qWvOz-mTCVF0E7rLd36djPVtHX8tP, but the identity here is " AID_A
+			" of a"},
 	};
 
 	(void)state;
@@ -659,7 +633,7 @@ static void the_own_organisation_is_implied(void **state) {
 			assert_int_equal(p.npeers, n + !had);
 			assert_string_equal(policy_peer(&p, "a")->aid, AID_A);
 			assert_true(had || (policy_peer(&p, "a") == p.peers && !p.peers->line));
-			assert_true(n == had || policy_peer_by_aid(&p, AID_B)->line == 4);
+			assert_true(n == had || policy_peer(&p, "b")->line == 4);
 		}
 		policy_free(&p);
 	}
@@ -813,7 +787,7 @@ static void the_file_below_root_is_read(void **state) {
 
 	write_conf(path, PEER "AllowedIPs = 10.0.0.1/8\n");
 	assert_false(policy_load(root, &p, &err));
-	snprintf(error, sizeof error, "%s:6: AllowedIPs \"10.0.0.1/8\" must be written 10.0.0.0/8", path);
+	snprintf(error, sizeof error, "%s:6: bad value \"10.0.0.1/8\"" NETWORK, path);
 	assert_string_equal(err.text, error);
 	assert_int_equal(err.status, ERR_USAGE);
 	assert_true(is_empty(&p));
@@ -846,7 +820,7 @@ int main(void) {
 		cmocka_unit_test(layout_is_wg_s_and_windows_editors_do_no_harm),
 		cmocka_unit_test(list_keys_add_up),
 		cmocka_unit_test(logins_become_the_accounts_that_are_listed),
-		cmocka_unit_test(peers_are_found_by_petname_and_aid),
+		cmocka_unit_test(peers_are_found_by_petname),
 		cmocka_unit_test(an_address_belongs_to_the_longest_prefix),
 		cmocka_unit_test(the_own_organisation_is_implied),
 		cmocka_unit_test(labels_and_logins_have_their_letters),
