@@ -574,8 +574,7 @@ static void give_up_waiting(struct book *book) {
 	}
 }
 
-static void read_messages(struct book *book, struct span stream) {
-	size_t whole = stream.n;
+void book_read(struct book *book, struct span stream) {
 	struct cesr_message message;
 	struct err err = {0};
 
@@ -592,15 +591,9 @@ static void read_messages(struct book *book, struct span stream) {
 					     book->events, &event, step == CESR_END ? "empty" : err.text));
 			return;
 		}
-		book->valid = whole - stream.n;
 		if (!take_message(book, book->events, &message, stream.n == 0))
 			return;
 	}
-}
-
-void book_read(struct book *book, struct span stream) {
-	book->valid = 0;
-	read_messages(book, stream);
 }
 
 bool book_finish(struct book *book) {

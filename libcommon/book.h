@@ -45,7 +45,8 @@ struct book_log {
 	bool closed;	/* nothing more is taken from this stream */
 	uint8_t *fresh; /* messages accepted while `record` was set */
 	size_t nfresh;
-	size_t stored; /* bytes of its file in the store */
+	size_t stored;	    /* bytes of its file in the store */
+	uint64_t stored_sn; /* of the last event there, as the file was read */
 };
 
 /* A body that is no key event: an ACDC or a registry event. Its SAID was checked. */
@@ -68,8 +69,7 @@ struct book {
 	uint64_t events;			/* bodies read since the last book_finish */
 	void (*report)(void *ctx, const struct verdict *verdict);
 	void *ctx;
-	bool failed;  /* something since the last book_finish was not accepted */
-	size_t valid; /* bytes of the last stream that hold whole messages */
+	bool failed; /* something since the last book_finish was not accepted */
 };
 
 /* Zero-initialised, with the flags and the report set, a book is empty. Reads a stream; several may

@@ -1,0 +1,654 @@
+/* test_store.c: what was committed comes back; a crash leaves the old or the new; damage is told. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "bytes.h"
+#include "card_builder.h"
+#include "cards.h"
+#include "file.h"
+#include "paths.h"
+#include "store.h"
+
+#define PATH 200
+#define KEY "\"key\":\"CIbtvYZ0GU82RKmIPzDdJh1Sl86-y1y-PqfYKyhiTIM_\""
+#define DB1 "\"host\":\"db1\"," KEY
+#define NOBODY "EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2"
+
+static char root[] = "/dev/shm/verimesh-test-XXXXXX";
+
+/* In memory where that can be: the same files are written thousands of times. */
+static int make_root(void **state) {
+	(void)state;
+	umask(077);
+	if (mkdtemp(root))
+		return sodium_init() < 0;
+	strcpy(root, "/tmp/verimesh-test-XXXXXX");
+	return sodium_init() < 0 || !mkdtemp(root);
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+	(void)st;
+	(void)flag;
+	return ftw->level ? remove(path) : 0;
+}
+
+/* Every test starts without a store. */
+static int empty_root(void **state) {
+	(void)state;
+	return nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static int remove_root(void **state) {
+	return empty_root(state) || rmdir(root);
+}
+
+static const char *file_of(const char *aid, char path[static PATH]) {
+	snprintf(path, PATH, "%s" PATH_STORE "/%s.cesr", root, aid);
+	return path;
+}
+
+static struct span read_file(const char *aid) {
+	char path[PATH];
+
+	return bytes_of_file(file_of(aid, path));
+}
+
+static void write_file(const char *aid, struct span content) {
+	char path[PATH];
+	FILE *f = fopen(file_of(aid, path), "w");
+
+	assert_non_null(f);
+	if (content.n)
+		fwrite(content.p, 1, content.n, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void open_store(struct store *store, bool writing) {
+	struct err err;
+
+	if (!store_open(store, root, writing, &err))
+		fail_msg("%s", err.text);
+}
+
+/* Reads a stream into the store, as import does. */
+static void import(struct span stream) {
+	struct store store;
+	struct err err;
+
+	open_store(&store, true);
+	book_read(&store.book, stream);
+	book_finish(&store.book);
+	if (!store_commit(&store, &err))
+		fail_msg("%s", err.text);
+	store_close(&store);
+}
+
+static void import_text(struct text *stream) {
+	import(text_span(stream));
+	text_free(stream);
+}
+
+/* How many events of it the store has. */
+static uint64_t count_of(const char *aid) {
+	const struct kel *kel;
+	struct store store;
+	uint64_t count;
+
+	open_store(&store, false);
+	kel = book_kel(&store.book, aid);
+	count = kel ? kel->count : 0;
+	store_close(&store);
+	return count;
+}
+
+/* The card in force for db1; "" for none. */
+static void card_of(const char *aid, char said[static SAID]) {
+	const struct cards_entry *last;
+	struct cards_entry *entries;
+	const struct kel *kel;
+	struct store store;
+	size_t n;
+
+	said[0] = 0;
+	open_store(&store, false);
+	kel = book_kel(&store.book, aid);
+	if (kel) {
+		assert_true(cards_list(&store.book, kel, &entries, &n, NULL));
+		last = cards_last(entries, n, span_str("db1"));
+		if (last && !last->voided)
+			span_copy(last->card.said, said, SAID);
+		free(entries);
+	}
+	store_close(&store);
+}
+
+static void assert_card(const char *aid, const char *expected) {
+	char said[SAID];
+
+	card_of(aid, said);
+	assert_string_equal(said, expected);
+}
+
+/* An organisation with a card, and one that replaces it, as streams. */
+struct scene {
+	struct id org;
+	struct text first, second;
+	char old[SAID], new[SAID];
+};
+
+static struct scene replaced(unsigned nwitnesses) {
+	struct scene s = {.org = {.name = "org", .nwitnesses = nwitnesses}};
+	char text[SEAL];
+
+	incept(&s.first, &s.org, "");
+	issue_card(&s.first, &s.org, DB1, s.old);
+	add_card(NULL, &s.org, NULL, DB1 ",\"logins\":[\"alice\"]", s.new);
+	interact(&s.second, &s.org, event_seal(s.old, "1", s.new, text));
+	add_card(&s.second, &s.org, NULL, DB1 ",\"logins\":[\"alice\"]", s.new);
+	return s;
+}
+
+static void drop(struct scene *s) {
+	text_free(&s->first);
+	text_free(&s->second);
+}
+
+/* ---- what was committed comes back ---- */
+
+static void commit_then_open_gives_the_same(void **state) {
+	struct scene s = replaced(0);
+	struct id other = {.name = "other", .nwitnesses = 2};
+	struct text stream = {0};
+
+	(void)state;
+	incept(&stream, &other, "");
+	text_join(&stream, &s.first);
+	rotate(&stream, &other, "");
+	import_text(&stream);
+	assert_int_equal(count_of(s.org.aid), 2);
+	assert_int_equal(count_of(other.aid), 2);
+	assert_card(s.org.aid, s.old);
+	import(text_span(&s.second));
+	assert_int_equal(count_of(s.org.aid), 3);
+	assert_card(s.org.aid, s.new);
+	drop(&s);
+}
+
+static void a_file_only_grows(void **state) {
+	struct scene s = replaced(0);
+	struct span before, after;
+
+	(void)state;
+	import(text_span(&s.first));
+	before = read_file(s.org.aid);
+	import(text_span(&s.second));
+	after = read_file(s.org.aid);
+	assert_int_equal(before.n, s.first.n);
+	assert_int_equal(after.n, before.n + s.second.n);
+	assert_memory_equal(before.p, after.p, before.n);
+	bytes_free(before);
+	/* known, it changes nothing */
+	import(text_span(&s.second));
+	import(text_span(&s.first));
+	before = read_file(s.org.aid);
+	assert_true(span_eq(before, after));
+	bytes_free(before);
+	bytes_free(after);
+	drop(&s);
+}
+
+static void what_was_not_committed_is_forgotten(void **state) {
+	struct scene s = replaced(0);
+	struct store store;
+
+	(void)state;
+	import(text_span(&s.first));
+	open_store(&store, true);
+	book_read(&store.book, text_span(&s.second));
+	assert_true(book_finish(&store.book));
+	store_close(&store);
+	assert_card(s.org.aid, s.old);
+	drop(&s);
+}
+
+static void only_sealed_bodies_are_kept(void **state) {
+	struct id org = {.name = "org"};
+	struct text stream = {0}, bodies = {0};
+	char sealed[SAID], loose[SAID], text[SEAL];
+	struct store store;
+
+	(void)state;
+	incept(&stream, &org, "");
+	add_card(&bodies, &org, NULL, DB1, sealed);
+	add_card(&bodies, &org, NULL, "\"host\":\"loose\"," KEY, loose);
+	interact(&stream, &org, anchor_seal(sealed, text));
+	import_text(&stream);
+	assert_card(org.aid, "");
+	import_text(&bodies); /* it may come later than its seal */
+	assert_card(org.aid, sealed);
+	open_store(&store, false);
+	assert_non_null(book_body(&store.book, sealed));
+	assert_null(book_body(&store.book, loose));
+	store_close(&store);
+}
+
+static void files_have_their_modes(void **state) {
+	static const struct {
+		const char *path;
+		mode_t mode;
+	} files[] = {{PATH_STATE, 0755}, {PATH_STORE, 0755}, {PATH_LOCK, 0600}};
+	struct scene s = replaced(0);
+	char path[PATH];
+	struct stat st;
+
+	(void)state;
+	import(text_span(&s.first));
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(path, sizeof path, "%s%s", root, files[i].path);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, files[i].mode);
+	}
+	assert_int_equal(stat(file_of(s.org.aid, path), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	drop(&s);
+}
+
+static void reading_makes_nothing(void **state) {
+	struct store store;
+	char path[PATH];
+
+	(void)state;
+	open_store(&store, false);
+	assert_int_equal(store.book.nlogs, 0);
+	store_close(&store);
+	snprintf(path, sizeof path, "%s/var", root);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
+/* Most rules about good and bad logs are vectors: what import takes of one is what comes back. */
+static void vectors_come_back(void **state) {
+	static const char *const names[] = {"good/a2_basic_transferable_D_prefix", "good/b_multisig_kt2",
+		"good/c2_weighted_nested", "good/d_nontransferable_B", "good/e2_witness_B_indexed",
+		"good/e3_witness_rotation_br_ba", "good/e5_separate_rct_messages", "bad/sig_bit_flip",
+		"bad/insufficient_receipts", "bad/duplicitous_rot_same_sn", "bad/truncated_in_attachment"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		struct book book = {.forgiving = true};
+		char path[PATH];
+		struct span stream;
+
+		snprintf(path, sizeof path, "tests/vectors/kel/%s.cesr", names[i]);
+		stream = bytes_of_file(path);
+		book_read(&book, stream);
+		book_finish(&book);
+		import(stream);
+		for (size_t k = 0; k < book.nlogs; k++)
+			assert_int_equal(count_of(book.logs[k]->kel.aid), book.logs[k]->kel.count);
+		book_free(&book);
+		bytes_free(stream);
+	}
+}
+
+/* ---- crashes ---- */
+
+/* The file was cut to its first n bytes, with zeros behind. Then: the old state or the new one, and an
+ * import of the same goes on from there. */
+static void crash(const struct scene *s, struct span old, struct span new, size_t n, size_t zeros) {
+	struct text file = {0};
+	char said[SAID];
+
+	text_bytes(&file, new.p, n);
+	for (size_t i = 0; i < zeros; i++)
+		text_bytes(&file, "", 1);
+	write_file(s->org.aid, text_span(&file));
+	text_free(&file);
+	card_of(s->org.aid, said);
+	if (n == new.n)
+		assert_string_equal(said, s->new);
+	else if (n >= old.n)
+		assert_string_equal(said, s->old);
+	else
+		assert_true(!said[0] || strcmp(said, s->old) == 0);
+	import(text_span(&s->first));
+	import(text_span(&s->second));
+	assert_card(s->org.aid, s->new);
+	assert_int_equal(count_of(s->org.aid), 3);
+}
+
+static void a_crash_leaves_the_old_or_the_new(void **state) {
+	(void)state;
+	for (unsigned nwitnesses = 0; nwitnesses < 3; nwitnesses += 2) {
+		struct scene s = replaced(nwitnesses);
+		struct span old, new;
+
+		import(text_span(&s.first));
+		old = read_file(s.org.aid);
+		import(text_span(&s.second));
+		new = read_file(s.org.aid);
+		for (size_t n = 0; n <= new.n; n++)
+			crash(&s, old, new, n, 0);
+		bytes_free(old);
+		bytes_free(new);
+		drop(&s);
+		empty_root(state);
+	}
+}
+
+/* The size of a file may be on disk before its content. */
+static void so_it_does_when_zeros_stand_in_for_the_rest(void **state) {
+	struct scene s = replaced(0);
+	struct span old, new;
+
+	(void)state;
+	import(text_span(&s.first));
+	old = read_file(s.org.aid);
+	import(text_span(&s.second));
+	new = read_file(s.org.aid);
+	for (size_t n = 0; n < new.n; n += 7)
+		crash(&s, old, new, n, new.n - n);
+	crash(&s, old, new, new.n, 4096);
+	bytes_free(old);
+	bytes_free(new);
+	drop(&s);
+}
+
+static void a_shorter_tail_is_overwritten(void **state) {
+	struct scene s = replaced(0);
+	struct id same = {.name = "org"};
+	struct span before, after;
+	struct text stream = {0};
+
+	(void)state;
+	import(text_span(&s.first));
+	before = read_file(s.org.aid);
+	import(text_span(&s.second));
+	after = read_file(s.org.aid);
+	write_file(s.org.aid, span_cut(after, 0, after.n - 1));
+	bytes_free(after);
+	/* another, shorter event than the one that was cut off */
+	incept(&stream, &same, "");
+	text_free(&stream);
+	memcpy(same.said, same.aid, SAID);
+	same.sn = 1;
+	issue_card(&stream, &same, DB1, (char[SAID]){0});
+	text_free(&stream);
+	interact(&stream, &same, "");
+	import_text(&stream);
+	after = read_file(s.org.aid);
+	assert_true(after.n > before.n);
+	assert_memory_equal(after.p, before.p, before.n);
+	assert_int_equal(count_of(s.org.aid), 3);
+	bytes_free(before);
+	bytes_free(after);
+	drop(&s);
+}
+
+/* Of two files only the delegator's is sure to be there. */
+static void a_delegate_without_its_delegator_is_unknown(void **state) {
+	struct id boss = {.name = "boss"}, del = {.name = "del", .delegator = &boss};
+	struct text stream = {0}, dels = {0};
+	char path[PATH];
+
+	(void)state;
+	incept(&stream, &boss, "");
+	say_delegated(&stream, &dels, &boss, &del, draft_icp(&del));
+	text_join(&stream, &dels);
+	text_free(&dels);
+	import(text_span(&stream));
+	assert_int_equal(count_of(del.aid), 1);
+	assert_int_equal(unlink(file_of(boss.aid, path)), 0);
+	assert_int_equal(count_of(del.aid), 0);
+	import_text(&stream);
+	assert_int_equal(count_of(del.aid), 1);
+}
+
+/* ---- damage ---- */
+
+static void assert_damaged(const char *aid, const char *what) {
+	char name[PATH];
+	struct store store;
+	struct err err;
+
+	for (int writing = 0; writing < 2; writing++) {
+		if (store_open(&store, root, writing, &err))
+			fail_msg("not noticed: %s", what);
+		assert_int_equal(err.status, ERR_ENV);
+		assert_int_equal(store.lock, -1);
+		snprintf(name, sizeof name, PATH_STORE "/%s.cesr: damaged at ", aid);
+		if (!strstr(err.text, name) || !strstr(err.text, "; restore it from a backup"))
+			fail_msg("%s: %s", what, err.text);
+	}
+}
+
+/* Any bit of the messages before the last one. */
+static void a_damaged_middle_is_told(void **state) {
+	struct scene s = replaced(2);
+	struct id other = {.name = "other"};
+	struct text stream = {0};
+	struct span file;
+	size_t last;
+	char what[32];
+
+	(void)state;
+	import(text_span(&s.first));
+	interact(&stream, &s.org, ""); /* not the one of s.second */
+	s.org.sn = 2;
+	last = s.first.n;
+	incept(&stream, &other, "");
+	text_free(&stream);
+	import(text_span(&s.second));
+	file = read_file(s.org.aid);
+	for (size_t i = 0; i < last; i++) {
+		uint8_t *byte = (uint8_t *)(uintptr_t)file.p + i;
+
+		*byte ^= (uint8_t)(1 << i % 7);
+		write_file(s.org.aid, file);
+		snprintf(what, sizeof what, "byte %zu", i);
+		assert_damaged(s.org.aid, what);
+		*byte ^= (uint8_t)(1 << i % 7);
+	}
+	write_file(s.org.aid, file);
+	assert_card(s.org.aid, s.new);
+	bytes_free(file);
+	drop(&s);
+}
+
+/* What cannot be the end that a crash leaves. */
+static void a_missing_middle_is_told(void **state) {
+	struct scene s = replaced(0);
+	struct span file;
+	struct text without = {0};
+	struct cesr_message message;
+
+	(void)state;
+	import(text_span(&s.first));
+	import(text_span(&s.second));
+	file = read_file(s.org.aid);
+	for (size_t skip = 0; skip < 3; skip++) {
+		struct span rest = file;
+		size_t events = 0;
+
+		while (cesr_message(&rest, &message, NULL) == CESR_ITEM)
+			if (message.acdc || events++ != skip) {
+				text_bytes(&without, message.body.p, message.body.n);
+				text_bytes(&without, message.attachments.p, message.attachments.n);
+			}
+		write_file(s.org.aid, text_span(&without));
+		text_free(&without);
+		if (skip == 2)
+			assert_card(s.org.aid, s.old); /* the last one: an old state */
+		else
+			assert_damaged(s.org.aid, "an event is missing");
+	}
+	bytes_free(file);
+	drop(&s);
+}
+
+static void other_files_are_no_logs(void **state) {
+	struct scene s = replaced(0);
+	struct span file;
+	char path[PATH];
+	struct store store;
+	struct err err;
+
+	(void)state;
+	import(text_span(&s.first));
+	file = read_file(s.org.aid);
+	write_file(NOBODY, file); /* a copy under another name */
+	assert_damaged(NOBODY, "a log of another name");
+	write_file(NOBODY, span_of(NULL, 0)); /* a crash came before the first byte */
+	assert_int_equal(count_of(s.org.aid), 2);
+	assert_int_equal(count_of(NOBODY), 0);
+	assert_int_equal(unlink(file_of(NOBODY, path)), 0);
+	write_file("README", span_str("nothing of ours"));
+	write_file("EDP1vHcw_wc4M__Fj53", file);
+	assert_int_equal(count_of(s.org.aid), 2);
+	assert_int_equal(mkdir(file_of(NOBODY, path), 0700), 0);
+	assert_false(store_open(&store, root, false, &err));
+	assert_int_equal(err.status, ERR_ENV);
+	assert_non_null(strstr(err.text, path));
+	bytes_free(file);
+	drop(&s);
+}
+
+static void garbage_is_told(void **state) {
+	static const char *const contents[] = {"x", "{}", "{\"v\":\"KERI20JSON", "\n", "{\"v\":\"K\1"};
+	struct scene s = replaced(0);
+
+	(void)state;
+	import(text_span(&s.first));
+	for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++) {
+		struct text file = {0};
+
+		text_add(&file, "%s", contents[i]);
+		write_file(NOBODY, text_span(&file));
+		assert_damaged(NOBODY, contents[i]);
+		write_file(NOBODY, span_of(NULL, 0));
+		text_free(&file);
+		text_bytes(&file, s.first.p, s.first.n);
+		text_add(&file, "%s", contents[i]);
+		write_file(s.org.aid, text_span(&file));
+		assert_damaged(s.org.aid, contents[i]);
+		write_file(s.org.aid, text_span(&s.first));
+		text_free(&file);
+	}
+	drop(&s);
+}
+
+/* ---- one writer at a time ---- */
+
+static void a_second_writer_waits(void **state) {
+	struct scene s = replaced(0);
+	struct store store;
+	int ends[2], status;
+	char byte = 0;
+	pid_t child;
+
+	(void)state;
+	import(text_span(&s.first));
+	open_store(&store, true);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		struct store second;
+		bool good;
+
+		close(store.lock);
+		good = store_open(&second, root, true, NULL) &&
+		       book_kel(&second.book, s.org.aid)->count == 3;
+		_exit(write(ends[1], good ? "y" : "n", 1) != 1);
+	}
+	close(ends[1]);
+	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+	assert_int_equal(read(ends[0], &byte, 1), -1);
+	/* it sees what was committed meanwhile */
+	book_read(&store.book, text_span(&s.second));
+	assert_true(book_finish(&store.book));
+	assert_true(store_commit(&store, NULL));
+	/* a reader does not wait */
+	assert_int_equal(count_of(s.org.aid), 3);
+	store_close(&store);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	assert_int_equal(byte, 'y');
+	close(ends[0]);
+	drop(&s);
+}
+
+static void the_lock_is_not_inherited(void **state) {
+	struct store store;
+
+	(void)state;
+	open_store(&store, true);
+	assert_true(store.lock >= 0);
+	assert_true(fcntl(store.lock, F_GETFD) & FD_CLOEXEC);
+	store_close(&store);
+	assert_int_equal(store.lock, -1);
+}
+
+static void what_cannot_be_written_is_told(void **state) {
+	struct scene s = replaced(0);
+	struct store store;
+	struct err err;
+	char path[PATH];
+
+	(void)state;
+	open_store(&store, true);
+	book_read(&store.book, text_span(&s.first));
+	assert_true(book_finish(&store.book));
+	assert_int_equal(mkdir(file_of(s.org.aid, path), 0700), 0);
+	assert_false(store_commit(&store, &err));
+	assert_int_equal(err.status, ERR_ENV);
+	assert_non_null(strstr(err.text, path));
+	store_close(&store);
+	assert_int_equal(rmdir(path), 0);
+	snprintf(path, sizeof path, "%s" PATH_LOCK, root);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("elsewhere", path), 0);
+	assert_false(store_open(&store, root, true, &err));
+	assert_non_null(strstr(err.text, path));
+	drop(&s);
+}
+
+#define test(f) cmocka_unit_test_setup(f, empty_root)
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		test(commit_then_open_gives_the_same),
+		test(a_file_only_grows),
+		test(what_was_not_committed_is_forgotten),
+		test(only_sealed_bodies_are_kept),
+		test(files_have_their_modes),
+		test(reading_makes_nothing),
+		test(vectors_come_back),
+		test(a_crash_leaves_the_old_or_the_new),
+		test(so_it_does_when_zeros_stand_in_for_the_rest),
+		test(a_shorter_tail_is_overwritten),
+		test(a_delegate_without_its_delegator_is_unknown),
+		test(a_damaged_middle_is_told),
+		test(a_missing_middle_is_told),
+		test(other_files_are_no_logs),
+		test(garbage_is_told),
+		test(a_second_writer_waits),
+		test(the_lock_is_not_inherited),
+		test(what_cannot_be_written_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, make_root, remove_root);
+}
