@@ -214,20 +214,37 @@ bool store_open(struct store *store, const char *root, bool writing, struct err 
 	return true;
 }
 
-/* Writes the bodies that the log seals and that are not stored yet. */
-static void write_bodies(const struct book *book, const struct kel *kel, FILE *out) {
-	for (size_t i = 0; i < kel->nseals; i++) {
-		const char *saids[] = {kel->seals[i].d, kel->seals[i].i};
+/* Writes the bodies that a seal names, if they are there and not stored yet. */
+static void write_bodies(const struct book *book, const struct seal *seal, FILE *out) {
+	const char *saids[] = {seal->d, seal->i};
 
-		for (size_t k = 0; k < 2; k++) {
-			struct book_body *body = book_body(book, saids[k]);
+	for (size_t i = 0; i < 2; i++) {
+		struct book_body *body = book_body(book, saids[i]);
 
-			if (!body || body->stored)
-				continue;
-			fwrite(body->bytes, 1, body->n, out);
-			body->stored = true;
-		}
+		if (!body || body->stored)
+			continue;
+		fwrite(body->bytes, 1, body->n, out);
+		body->stored = true;
 	}
+}
+
+/* The bodies stand before the event that seals them: a crash must not leave an event that voids a card,
+ * and lose the card in its place. */
+static void write_fresh(const struct book *book, const struct book_log *log, FILE *out) {
+	struct span rest = span_of(log->fresh, log->nfresh), start = rest;
+	struct cesr_message message;
+	struct event event;
+	struct seal seal;
+
+	for (; cesr_message(&rest, &message, NULL) == CESR_ITEM; start = rest) {
+		if (event_parse(message.body, &event, NULL))
+			while (event_next_seal(&event.seals, &seal))
+				write_bodies(book, &seal, out);
+		fwrite(start.p, 1, start.n - rest.n, out);
+	}
+	/* those that came after their event */
+	for (size_t i = 0; i < log->kel.nseals; i++)
+		write_bodies(book, &log->kel.seals[i], out);
 }
 
 static bool commit_log(struct store *store, struct book_log *log, struct err *err) {
@@ -241,11 +258,7 @@ static bool commit_log(struct store *store, struct book_log *log, struct err *er
 	out = open_memstream(&text, &n);
 	if (!out)
 		return err_set(err, ERR_ENV, "out of memory");
-	/* bodies first: a crash must not leave an event that voids a card, and lose the card that it seals
-	 */
-	write_bodies(&store->book, &log->kel, out);
-	if (log->nfresh)
-		fwrite(log->fresh, 1, log->nfresh, out);
+	write_fresh(&store->book, log, out);
 	if (fclose(out) != 0)
 		err_set(err, ERR_ENV, "out of memory");
 	else if (log->stored + n > STORE_FILE_MAX)

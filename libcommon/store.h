@@ -8,10 +8,10 @@
 #include "book.h"
 #include "err.h"
 
-/* root + PATH_STORE holds AID.cesr for each identifier: its accepted events with their attachments
- * in the order of acceptance, then the cards and registry events that they seal. Only whole
- * messages count: a tail that was cut off by a crash is passed over and overwritten by the next
- * append. */
+/* root + PATH_STORE holds AID.cesr for each identifier: its accepted events with their attachments in the
+ * order of acceptance, each behind the cards and registry events that it seals, as far as they are there;
+ * what comes later is appended. Only whole messages count: a tail that was cut off by a crash is passed
+ * over and overwritten by the next append. */
 struct store {
 	const char *root;
 	int lock; /* held while the store is open for writing, else -1 */
