@@ -4,15 +4,13 @@
 #include <fcntl.h>
 #include <keyutils.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "keyring.h"
 #include "paths.h"
+#include "span.h"
 
 #define GROUP_AND_OTHER (KEY_GRP_ALL | KEY_OTH_ALL)
 
@@ -25,9 +23,8 @@ int keyring_describe(int32_t id, struct keyring_key *key) {
 		return errno;
 	if ((size_t)n > sizeof text ||
 		sscanf(text, "%15[^;];%u;%*d;%x;%n", key->type, &key->uid, &key->permissions, &name) != 3 ||
-		!name || strlen(text + name) >= sizeof key->name)
+		!name || !span_copy(span_str(text + name), key->name, sizeof key->name))
 		return EPERM;
-	strcpy(key->name, text + name);
 	return 0;
 }
 
@@ -45,71 +42,48 @@ static int believe(int32_t id, const char *type, const char *name) {
 /* The digits of a positive serial, and at most a line end behind them. */
 static bool parse_serial(const char *text, int32_t *serial) {
 	size_t n = strspn(text, "0123456789");
-	long value = strtol(text, NULL, 10);
+	long long value = strtoll(text, NULL, 10);
 
 	*serial = (int32_t)value;
-	return n > 0 && text[0] != '0' && value <= INT32_MAX && (!text[n] || strcmp(text + n, "\n") == 0);
-}
-
-static int read_serial(const char *path, int32_t *serial) {
-	char text[16] = "";
-	struct stat st;
-	ssize_t n;
-	int rc = EPERM, fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return errno == ELOOP ? EPERM : errno;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 &&
-		!(st.st_mode & (S_IWGRP | S_IWOTH))) {
-		n = read(fd, text, sizeof text - 1);
-		if (n > 0 && strlen(text) == (size_t)n && parse_serial(text, serial))
-			rc = 0;
-	}
-	close(fd);
-	return rc;
+	return n > 0 && text[0] != '0' && value <= INT32_MAX && text[n + (text[n] == '\n')] == 0;
 }
 
 int keyring_open(const char *root, const char *interface, int32_t *ring) {
-	char path[PATH_MAX], name[64];
-	int rc = ENAMETOOLONG, saved = errno;
-	int n = snprintf(path, sizeof path, "%s" PATH_RUN "/%s.ring", root, interface);
+	char path[PATH_MAX], name[64], text[16] = "";
+	struct stat st;
+	ssize_t n;
+	int fd;
 
-	if ((size_t)n < sizeof path &&
-		(size_t)snprintf(name, sizeof name, "verimesh:%s", interface) < sizeof name)
-		rc = read_serial(path, ring);
-	if (rc == 0)
-		rc = believe(*ring, "keyring", name);
-	errno = saved;
-	return rc;
+	if ((size_t)snprintf(path, sizeof path, "%s" PATH_RUN "/%s.ring", root, interface) >= sizeof path ||
+		(size_t)snprintf(name, sizeof name, "verimesh:%s", interface) >= sizeof name)
+		return ENAMETOOLONG;
+	fd = path_open_trusted(path, O_RDONLY, S_IFREG, &st);
+	if (fd < 0)
+		return errno;
+	n = read(fd, text, sizeof text - 1);
+	close(fd);
+	return n > 0 && parse_serial(text, ring) ? believe(*ring, "keyring", name) : EPERM;
 }
 
-int keyring_read(int32_t ring, const char *name, void *out, size_t size, size_t *n) {
-	int rc, saved = errno;
+int keyring_read(int32_t ring, const char *name, char text[static KEYRING_PAYLOAD]) {
 	int32_t id = (int32_t)keyctl_search(ring, "user", name, 0);
-	long got;
+	int rc = id < 0 ? errno : believe(id, "user", name);
+	long n = 0;
 
-	rc = id < 0 ? errno : believe(id, "user", name);
 	if (rc == 0) {
-		got = keyctl_read(id, out, size);
-		if (got < 0)
+		n = keyctl_read(id, text, KEYRING_PAYLOAD - 1);
+		if (n < 0)
 			rc = errno;
-		else if ((size_t)got > size)
+		else if (n >= KEYRING_PAYLOAD)
 			rc = EMSGSIZE;
-		else
-			*n = (size_t)got;
 	}
-	errno = saved;
+	text[rc == 0 ? n : 0] = 0;
 	return rc;
 }
 
-int keyring_peer(
-	int32_t ring, const uint8_t key[static WG_KEY_BYTES], char payload[static KEYRING_PAYLOAD]) {
+int keyring_peer(int32_t ring, const uint8_t key[static WG_KEY_BYTES], char text[static KEYRING_PAYLOAD]) {
 	char name[WG_KEY_TEXT];
-	size_t n = 0;
-	int rc;
 
 	wg_key_encode(key, name);
-	rc = keyring_read(ring, name, payload, KEYRING_PAYLOAD - 1, &n);
-	payload[n] = 0;
-	return rc;
+	return keyring_read(ring, name, text);
 }

@@ -20,10 +20,6 @@ bool keyring_make(const char *root, const char *interface, int32_t *ring, struct
  * one step. */
 bool keyring_put(int32_t ring, const char *name, struct span secret, struct err *err);
 
-/* Reads one: at most size bytes (a longer one is an error); *n is what there was. False when it is
- * not there. */
-bool keyring_get(int32_t ring, const char *name, uint8_t *out, size_t size, size_t *n, struct err *err);
-
 /* Makes the peer keys of the ring those of the roster (all hosts but this one, and not the expired
  * ones): adds and replaces what is missing or differs, sets timeouts anew (a host's expiry; none
  * for NEVER), revokes and unlinks the others. After a failure (uid 0's key quota is full) it goes

@@ -24,7 +24,7 @@
 
 /* Each test has an interface name, a directory and a ring of its own. */
 struct world {
-	char interface[16], name[32], root[64], serial[128];
+	char interface[16], name[64], root[64], serial[128];
 	int32_t ring;
 	struct policy policy;
 	struct policy_peer peer;
@@ -121,7 +121,7 @@ static void world_end(struct world *w) {
 
 /* What failed tests left. */
 static int clean_up(void **state) {
-	char name[32];
+	char name[64];
 
 	(void)state;
 	for (unsigned i = 0; i < worlds; i++) {
@@ -214,11 +214,8 @@ static void write_number(const struct world *w, int32_t serial) {
 
 static int open_rc(const struct world *w) {
 	int32_t ring = -1;
-	int rc;
+	int rc = keyring_open(w->root, w->interface, &ring);
 
-	errno = 4711;
-	rc = keyring_open(w->root, w->interface, &ring);
-	assert_int_equal(errno, 4711);
 	if (rc == 0)
 		assert_int_equal(ring, w->ring);
 	return rc;
@@ -684,28 +681,27 @@ static void a_full_quota_is_said_and_hurts_nobody(void **state) {
 	assert_int_equal(status, 0);
 }
 
-static void secrets_are_put_replaced_and_read(void **state) {
+/* What the kernel has under that name. */
+static void assert_secret(const struct world *w, const char *name, const char *is, size_t n) {
+	int32_t id = (int32_t)keyctl_search(w->ring, "user", name, 0);
+	char out[16];
+
+	assert_int_equal(keyctl_read(id, out, sizeof out), n);
+	assert_memory_equal(out, is, n);
+}
+
+static void secrets_are_put_and_replaced(void **state) {
 	struct world w;
 	struct err err = {0};
-	uint8_t out[8];
-	size_t n = 0;
 
 	(void)state;
 	world_begin(&w);
-	assert_false(keyring_get(w.ring, "tunnel", out, sizeof out, &n, &err));
-	assert_int_equal(err.status, ERR_NO);
 	assert_true(keyring_put(w.ring, "tunnel", span_of("\0\1\2", 3), &err));
-	assert_true(keyring_get(w.ring, "tunnel", out, sizeof out, &n, &err));
-	assert_int_equal(n, 3);
-	assert_memory_equal(out, "\0\1\2", 3);
+	assert_secret(&w, "tunnel", "\0\1\2", 3);
 	assert_true(keyring_put(w.ring, "tunnel", span_str("12345678"), &err));
-	assert_true(keyring_get(w.ring, "tunnel", out, sizeof out, &n, &err));
-	assert_int_equal(n, 8);
-	assert_memory_equal(out, "12345678", 8);
-	assert_false(keyring_get(w.ring, "tunnel", out, 7, &n, &err));
-	assert_int_equal(err.status, ERR_ENV);
+	assert_secret(&w, "tunnel", "12345678", 8);
 	sync_ok(&w);
-	assert_true(keyring_get(w.ring, "tunnel", out, sizeof out, &n, &err));
+	assert_secret(&w, "tunnel", "12345678", 8);
 	assert_false(keyring_put(w.ring, "tunnel", span_of(NULL, 0), &err));
 	world_end(&w);
 }
@@ -762,7 +758,7 @@ static void a_serial_file_is_believed_only_when_root_alone_could_write_it(void *
 	assert_return_code(rename(w.serial, other), errno);
 	assert_int_equal(open_rc(&w), ENOENT);
 	assert_return_code(symlink(other, w.serial), errno);
-	assert_int_equal(open_rc(&w), EPERM);
+	assert_int_equal(open_rc(&w), ELOOP);
 	unlink(w.serial);
 	unlink(other);
 	assert_return_code(mkfifo(w.serial, 0600), errno);
@@ -934,22 +930,6 @@ static void a_key_of_another_type_or_length_is_refused(void **state) {
 	world_end(&w);
 }
 
-static void errno_is_preserved(void **state) {
-	struct world w;
-	char payload[KEYRING_PAYLOAD];
-	int32_t ring;
-	uint8_t key[WG_KEY_BYTES] = {0};
-
-	(void)state;
-	world_begin(&w);
-	errno = 4711;
-	assert_int_equal(keyring_peer(w.ring, key, payload), ENOKEY);
-	assert_int_equal(errno, 4711);
-	assert_int_equal(keyring_open("/nowhere", w.interface, &ring), ENOENT);
-	assert_int_equal(errno, 4711);
-	world_end(&w);
-}
-
 int main(void) {
 	const struct CMUnitTest before[] = {
 		cmocka_unit_test(an_ordinary_user_is_told_that_it_needs_root),
@@ -973,7 +953,7 @@ int main(void) {
 		cmocka_unit_test(a_second_copy_of_a_key_is_revoked),
 		cmocka_unit_test(a_large_mesh_is_split_over_several_rings),
 		cmocka_unit_test(a_full_quota_is_said_and_hurts_nobody),
-		cmocka_unit_test(secrets_are_put_replaced_and_read),
+		cmocka_unit_test(secrets_are_put_and_replaced),
 		cmocka_unit_test(remove_revokes_everything),
 		cmocka_unit_test(a_serial_file_is_believed_only_when_root_alone_could_write_it),
 		cmocka_unit_test(a_serial_is_a_positive_decimal),
@@ -983,7 +963,6 @@ int main(void) {
 		cmocka_unit_test(a_key_that_others_could_touch_is_refused),
 		cmocka_unit_test(a_revoked_key_is_refused),
 		cmocka_unit_test(a_key_of_another_type_or_length_is_refused),
-		cmocka_unit_test(errno_is_preserved),
 	};
 	int failed = cmocka_run_group_tests_name("keyring, before", before, NULL, NULL);
 
