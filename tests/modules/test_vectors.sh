@@ -16,6 +16,7 @@ declare -A kinds=(
     [counter_max_4095]=truncated
     [frame_length_lie_long]=truncated
     [no_attachment]=truncated
+    [no_attachment]=truncated
     [truncated_in_attachment]=truncated
     [version_size_huge]=truncated
     [duplicate_receipt_one_witness]=underwitnessed
