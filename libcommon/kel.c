@@ -211,7 +211,7 @@ static bool read_witnesses(struct kel_est *est, const struct kel_est *prior, str
 	struct span cuts = est->ev.cuts, adds = est->ev.witnesses, text;
 	uint8_t raw[CESR_RAW];
 
-	if (room > KEL_LIST_MAX)
+	if (room > KEL_WITNESSES_MAX)
 		return err_set(err, ERR_NO, "too many witnesses");
 	room += prior ? prior->nwitnesses : 0;
 	est->witnesses = calloc(room + 1, sizeof *est->witnesses);
@@ -230,7 +230,7 @@ static bool read_witnesses(struct kel_est *est, const struct kel_est *prior, str
 		memmove(est->witnesses[at], est->witnesses[at + 1], (est->nwitnesses - at) * CESR_RAW);
 	}
 	while (event_next_text(&adds, &text)) {
-		if (est->nwitnesses >= KEL_LIST_MAX)
+		if (est->nwitnesses >= KEL_WITNESSES_MAX)
 			return err_set(err, ERR_NO, "too many witnesses");
 		if (!cesr_decode(text, CESR_ED25519N, raw))
 			return err_set(err, ERR_NO, "a witness is no non-transferable Ed25519 key");
@@ -518,7 +518,7 @@ static enum kel_outcome verify(const struct kel *kel, const struct event *event,
 
 /* Makes room for one more element in an array that grows; NULL: out of memory. */
 static void *grow(void *items, size_t *size, size_t count, size_t element) {
-	size_t wanted = count < 8 ? 8 : count * 2;
+	size_t wanted = count ? count * 2 : 1;
 	void *more;
 
 	if (count < *size)

@@ -11,7 +11,10 @@
 #include "err.h"
 #include "event.h"
 
-#define KEL_LIST_MAX 1024 /* keys, next digests, witnesses of one identifier */
+#define KEL_LIST_MAX 1024 /* keys, next digests of one identifier */
+/* Every rotation leaves its whole list of witnesses in the log, also when it names but one that
+ * changes: this bounds what a short stream can make of that. */
+#define KEL_WITNESSES_MAX 128
 
 struct kel_key {
 	char code; /* CESR_ED25519 or CESR_ED25519N */
@@ -66,7 +69,7 @@ struct kel_progress {
 	bool signed_by_controller;
 	size_t read;  /* bytes of the attachments whose receipts and source seals were looked at */
 	size_t wrong; /* receipts that do not verify */
-	uint8_t witnessed[KEL_LIST_MAX / 8];
+	uint8_t witnessed[KEL_WITNESSES_MAX / 8];
 };
 
 /* Verifies a key event with its attachments and, when it is accepted, advances the state. delegator

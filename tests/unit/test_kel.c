@@ -372,16 +372,15 @@ static void lists_up_to_their_limit(void **state) {
 	list = long_list("k", "D", KEL_LIST_MAX + 1, true);
 	try_icp(&one, "n", list.p, "1025 next keys");
 	text_free(&list);
-	list = long_list("k", "B", KEL_LIST_MAX + 1, false);
+	list = long_list("k", "B", KEL_WITNESSES_MAX + 1, false);
 	try_icp(&one, "b", list.p, "too many witnesses");
 	text_free(&list);
 	/* witnesses: none too many at first, one too many by a rotation */
-	one.nwitnesses = KEL_LIST_MAX;
-	one.bt = "\"400\"";
+	one.nwitnesses = KEL_WITNESSES_MAX;
 	accept(&kel, &one, draft_icp(&one));
-	assert_int_equal(kel_current(&kel)->nwitnesses, KEL_LIST_MAX);
+	assert_int_equal(kel_current(&kel)->nwitnesses, KEL_WITNESSES_MAX);
 	d = draft_rot(&one);
-	list = witness_list(KEL_LIST_MAX, KEL_LIST_MAX + 1);
+	list = witness_list(KEL_WITNESSES_MAX, KEL_WITNESSES_MAX + 1);
 	draft_set(&d, "ba", list.p);
 	text_free(&list);
 	refuse(&kel, &one, d, "too many witnesses");
