@@ -1,12 +1,28 @@
 /* cesr.c: CESR primitives, attachments and messages, canonical only; see cesr.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sodium.h>
 #include <stdlib.h>
 
-#include "base64.h"
 #include "cesr.h"
 
+#define URL sodium_base64_VARIANT_URLSAFE_NO_PADDING
 #define MAX_CHARS 92
 #define MIN_BODY 25 /* {"v":"KERI10JSON000019_"} */
+
+/* Text that is the canonical base64 of n bytes. */
+static bool from_base64(int variant, const char *text, size_t chars, uint8_t *raw, size_t n) {
+	size_t got;
+
+	/* libsodium 1.0.18 takes the sign of a char for a value. */
+	for (size_t i = 0; i < chars; i++)
+		if (text[i] & 0x80)
+			return false;
+	return sodium_base642bin(raw, n, text, chars, NULL, &got, NULL, variant) == 0 && got == n;
+}
+
+bool wg_key_decode(const char *text, size_t n, uint8_t key[static CESR_RAW]) {
+	return from_base64(sodium_base64_VARIANT_ORIGINAL, text, n, key, CESR_RAW);
+}
 
 /* Decodes a text that is a multiple of four long. Its first `code` characters are no value: with
  * zeros ('A') in their place it is the base64 of the value behind as many zero bits as are needed, so
@@ -14,17 +30,17 @@
 static bool decode(struct span text, size_t code, uint8_t *raw) {
 	char chars[MAX_CHARS];
 	uint8_t bytes[MAX_CHARS / 4 * 3], pad = 0;
-	size_t lead = (code * 6 + 7) / 8;
+	size_t lead = (code * 6 + 7) / 8, n = text.n / 4 * 3;
 	bool good;
 
 	memcpy(chars, text.p, text.n);
 	memset(chars, 'A', code);
-	good = base64url_decode(chars, text.n, bytes);
+	good = from_base64(URL, chars, text.n, bytes, n);
 	for (size_t i = 0; i < lead; i++)
 		pad |= bytes[i];
 	good = good && pad == 0;
 	if (good)
-		memcpy(raw, bytes + lead, text.n / 4 * 3 - lead);
+		memcpy(raw, bytes + lead, n - lead);
 	explicit_bzero(chars, sizeof chars);
 	explicit_bzero(bytes, sizeof bytes);
 	return good;
@@ -45,9 +61,8 @@ char *cesr_encode(char code, const uint8_t raw[static CESR_RAW], char text[stati
 	uint8_t bytes[CESR_CHARS / 4 * 3] = {0};
 
 	memcpy(bytes + sizeof bytes - CESR_RAW, raw, CESR_RAW);
-	base64url_encode(bytes, sizeof bytes, text);
+	sodium_bin2base64(text, CESR_TEXT, bytes, sizeof bytes, URL);
 	text[0] = code;
-	text[CESR_CHARS] = 0;
 	explicit_bzero(bytes, sizeof bytes);
 	return text;
 }
@@ -60,8 +75,7 @@ void cesr_encode_indexed(
 	bytes[0] = (uint8_t)(index >> 4 & 3);
 	bytes[1] = (uint8_t)(index << 4);
 	memcpy(bytes + sizeof bytes - CESR_SIG_RAW, sig, CESR_SIG_RAW);
-	base64url_encode(bytes, sizeof bytes, text);
-	text[CESR_SIG_CHARS] = 0;
+	sodium_bin2base64(text, CESR_SIG_CHARS + 1, bytes, sizeof bytes, URL);
 }
 
 void cesr_said(struct span body, struct span place1, struct span place2, char text[static CESR_TEXT]) {
@@ -120,7 +134,7 @@ static bool number(const char *text, size_t n, uint32_t *out) {
 	uint8_t raw[6];
 
 	memcpy(chars + sizeof chars - n, text, n);
-	if (!base64url_decode(chars, sizeof chars, raw))
+	if (!from_base64(URL, chars, sizeof chars, raw, sizeof raw))
 		return false;
 	*out = (uint32_t)raw[2] << 24 | (uint32_t)raw[3] << 16 | (uint32_t)raw[4] << 8 | raw[5];
 	return true;
@@ -192,9 +206,20 @@ static enum cesr_step read_counter(
 	return advance(r, big ? 8 : 4);
 }
 
+/* The signatures that nest in an item are checked, and of no use here. */
+static enum cesr_step read_nested(struct cesr_reader *r, struct cesr_item *item) {
+	uint32_t left = 0;
+	char letter;
+	enum cesr_step step = read_counter(r, "A", &letter, &left);
+
+	for (; step == CESR_ITEM && left > 0; left--)
+		step = read_signature(r, item);
+	return step;
+}
+
 static enum cesr_step read_part(struct cesr_reader *r, char part, struct cesr_item *item) {
 	uint8_t raw[CESR_RAW] = {0};
-	char code[] = "E", letter;
+	char code[] = "E";
 	enum cesr_step step;
 
 	switch (part) {
@@ -216,38 +241,19 @@ static enum cesr_step read_part(struct cesr_reader *r, char part, struct cesr_it
 	case 's':
 		return read_signature(r, item);
 	default:
-		return read_counter(r, "A", &letter, &r->nested);
+		return read_nested(r, item);
 	}
 }
 
 static enum cesr_step read_item(struct cesr_reader *r, struct cesr_item *item) {
 	/* What an item of -A to -I is made of, in the letters of read_part. */
-	static const struct {
-		enum cesr_kind kind;
-		char parts[5];
-	} groups[] = {
-		{CESR_CONTROLLER_SIG, "s"},
-		{CESR_WITNESS_SIG, "s"},
-		{CESR_COUPLE, "kc"},
-		{CESR_OTHER, "pnds"},
-		{CESR_OTHER, "nt"},
-		{CESR_OTHER, "pndA"},
-		{CESR_SOURCE_SEAL, "nd"},
-		{CESR_OTHER, "pA"},
-		{CESR_OTHER, "pnd"},
-	};
-	const char *parts = groups[r->group - 'A'].parts;
+	static const char *const parts[] = {"s", "s", "kc", "pnds", "nt", "pndN", "nd", "pN", "pnd"};
 	enum cesr_step step = CESR_ITEM;
 
-	item->kind = groups[r->group - 'A'].kind;
-	if (r->nested > 0) {
-		parts = "s";
-		r->nested--;
-	} else {
-		r->left--;
-	}
-	for (; *parts && step == CESR_ITEM; parts++)
-		step = read_part(r, *parts, item);
+	item->kind = r->group;
+	r->left--;
+	for (const char *part = parts[r->group - 'A']; *part && step == CESR_ITEM; part++)
+		step = read_part(r, *part, item);
 	return step;
 }
 
@@ -276,7 +282,7 @@ enum cesr_step cesr_next(struct cesr_reader *r, struct cesr_item *item, struct e
 	enum cesr_step step = CESR_ITEM;
 
 	*item = (struct cesr_item){0};
-	while (step == CESR_ITEM && r->left == 0 && r->nested == 0)
+	while (step == CESR_ITEM && r->left == 0)
 		step = read_group(r);
 	if (step == CESR_ITEM)
 		step = read_item(r, item);

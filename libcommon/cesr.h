@@ -24,6 +24,9 @@
 #define CESR_ED25519 'D'
 #define CESR_BLAKE3 'E'
 
+/* The reverse of wg_key_encode: false unless text is the one canonical text of a key. */
+bool wg_key_decode(const char *text, size_t n, uint8_t key[static CESR_RAW]);
+
 /* Decodes a key or digest of this one code. False, raw untouched, when text is not the one
  * canonical text of such a value (length, code, alphabet, pad bits). */
 bool cesr_decode(struct span text, char code, uint8_t raw[static CESR_RAW]);
@@ -45,17 +48,17 @@ char *cesr_digest(struct span data, char text[static CESR_TEXT]);
  * taken as 44 '#'. A place is a span inside body, 44 long, or empty for none; in body order. */
 void cesr_said(struct span body, struct span place1, struct span place2, char text[static CESR_TEXT]);
 
-/* What an attachment carries, one primitive or tuple at a time. */
+/* What an attachment carries, one primitive or tuple at a time: the letter of its group. What the other
+ * groups hold is checked, and of no further use here. */
 enum cesr_kind {
-	CESR_CONTROLLER_SIG, /* -A: indexed signature by a key of the event's k */
-	CESR_WITNESS_SIG,    /* -B: indexed signature by a witness */
-	CESR_COUPLE,	     /* -C: key (code B) and signature (0B) */
-	CESR_SOURCE_SEAL,    /* -G: sn and digest of the anchoring event */
-	CESR_OTHER,	     /* -D -E -F -H -I and what they nest: checked, of no further use here */
+	CESR_CONTROLLER_SIG = 'A', /* indexed signature by a key of the event's k */
+	CESR_WITNESS_SIG = 'B',	   /* indexed signature by a witness */
+	CESR_COUPLE = 'C',	   /* key (code B) and signature (0B) */
+	CESR_SOURCE_SEAL = 'G',	   /* sn and digest of the anchoring event */
 };
 
 struct cesr_item {
-	enum cesr_kind kind;
+	char kind;
 	uint32_t index;		   /* signatures: place in the list of keys or witnesses */
 	uint32_t ondex;		   /* place in the prior next list; UINT32_MAX: current keys only */
 	uint8_t key[CESR_RAW];	   /* couple: the witness */
@@ -71,7 +74,6 @@ struct cesr_reader {
 	struct span rest; /* what is still to be read */
 	size_t frame;	  /* bytes left of the frame, if it tells the truth; SIZE_MAX: no frame */
 	uint32_t left;	  /* items left in the group */
-	uint32_t nested;  /* signatures left in the -A nested in an -F or -H item */
 	char group;	  /* code letter of the last counter */
 };
 
