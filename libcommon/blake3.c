@@ -7,12 +7,7 @@
 #define BLOCK_BYTES 64
 #define CHUNK_BLOCKS 16
 
-enum {
-	CHUNK_START = 1,
-	CHUNK_END = 2,
-	PARENT = 4,
-	ROOT = 8,
-};
+enum { CHUNK_START = 1, CHUNK_END = 2, PARENT = 4, ROOT = 8 };
 
 static const uint32_t iv[8] = {
 	0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
