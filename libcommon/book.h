@@ -45,8 +45,7 @@ struct book_log {
 	bool closed;	/* nothing more is taken from this stream */
 	uint8_t *fresh; /* messages accepted while `record` was set */
 	size_t nfresh;
-	size_t stored;	    /* bytes of its file in the store */
-	uint64_t stored_sn; /* of the last event there, as the file was read */
+	size_t stored; /* bytes of its file in the store */
 };
 
 /* A body that is no key event: an ACDC or a registry event. Its SAID was checked. */

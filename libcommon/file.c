@@ -131,26 +131,6 @@ bool file_replace(const char *path, struct span data, mode_t mode, struct err *e
 	return good;
 }
 
-bool file_append(const char *path, off_t at, struct span data, mode_t mode, struct err *err) {
-	int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	struct stat st;
-	bool good;
-
-	if (fd < 0)
-		return fail(err, path);
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size < at) {
-		close(fd);
-		return err_set(
-			err, ERR_ENV, "%s: no regular file of %lld bytes or more", path, (long long)at);
-	}
-	good = fchmod(fd, mode) == 0 && ftruncate(fd, at) == 0 && write_all(fd, data, at) &&
-	       (at > 0 || sync_parent(path));
-	if (!good)
-		fail(err, path);
-	close(fd);
-	return good;
-}
-
 /* One directory; one that is there already is left as it is. */
 static bool make_dir(const char *path, mode_t mode, struct err *err) {
 	struct stat st;

@@ -17,28 +17,18 @@
 #define STORE_FILE_MAX ((size_t)1 << 30)
 #define SUFFIX ".cesr"
 
-/* What a damaged file gave, while the store is read. */
+/* What was wrong with a file, while the store is read. */
 struct damage {
-	const struct book *book;
 	bool found;
-	bool waiting; /* the files have been read: what is told now is what waits in vain */
+	bool finishing; /* the files have been read: what is told now is what waits in vain */
 	struct verdict verdict;
 };
-
-/* What waits for its delegator's seal has lost it to a recovery since: it is not accepted, and no damage.
- * Nor is a last event that lost its receipts to a crash. */
-static bool is_damage(const struct damage *damage, const struct verdict *verdict) {
-	const struct book_log *log = damage->waiting ? book_log(damage->book, verdict->aid) : NULL;
-
-	return !log || verdict->sn > log->kel.count ||
-	       (verdict->sn == log->kel.count && verdict->kind == VERDICT_UNDERWITNESSED &&
-		       verdict->sn != log->stored_sn);
-}
 
 static void note_damage(void *ctx, const struct verdict *verdict) {
 	struct damage *damage = ctx;
 
-	if (damage->found || !is_damage(damage, verdict))
+	/* what lost its delegator's seal to a recovery since is not accepted, but no damage */
+	if (damage->found || (damage->finishing && verdict->kind != VERDICT_UNDERWITNESSED))
 		return;
 	damage->found = true;
 	damage->verdict = *verdict;
@@ -75,82 +65,31 @@ bool store_read(const char *root, const char *aid, uint8_t **data, size_t *n, st
 	return file_name(root, aid, path, err) && file_read(path, STORE_FILE_MAX, data, n, err);
 }
 
-/* A crash cuts only the end off: where a message is cut off, no other one follows. */
-static bool message_follows(struct span cut) {
-	static const char start[] = "{\"v\":\"";
-	struct cesr_message message;
-
-	while (cut.n > 1) {
-		const uint8_t *p = memmem(cut.p + 1, cut.n - 1, start, sizeof start - 1);
-		struct span rest;
-
-		if (!p)
-			return false;
-		rest = cut = span_from(cut, (size_t)(p - cut.p));
-		if (cesr_message(&rest, &message, NULL) == CESR_ITEM && (!rest.n || rest.p[0] == '{'))
-			return true;
-	}
-	return false;
-}
-
-/* How much of a file counts. A crash while it was appended to can leave zeros at its end, a message that
- * is cut off, or an event that is cut off where its attachments start; and, the first time, bodies
- * without an event. *sn: of the last event that counts. */
-static size_t whole(struct span file, uint64_t *sn) {
-	struct cesr_message message;
-	enum cesr_step step;
-	struct event event;
-	struct span rest;
-	size_t at = 0;
-
-	*sn = UINT64_MAX;
-	while (file.n && !file.p[file.n - 1])
-		file.n--;
-	for (rest = file; (step = cesr_message(&rest, &message, NULL)) == CESR_ITEM; at = file.n - rest.n) {
-		bool key_event =
-			!message.acdc && event_parse(message.body, &event, NULL) && event.ilk <= EVENT_IXN;
-
-		if (key_event && !message.attachments.n && rest.n == 0) {
-			file.n = at;
-			break;
-		}
-		if (key_event)
-			*sn = event.sn;
-	}
-	if (step == CESR_TRUNCATED && message_follows(rest))
-		return file.n; /* for book_read to refuse */
-	if (step == CESR_TRUNCATED)
-		file.n = at;
-	return step == CESR_BAD || *sn != UINT64_MAX ? file.n : 0;
+static bool damaged(const char *aid, const struct damage *damage, struct err *err) {
+	return err_set(err, ERR_ENV,
+		PATH_STORE "/%s" SUFFIX ": damaged at event %llu: %s; restore it from a backup", aid,
+		(unsigned long long)damage->verdict.event, damage->verdict.reason);
 }
 
 static bool load_file(struct store *store, const char *aid, struct err *err) {
 	struct damage *damage = store->book.ctx;
 	struct book_log *log;
 	uint8_t *data;
-	uint64_t sn;
 	size_t n;
 
 	if (!store_read(store->root, aid, &data, &n, err))
 		return false;
-	n = whole(span_of(data, n), &sn);
 	store->book.events = 0;
-	if (n)
-		book_read(&store->book, span_of(data, n));
+	book_read(&store->book, span_of(data, n));
 	free(data);
 	log = book_log(&store->book, aid);
-	if (n && !log && !damage->found) {
+	if (!log && !damage->found) {
 		damage->found = true;
 		snprintf(damage->verdict.reason, sizeof damage->verdict.reason, "no log of this name");
 	}
 	if (damage->found)
-		return err_set(err, ERR_ENV,
-			PATH_STORE "/%s" SUFFIX ": damaged at event %llu: %s; restore it from a backup", aid,
-			(unsigned long long)damage->verdict.event, damage->verdict.reason);
-	if (log) {
-		log->stored = n;
-		log->stored_sn = sn;
-	}
+		return damaged(aid, damage, err);
+	log->stored = n;
 	return true;
 }
 
@@ -160,19 +99,8 @@ static void mark_stored(const void *node, VISIT visit, void *ctx) {
 		(*(struct book_body *const *)node)->stored = true;
 }
 
-/* Events for which a file's log waits in vain. */
-static bool finish(struct store *store, struct err *err) {
-	struct damage *damage = store->book.ctx;
-
-	damage->waiting = true;
-	book_finish(&store->book);
-	return !damage->found ||
-	       err_set(err, ERR_ENV,
-		       PATH_STORE "/%s" SUFFIX ": damaged at sn %llu: %s; restore it from a backup",
-		       damage->verdict.aid, (unsigned long long)damage->verdict.sn, damage->verdict.reason);
-}
-
 static bool load_all(struct store *store, struct err *err) {
+	struct damage *damage = store->book.ctx;
 	char path[PATH_MAX], aid[CESR_TEXT];
 	struct dirent *entry;
 	bool good = true;
@@ -193,11 +121,15 @@ static bool load_all(struct store *store, struct err *err) {
 	if (good && errno)
 		good = err_set(err, ERR_ENV, "%s: %m", path);
 	closedir(dir);
-	return good && finish(store, err);
+	damage->finishing = true;
+	book_finish(&store->book);
+	if (good && damage->found)
+		good = damaged(damage->verdict.aid, damage, err);
+	return good;
 }
 
 bool store_open(struct store *store, const char *root, bool writing, struct err *err) {
-	struct damage damage = {.book = &store->book};
+	struct damage damage = {0};
 
 	*store = (struct store){.root = root, .lock = -1};
 	store->book = (struct book){.forgiving = true, .keep = true, .report = note_damage, .ctx = &damage};
@@ -228,72 +160,50 @@ static void write_bodies(const struct book *book, const struct seal *seal, FILE 
 	}
 }
 
-/* The bodies stand before the event that seals them: a crash must not leave an event that voids a card,
- * and lose the card in its place. */
-static void write_fresh(const struct book *book, const struct book_log *log, FILE *out) {
-	struct span rest = span_of(log->fresh, log->nfresh), start = rest;
-	struct cesr_message message;
-	struct event event;
-	struct seal seal;
+/* The file with what is new behind it; *text is malloc'd. *n stays what is stored when nothing is new. */
+static bool write_log(
+	struct store *store, const struct book_log *log, char **text, size_t *n, struct err *err) {
+	uint8_t *old = NULL;
+	size_t nold = 0;
+	bool good;
+	FILE *out;
 
-	for (; cesr_message(&rest, &message, NULL) == CESR_ITEM; start = rest) {
-		if (event_parse(message.body, &event, NULL))
-			while (event_next_seal(&event.seals, &seal))
-				write_bodies(book, &seal, out);
-		fwrite(start.p, 1, start.n - rest.n, out);
+	if (log->stored && !store_read(store->root, log->kel.aid, &old, &nold, err))
+		return false;
+	out = open_memstream(text, n);
+	if (out) {
+		if (nold)
+			fwrite(old, 1, nold, out);
+		if (log->nfresh)
+			fwrite(log->fresh, 1, log->nfresh, out);
+		for (size_t i = 0; i < log->kel.nseals; i++)
+			write_bodies(&store->book, &log->kel.seals[i], out);
 	}
-	/* those that came after their event */
-	for (size_t i = 0; i < log->kel.nseals; i++)
-		write_bodies(book, &log->kel.seals[i], out);
+	good = (out && fclose(out) == 0) || err_set(err, ERR_ENV, "out of memory");
+	free(old);
+	return good;
 }
 
 static bool commit_log(struct store *store, struct book_log *log, struct err *err) {
 	char path[PATH_MAX], *text = NULL;
-	bool good = false;
 	size_t n = 0;
-	FILE *out;
+	bool good = file_name(store->root, log->kel.aid, path, err) && write_log(store, log, &text, &n, err);
 
-	if (!file_name(store->root, log->kel.aid, path, err))
-		return false;
-	out = open_memstream(&text, &n);
-	if (!out)
-		return err_set(err, ERR_ENV, "out of memory");
-	write_fresh(&store->book, log, out);
-	if (fclose(out) != 0)
-		err_set(err, ERR_ENV, "out of memory");
-	else if (log->stored + n > STORE_FILE_MAX)
-		err_set(err, ERR_ENV, "%s: would not be read again: over 1 GiB", path);
-	else
-		good = n == 0 || file_append(path, (off_t)log->stored, span_of(text, n), 0644, err);
+	if (good && n > STORE_FILE_MAX)
+		good = err_set(err, ERR_ENV, "%s: would not be read again: over 1 GiB", path);
+	else if (good && n > log->stored)
+		good = file_replace(path, span_of(text, n), 0644, err);
 	if (good) {
-		log->stored += n;
+		log->stored = n;
 		log->nfresh = 0;
 	}
 	free(text);
 	return good;
 }
 
-/* Delegators first, so that a crash leaves no delegate without its delegator. */
-static bool commit_chain(struct store *store, struct book_log *log, struct err *err) {
-	struct book_log *list = log;
-
-	for (log->next_cut = NULL; log->kel.delegator[0]; list = log) {
-		struct book_log *delegator = book_log(&store->book, log->kel.delegator);
-
-		if (!delegator || !delegator->nfresh)
-			break;
-		delegator->next_cut = log;
-		log = delegator;
-	}
-	for (; list; list = list->next_cut)
-		if (!commit_log(store, list, err))
-			return false;
-	return true;
-}
-
 bool store_commit(struct store *store, struct err *err) {
 	for (size_t i = 0; i < store->book.nlogs; i++)
-		if (store->book.logs[i]->kel.count && !commit_chain(store, store->book.logs[i], err))
+		if (store->book.logs[i]->kel.count && !commit_log(store, store->book.logs[i], err))
 			return false;
 	return true;
 }

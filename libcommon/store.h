@@ -9,9 +9,8 @@
 #include "err.h"
 
 /* root + PATH_STORE holds AID.cesr for each identifier: its accepted events with their attachments in the
- * order of acceptance, each behind the cards and registry events that it seals, as far as they are there;
- * what comes later is appended. Only whole messages count: a tail that was cut off by a crash is passed
- * over and overwritten by the next append. */
+ * order of acceptance, and the cards and registry events that they seal. A file only grows, and is replaced
+ * whole: a crash at any moment leaves the old or the new one. */
 struct store {
 	const char *root;
 	int lock; /* held while the store is open for writing, else -1 */

@@ -181,20 +181,6 @@ static void a_directory_is_not_read(void **state) {
 	assert_null(data);
 }
 
-static void only_regular_files_are_appended_to(void **state) {
-	char path[PATH], target[PATH];
-	struct err err;
-
-	(void)state;
-	write_file(in("chronicle", target), "x");
-	assert_int_equal(symlink(target, in("way", path)), 0);
-	assert_false(file_append(path, 1, span_str("y"), 0600, &err));
-	assert_int_equal(mkfifo(in("fifo", path), 0600), 0);
-	assert_false(file_append(path, 0, span_str("y"), 0600, &err));
-	assert_false(file_append(dir, 0, span_str("y"), 0600, &err));
-	assert_content(target, "x");
-}
-
 /* Larger than a pipe holds, so that it comes in many pieces. */
 static void reads_a_pipe_to_its_end(void **state) {
 	static uint8_t large[LARGE];
@@ -310,10 +296,6 @@ static bool replace_by_much(const char *path) {
 	return file_replace(path, span_str("longer than four"), 0600, NULL);
 }
 
-static bool append_much(const char *path) {
-	return file_append(path, 3, span_str("longer than four"), 0600, NULL);
-}
-
 static void a_failed_replace_leaves_the_old(void **state) {
 	char path[PATH], beside[PATH];
 	struct err err;
@@ -329,37 +311,6 @@ static void a_failed_replace_leaves_the_old(void **state) {
 	assert_false(file_replace(in("no/such/dir", path), span_str("x"), 0600, &err));
 	assert_int_equal(err.status, ERR_ENV);
 	assert_non_null(strstr(err.text, "No such file"));
-}
-
-static void a_failed_append_is_cut_by_the_next(void **state) {
-	char path[PATH];
-
-	(void)state;
-	assert_true(file_append(in("full", path), 0, span_str("one"), 0600, NULL));
-	assert_false(on_a_full_disk(append_much, path));
-	assert_true(file_append(path, 3, span_str("two"), 0600, NULL));
-	assert_content(path, "onetwo");
-}
-
-static void append_adds_and_cuts(void **state) {
-	char path[PATH];
-	struct err err;
-
-	(void)state;
-	in("log", path);
-	assert_true(file_append(path, 0, span_str("one"), 0640, &err));
-	assert_content(path, "one");
-	assert_int_equal(mode_of(path), 0640);
-	assert_true(file_append(path, 3, span_str("two"), 0600, &err));
-	assert_content(path, "onetwo");
-	assert_int_equal(mode_of(path), 0600);
-	assert_true(file_append(path, 3, span_str("2"), 0640, &err));
-	assert_content(path, "one2");
-	assert_false(file_append(path, 5, span_str("x"), 0640, &err));
-	assert_non_null(strstr(err.text, "no regular file of 5 bytes or more"));
-	assert_content(path, "one2");
-	assert_true(file_append(path, 0, span_str(""), 0640, &err));
-	assert_content(path, "");
 }
 
 static void mkdir_makes_those_above(void **state) {
@@ -393,9 +344,7 @@ static void no_descriptor_stays_open(void **state) {
 	file_replace(in("fd", path), span_str("x"), 0600, NULL);
 	file_replace(in("no/such", path), span_str("x"), 0600, NULL);
 	file_replace(dir, span_str("x"), 0600, NULL);
-	file_append(in("fd", path), 1, span_str("x"), 0600, NULL);
-	file_append(path, 9, span_str("x"), 0600, NULL);
-	file_append(dir, 9, span_str("x"), 0600, NULL);
+	file_replace(in("fd", path), span_str("xx"), 0600, NULL);
 	assert_false(file_read(path, 1, &data, &n, NULL));
 	assert_true(file_read(path, 2, &data, &n, NULL));
 	free(data);
@@ -414,15 +363,12 @@ int main(void) {
 		cmocka_unit_test(a_missing_file_is_told_apart),
 		cmocka_unit_test(links_and_pipes_are_read),
 		cmocka_unit_test(a_directory_is_not_read),
-		cmocka_unit_test(only_regular_files_are_appended_to),
 		cmocka_unit_test(reads_a_pipe_to_its_end),
 		cmocka_unit_test(a_read_error_is_an_error),
 		cmocka_unit_test(replace_gives_content_and_mode),
 		cmocka_unit_test(who_has_the_old_file_open_keeps_it),
 		cmocka_unit_test(leftovers_do_no_harm),
 		cmocka_unit_test(a_failed_replace_leaves_the_old),
-		cmocka_unit_test(a_failed_append_is_cut_by_the_next),
-		cmocka_unit_test(append_adds_and_cuts),
 		cmocka_unit_test(mkdir_makes_those_above),
 		cmocka_unit_test(no_descriptor_stays_open),
 	};
