@@ -46,9 +46,8 @@ bool time_parse(struct span text, int64_t *micros) {
 	tm.tm_sec = second;
 	seconds = timegm(&tm);
 	/* a date that does not exist comes back as another one */
-	if (year < 1970 || !gmtime_r(&seconds, &back) || back.tm_mon != month - 1 || back.tm_mday != day ||
-		back.tm_hour != hour || back.tm_min != minute || back.tm_sec != second || off_hour > 23 ||
-		off_minute > 59)
+	if (year < 1970 || !gmtime_r(&seconds, &back) || back.tm_mon != month - 1 || back.tm_hour != hour ||
+		back.tm_min != minute || back.tm_sec != second || off_hour > 23 || off_minute > 59)
 		return false;
 	offset = (off_hour * 60 + off_minute) * 60;
 	*micros = (seconds - (text.p[26] == '-' ? -offset : offset)) * 1000000 + fraction;

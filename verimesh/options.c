@@ -148,7 +148,6 @@ static bool read_digest(const char *path, char text[static CESR_TEXT], struct er
 
 static bool take_list(struct options *o, enum option_id id, char *arg, struct err *err) {
 	char key[CESR_TEXT];
-	char canonical[PREFIX_TEXT];
 	struct prefix prefix;
 	struct addr addr;
 
@@ -158,8 +157,7 @@ static bool take_list(struct options *o, enum option_id id, char *arg, struct er
 			return err_set(err, ERR_USAGE, "--addr %s: no IP address in canonical form", arg);
 		return add(o, id, arg, err);
 	case OPT_ROUTE:
-		if (!prefix_parse(span_str(arg), &prefix) || prefix.bits == 0 ||
-			strcmp(arg, prefix_format(&prefix, canonical)) != 0)
+		if (!prefix_parse(span_str(arg), &prefix) || prefix.bits == 0)
 			return err_set(err, ERR_USAGE, "--route %s: no prefix such as 10.80.0.0/16", arg);
 		return add(o, id, arg, err);
 	case OPT_LOGIN:

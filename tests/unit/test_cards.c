@@ -530,6 +530,7 @@ enum flaw {
 	ISS_WITHHELD,
 	ISS_OF_ANOTHER_CARD,
 	ISS_OF_ANOTHER_REGISTRY,
+	ISS_IS_A_REVOCATION,
 	CARD_OF_ANOTHER_REGISTRY,
 	CARD_WITHOUT_REGISTRY,
 	SEALED_AS_A_CARD,
@@ -564,6 +565,13 @@ static void write_registry(
 
 static void write_iss(
 	struct scene *s, enum flaw flaw, const char *card, const char *registry, char iss[static SAID]) {
+	if (flaw == ISS_IS_A_REVOCATION) {
+		add_body(&s->stream, iss,
+			"{\"v\":\"KERI10JSON000000_\",\"t\":\"rev\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"1\","
+			"\"ri\":\"%s\",\"p\":\"%s\",\"dt\":\"2026-01-01T00:00:00.000000+00:00\"}",
+			EVENT_BLANK_SAID, card, registry, CARD_1);
+		return;
+	}
 	add_body(flaw == ISS_WITHHELD ? NULL : &s->stream, iss,
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"iss\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"0\","
 		"\"ri\":\"%s\",\"dt\":\"2026-01-01T00:00:00.000000+00:00\"}",
@@ -624,6 +632,24 @@ static void a_revoked_card_is_void(void **state) {
 	drop(&o);
 }
 
+static void an_inception_opens_no_registry(void **state) {
+	struct scene s = {.org = {.name = "basic", .prefix = "D"}};
+	char registry[SAID], card[SAID], iss[SAID], text[SEAL];
+	struct key first = key_of(s.org.name, 0, 0);
+	struct outcome o;
+
+	(void)state;
+	key_text("D", &first, s.org.aid);
+	write_registry(&s, SOUND, registry, iss);
+	add_card(&s.stream, &s.org, registry, DB1, card);
+	write_iss(&s, SOUND, card, registry, iss);
+	incept(&s.stream, &s.org, event_seal(registry, "0", registry, text));
+	seal_event(&s, card, "0", iss);
+	o = finish(&s);
+	assert_int_equal(o.n, 0);
+	drop(&o);
+}
+
 static void no_card_at_all(void **state) {
 	struct scene s = start();
 	struct outcome o = finish(&s);
@@ -656,6 +682,7 @@ int main(void) {
 		cmocka_unit_test(a_void_last_card_revives_no_other),
 		cmocka_unit_test(a_card_of_a_registry_counts_only_through_it),
 		cmocka_unit_test(a_revoked_card_is_void),
+		cmocka_unit_test(an_inception_opens_no_registry),
 		cmocka_unit_test(no_card_at_all),
 	};
 

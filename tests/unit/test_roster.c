@@ -237,7 +237,8 @@ static void only_the_card_in_force_makes_a_host(void **state) {
 	issue_card(&s->stream, &s->b, "\"host\":\"withdrawn\"", said);
 	issue(s, &s->b, "void", 4, "");
 	issue(s, &s->b, "void", 5, "");
-	issue_card(&s->stream, &s->b, "\"host\":\"void\",\"logins\":[\"x\"]", said);
+	issue_card(&s->stream, &s->b,
+		"\"host\":\"void\",\"key\":\"CIbtvYZ0GU82RKmIPzDdJh1Sl86-y1y-PqfYKyhiTIM_\"", said);
 	interact(&s->stream, &s->b, event_seal(said, "1", s->a.aid, seal));
 	build(s, "", "", "");
 	assert_int_equal(s->roster.nhosts, 1);
@@ -378,10 +379,10 @@ static void so_does_a_route(void **state) {
 
 	(void)state;
 	issue(s, &s->b, "zz", 1, ",\"routes\":[\"10.2.8.0/24\",\"10.2.9.0/24\"]");
-	issue(s, &s->b, "aa", 2, ",\"routes\":[\"10.2.8.0/24\",\"10.2.8.0/25\"]");
+	issue(s, &s->b, "aa", 2, ",\"routes\":[\"10.2.8.0/24\",\"10.2.9.0/25\"]");
 	build(s, "", "AllowedIPs = 10.2.0.0/16", "");
 	assert_prefixes(s, "zz.b", "10.2.9.0/24");
-	assert_prefixes(s, "aa.b", "10.2.8.0/24 10.2.8.0/25");
+	assert_prefixes(s, "aa.b", "10.2.8.0/24 10.2.9.0/25");
 	assert_report(s, "zz.b: claims 10.2.8.0/24, which is aa.b's by a later card; issue one of "
 			 "them anew");
 	end(s);
@@ -433,7 +434,7 @@ static void a_key_of_two_peers_belongs_to_the_first_section(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
-	issue(s, &s->b, "db1", 1, ",\"addr\":[\"10.2.0.1\"],\"routes\":[\"10.2.8.0/24\"]");
+	issue(s, &s->b, "db1", 1, ",\"addr\":[\"10.2.0.1\"],\"routes\":[\"10.2.7.0/24\",\"10.2.8.0/24\"]");
 	issue(s, &s->c, "web", 1, "");
 	issue(s, &s->b, "db2", 2, ",\"addr\":[\"10.2.0.1\"],\"routes\":[\"10.2.8.0/24\"]");
 	build(s, "", "AllowedIPs = 10.2.0.0/16", "");
