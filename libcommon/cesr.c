@@ -29,16 +29,13 @@ bool wg_key_decode(const char *text, size_t n, uint8_t key[static CESR_RAW]) {
  * that every other pad is refused. */
 static bool decode(struct span text, size_t code, uint8_t *raw) {
 	char chars[MAX_CHARS];
-	uint8_t bytes[MAX_CHARS / 4 * 3], pad = 0;
+	uint8_t bytes[MAX_CHARS / 4 * 3];
 	size_t lead = (code * 6 + 7) / 8, n = text.n / 4 * 3;
 	bool good;
 
 	memcpy(chars, text.p, text.n);
 	memset(chars, 'A', code);
-	good = from_base64(URL, chars, text.n, bytes, n);
-	for (size_t i = 0; i < lead; i++)
-		pad |= bytes[i];
-	good = good && pad == 0;
+	good = from_base64(URL, chars, text.n, bytes, n) && sodium_is_zero(bytes, lead);
 	if (good)
 		memcpy(raw, bytes + lead, n - lead);
 	explicit_bzero(chars, sizeof chars);

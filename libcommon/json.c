@@ -25,14 +25,8 @@ static struct span since(const struct json *j, struct span then) {
 	return j->error ? span_of(NULL, 0) : span_cut(then, 0, then.n - j->rest.n);
 }
 
-static bool skip(struct json *j, char c) {
-	if (json_peek(j) != c)
-		return false;
-	j->rest = span_from(j->rest, 1);
-	return true;
-}
-
-static bool skip_text(struct json *j, const char *text) {
+/* Reads this text if it comes next. */
+static bool skip(struct json *j, const char *text) {
 	if (j->error || !span_starts(j->rest, text))
 		return false;
 	j->rest = span_from(j->rest, strlen(text));
@@ -40,15 +34,15 @@ static bool skip_text(struct json *j, const char *text) {
 }
 
 void json_open(struct json *j, char brace) {
-	if (!skip(j, brace))
-		fail(j, brace == '{' ? "a map must stand here" : "a list must stand here");
+	if (!skip(j, brace == '{' ? "{" : "["))
+		fail(j, "another value than the map or list that must stand here");
 	else if (++j->depth > JSON_DEPTH)
 		fail(j, "nested too deeply");
 	j->first = true;
 }
 
 static bool skip_close(struct json *j, char brace) {
-	if (j->depth == 0 || !skip(j, brace))
+	if (j->depth == 0 || !skip(j, brace == '}' ? "}" : "]"))
 		return false;
 	j->depth--;
 	j->first = false;
@@ -57,12 +51,12 @@ static bool skip_close(struct json *j, char brace) {
 
 void json_close(struct json *j, char brace) {
 	if (!skip_close(j, brace))
-		fail(j, brace == '}' ? "the map must end here" : "the list must end here");
+		fail(j, "more than may stand in this map or list");
 }
 
 /* Reads the comma before every member or element but the first. */
 static bool skip_comma(struct json *j) {
-	bool good = j->first ? !j->error : skip(j, ',');
+	bool good = j->first ? !j->error : skip(j, ",");
 
 	j->first = false;
 	return good;
@@ -71,7 +65,7 @@ static bool skip_comma(struct json *j) {
 bool json_optional(struct json *j, const char *name) {
 	struct json before = *j;
 
-	if (skip_comma(j) && skip(j, '"') && skip_text(j, name) && skip_text(j, "\":"))
+	if (skip_comma(j) && skip(j, "\"") && skip(j, name) && skip(j, "\":"))
 		return true;
 	*j = before;
 	return false;
@@ -105,9 +99,9 @@ static size_t utf8(struct span s) {
 	return c < least[more] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ? 0 : more + 1;
 }
 
-/* Reads an escape, after its backslash: only what cannot stand for itself, and in one spelling. */
+/* Reads an escape: only what cannot stand for itself, and in one spelling. */
 static void skip_escape(struct json *j) {
-	struct span left = j->rest;
+	struct span left = span_from(j->rest, 1);
 
 	if (left.n >= 1 && memchr("\"\\bfnrt", left.p[0], 7))
 		j->rest = span_from(left, 1);
@@ -122,7 +116,7 @@ static void skip_escape(struct json *j) {
 struct span json_string(struct json *j) {
 	struct span start, text;
 
-	if (!skip(j, '"'))
+	if (!skip(j, "\""))
 		fail(j, "a string must stand here");
 	start = j->rest;
 	while (!j->error && json_peek(j) != '"') {
@@ -130,13 +124,13 @@ struct span json_string(struct json *j) {
 
 		if (n == 0 || j->rest.p[0] < ' ')
 			fail(j, "a control character, no UTF-8, or the end in a string");
-		else if (skip(j, '\\'))
+		else if (json_peek(j) == '\\')
 			skip_escape(j);
 		else
 			j->rest = span_from(j->rest, n);
 	}
 	text = since(j, start);
-	skip(j, '"');
+	skip(j, "\"");
 	return text;
 }
 
@@ -149,15 +143,15 @@ static bool skip_digits(struct json *j) {
 }
 
 static bool skip_number(struct json *j) {
-	skip(j, '-');
-	if (!skip(j, '0') && !skip_digits(j))
+	skip(j, "-");
+	if (!skip(j, "0") && !skip_digits(j))
 		return false;
-	if (skip(j, '.') && !skip_digits(j))
+	if (skip(j, ".") && !skip_digits(j))
 		return false;
-	if (!skip(j, 'e') && !skip(j, 'E'))
+	if (!skip(j, "e") && !skip(j, "E"))
 		return true;
-	if (!skip(j, '+'))
-		skip(j, '-');
+	if (!skip(j, "+"))
+		skip(j, "-");
 	return skip_digits(j);
 }
 
@@ -176,7 +170,7 @@ static void skip_map(struct json *j) {
 		for (size_t i = 0; i < n; i++)
 			if (span_eq(names[i], names[n]))
 				fail(j, "a name that stands twice in a map");
-		if (!skip(j, ':'))
+		if (!skip(j, ":"))
 			fail(j, "a colon must stand here");
 		skip_value(j);
 	}
@@ -197,8 +191,7 @@ static void skip_value(struct json *j) {
 			skip_value(j);
 		break;
 	default:
-		if (!skip_text(j, "true") && !skip_text(j, "false") && !skip_text(j, "null") &&
-			!skip_number(j))
+		if (!skip(j, "true") && !skip(j, "false") && !skip(j, "null") && !skip_number(j))
 			fail(j, "a value must stand here");
 	}
 }

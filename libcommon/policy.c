@@ -19,9 +19,7 @@
 #define DIGIT "0123456789"
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGIT "_.-"
 #define SPACE " \t\r\v\f"
-#define CONTROL                                  \
-	"\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17" \
-	"\20\21\22\23\24\25\26\27\30\31\32\33\34\35\36\37\177"
+#define CONTROL "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20\21\22\23\24\25\26\27\30\31\32\33\34\35\36\37\177"
 
 #define LABEL_RULE "1 to 40 of a-z 0-9 -, no - at either end"
 #define PATH_RULE "an absolute path of at most 255 characters, no : nor control characters"
@@ -37,14 +35,8 @@ struct reader {
 	void *field;		  /* that it fills */
 	unsigned line;
 	unsigned section; /* line of this section's header; 0: none yet */
-	void *seen;	  /* tree of struct seen */
+	void *seen;	  /* tree of texts: what may stand once only */
 	struct err err;	  /* what is wrong, without the line */
-};
-
-/* What may stand once only, and where it stands. */
-struct seen {
-	unsigned line;
-	char text[72];
 };
 
 /* How the text of a key becomes a field of the policy or the peer. */
@@ -105,24 +97,20 @@ static bool append(struct err *err, void *array, size_t *n, const void *element,
 }
 
 static int seen_order(const void *a, const void *b) {
-	return strcasecmp(((const struct seen *)a)->text, ((const struct seen *)b)->text);
+	return strcasecmp(a, b);
 }
 
 /* Notes that this stands in the section (0: in the file); an error when it does already, whatever the
  * case. */
 static bool once(struct reader *r, unsigned section, const char *kind, const char *text) {
-	struct seen *seen = calloc(1, sizeof *seen), **found = NULL;
+	char *seen = NULL, **found = NULL;
 
-	if (seen) {
-		snprintf(seen->text, sizeof seen->text, "%s %u %s", kind, section, text);
-		seen->line = r->line;
+	if (asprintf(&seen, "%u %s %s", section, kind, text) >= 0)
 		found = tsearch(seen, &r->seen, seen_order);
-	}
 	if (found && *found == seen)
 		return true;
 	free(seen);
-	return found ? bad(r, "%s %.80s stands in line %u already", kind, text, (*found)->line)
-		     : no_memory(&r->err);
+	return found ? bad(r, "%s %.80s stands twice", kind, text) : no_memory(&r->err);
 }
 
 /* wg-quick's rule; a leading - would be an option to ip and wg. */
@@ -252,8 +240,7 @@ static bool add_uid(struct reader *r, const char *value) {
 /* clang-format off */
 #define AT(field) offsetof(struct policy, field)
 static const struct setting host_settings[] = {
-	{"Name", ONCE, set_interface, AT(interface), "verimesh0",
-		"1 to 15 of A-Z a-z 0-9 _ = + . -, no - at the start, not . or .."},
+	{"Name", ONCE, set_interface, AT(interface), "verimesh0", "1 to 15 of A-Za-z0-9_=+.-, no first -, no . .."},
 	{"Self", ONCE, set_label, AT(self), NULL, LABEL_RULE},
 	{"Host", ONCE, set_label, AT(host), NULL, LABEL_RULE},
 	{"Domain", ONCE, set_domain, AT(domain), "mesh.internal", "labels joined by dots, at most 100 characters"},
@@ -261,8 +248,7 @@ static const struct setting host_settings[] = {
 	{"Adopt", ONCE, set_yes, AT(adopt), "no", "yes or no"},
 	{"FetchEvery", ONCE, set_duration, AT(fetch_every), "5m", DURATION_RULE},
 	{"MaxAge", ONCE, set_duration, AT(max_age), "24h", DURATION_RULE},
-	{"IdRange", ONCE, set_range, 0, "1879048192-2130706431",
-		"LOW-HIGH within 1000-4294967293, 65534 and 65535 outside"},
+	{"IdRange", ONCE, set_range, 0, "1879048192-2130706431", "LOW-HIGH, 1000 to 4294967293, no 65534 or 65535"},
 	{"Home", ONCE, set_path, AT(home), "/home/%u@%p", PATH_RULE "; %u is the login, %p the petname, %% a %"},
 	{"Shell", ONCE, set_path, AT(shell), "/bin/bash", PATH_RULE " nor %"},
 	{0},
@@ -314,15 +300,13 @@ static bool read_section(struct reader *r, const char *line) {
 	char word[16] = "", name[LABEL_MAX + 2] = "";
 	struct policy_peer peer = {.line = r->line};
 	struct policy *p = r->policy;
-	int end = 0; /* of a header in good form */
+	int behind_word = 0, end = 0;
 
 	r->section = r->line;
 	r->peer = NULL;
-	sscanf(line, "[ %15[A-Za-z] ]%n", word, &end);
-	if (end && !line[end] && strcasecmp(word, "Interface") == 0)
+	sscanf(line, "[ %15[A-Za-z] %n%41[a-z0-9-] ]%n", word, &behind_word, name, &end);
+	if (strcasecmp(word, "Interface") == 0 && strcmp(line + behind_word, "]") == 0)
 		return once(r, 0, "section", word);
-	end = 0;
-	sscanf(line, "[ %15[A-Za-z] %41[a-z0-9-] ]%n", word, name, &end);
 	if (!end || line[end] || strcasecmp(word, "Peer") != 0 || !label_valid(span_str(name)))
 		return bad(r, "bad section \"%.80s\"; allowed: [Interface], [Peer NAME], NAME " LABEL_RULE,
 			line);

@@ -490,7 +490,7 @@ static void the_error_is_at_its_place(void **state) {
 	} cases[] = {
 		{"[1,x]", 3},
 		{"[1 ,2]", 2},
-		{"\"ab\\q\"", 4},
+		{"\"ab\\q\"", 3},
 		{"\"ab\xff\"", 3},
 		{"\"ab", 3},
 		{"{\"a\"}", 4},
