@@ -39,15 +39,6 @@ static int believe(int32_t id, const char *type, const char *name) {
 	return rc;
 }
 
-/* The digits of a positive serial, and at most a line end behind them. */
-static bool parse_serial(const char *text, int32_t *serial) {
-	size_t n = strspn(text, "0123456789");
-	long long value = strtoll(text, NULL, 10);
-
-	*serial = (int32_t)value;
-	return n > 0 && text[0] != '0' && value <= INT32_MAX && text[n + (text[n] == '\n')] == 0;
-}
-
 int keyring_open(const char *root, const char *interface, int32_t *ring) {
 	char path[PATH_MAX], name[64], text[16] = "";
 	struct stat st;
@@ -62,7 +53,8 @@ int keyring_open(const char *root, const char *interface, int32_t *ring) {
 		return errno;
 	n = read(fd, text, sizeof text - 1);
 	close(fd);
-	return n > 0 && parse_serial(text, ring) ? believe(*ring, "keyring", name) : EPERM;
+	*ring = n > 0 ? (int32_t)strtol(text, NULL, 10) : 0; /* not @u nor @s, which are negative */
+	return *ring > 0 ? believe(*ring, "keyring", name) : EPERM;
 }
 
 int keyring_read(int32_t ring, const char *name, char text[static KEYRING_PAYLOAD]) {

@@ -49,9 +49,11 @@ struct counter {
 	size_t unknown;
 };
 
-static void count_unknown(void *ctx, const struct tunnel_peer *peer) {
+static void count_unknown(void *ctx, const struct tunnel_peer *peer, const struct prefix *prefix) {
 	struct counter *counter = ctx;
 
+	if (prefix)
+		return;
 	for (size_t i = 0; i < counter->roster->nhosts; i++)
 		if (memcmp(counter->roster->hosts[i].key, peer->key, WG_KEY_BYTES) == 0)
 			return;
@@ -60,9 +62,8 @@ static void count_unknown(void *ctx, const struct tunnel_peer *peer) {
 
 bool wireguard_refuse_foreign(const struct roster *roster, const char *interface, struct err *err) {
 	struct counter counter = {.roster = roster};
-	struct tunnel_visitor visitor = {.ctx = &counter, .peer = count_unknown};
 
-	if (tunnel_read(interface, &visitor) != 0)
+	if (tunnel_read(interface, count_unknown, &counter) != 0)
 		return err_set(err, ERR_ENV,
 			"%s: is there, and verimesh up did not make it; choose another Name", interface);
 	return err_set(err, ERR_ENV,
@@ -75,11 +76,10 @@ bool wireguard_refuse_foreign(const struct roster *roster, const char *interface
 
 /* wireguard-go answers a moment after it went into the background. */
 static bool wait_until_readable(const char *interface, struct err *err) {
-	static const struct tunnel_visitor nothing = {0};
 	static const struct timespec pause = {.tv_nsec = 10000000};
 
 	for (unsigned tries = 0; tries < 500; tries++) {
-		if (tunnel_read(interface, &nothing) == 0)
+		if (tunnel_read(interface, NULL, NULL) == 0)
 			return true;
 		nanosleep(&pause, NULL);
 	}
