@@ -245,7 +245,7 @@ static const struct {
 	bool (*check)(struct gate *);
 } conditions[GATE_CONDITIONS] = {
 	[GATE_MAP] = {"map to be believed", check_map},
-	[GATE_MESH] = {"address not outside the mesh", check_mesh},
+	[GATE_MESH] = {"address on the mesh", check_mesh},
 	[GATE_OWNER] = {"address owned by one peer", check_owner},
 	[GATE_ROUTE] = {"reply leaves through the interface", check_route},
 	[GATE_INGRESS] = {"connection arrived on the interface", check_ingress},
