@@ -80,16 +80,15 @@ bool file_read(const char *path, size_t max, uint8_t **data, size_t *n, struct e
 	return good;
 }
 
-static bool write_all(int fd, struct span data, off_t at) {
+static bool write_all(int fd, struct span data) {
 	while (data.n > 0) {
-		ssize_t done = pwrite(fd, data.p, data.n, at);
+		ssize_t done = write(fd, data.p, data.n);
 
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done < 0)
 			return false;
 		data = span_from(data, (size_t)done);
-		at += done;
 	}
 	return fsync(fd) == 0;
 }
@@ -121,7 +120,7 @@ bool file_replace(const char *path, struct span data, mode_t mode, struct err *e
 	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return fail(err, beside);
-	good = fchmod(fd, mode) == 0 && write_all(fd, data, 0);
+	good = fchmod(fd, mode) == 0 && write_all(fd, data);
 	good = close(fd) == 0 && good;
 	good = good && rename(beside, path) == 0 && sync_parent(path);
 	if (!good) {

@@ -27,10 +27,6 @@ bool file_read_fd(int fd, const char *name, size_t max, uint8_t **data, size_t *
 /* Writes beside, fsyncs, renames over path, fsyncs the directory. */
 bool file_replace(const char *path, struct span data, mode_t mode, struct err *err);
 
-/* Appends to a regular file (O_NOFOLLOW) at offset `at`, cutting what stands behind it first, sets its
- * mode and fsyncs: the data, and the directory when at is 0. */
-bool file_append(const char *path, off_t at, struct span data, mode_t mode, struct err *err);
-
 /* Makes a directory, with this mode, and those above it, with 0755; what is there stays as it is. */
 bool file_mkdir(const char *path, mode_t mode, struct err *err);
 

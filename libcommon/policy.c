@@ -240,7 +240,8 @@ static bool add_uid(struct reader *r, const char *value) {
 /* clang-format off */
 #define AT(field) offsetof(struct policy, field)
 static const struct setting host_settings[] = {
-	{"Name", ONCE, set_interface, AT(interface), "verimesh0", "1 to 15 of A-Za-z0-9_=+.-, no first -, no . .."},
+	{"Name", ONCE, set_interface, AT(interface), "verimesh0",
+		"1 to 15 of A-Z a-z 0-9 _ = + . -, no - at the start, not . or .."},
 	{"Self", ONCE, set_label, AT(self), NULL, LABEL_RULE},
 	{"Host", ONCE, set_label, AT(host), NULL, LABEL_RULE},
 	{"Domain", ONCE, set_domain, AT(domain), "mesh.internal", "labels joined by dots, at most 100 characters"},
@@ -248,7 +249,8 @@ static const struct setting host_settings[] = {
 	{"Adopt", ONCE, set_yes, AT(adopt), "no", "yes or no"},
 	{"FetchEvery", ONCE, set_duration, AT(fetch_every), "5m", DURATION_RULE},
 	{"MaxAge", ONCE, set_duration, AT(max_age), "24h", DURATION_RULE},
-	{"IdRange", ONCE, set_range, 0, "1879048192-2130706431", "LOW-HIGH, 1000 to 4294967293, no 65534 or 65535"},
+	{"IdRange", ONCE, set_range, 0, "1879048192-2130706431",
+		"LOW-HIGH within 1000-4294967293, 65534 and 65535 outside"},
 	{"Home", ONCE, set_path, AT(home), "/home/%u@%p", PATH_RULE "; %u is the login, %p the petname, %% a %"},
 	{"Shell", ONCE, set_path, AT(shell), "/bin/bash", PATH_RULE " nor %"},
 	{0},

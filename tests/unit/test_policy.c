@@ -83,10 +83,10 @@ static int test_gethostname_(char *name, size_t size) {
 
 #define LABEL "1 to 40 of a-z 0-9 -, no - at either end"
 #define SECTION "; allowed: [Interface], [Peer NAME]"
-#define NAME "; allowed: 1 to 15 of A-Za-z0-9_=+.-, no first -, no . .."
+#define NAME "; allowed: 1 to 15 of A-Z a-z 0-9 _ = + . -, no - at the start, not . or .."
 #define DOMAIN "; allowed: labels joined by dots, at most 100 characters"
 #define DURATION "; allowed: a number of s, m, h or d, as in 90s or 5m, not 0"
-#define RANGE "; allowed: LOW-HIGH, 1000 to 4294967293, no 65534 or 65535"
+#define RANGE "; allowed: LOW-HIGH within 1000-4294967293, 65534 and 65535 outside"
 #define PATH "; allowed: an absolute path of at most 255 characters, no : nor control characters"
 #define HOME PATH "; %u is the login, %p the petname, %% a %"
 #define LOGINS " of Logins; allowed: LOGIN or LOGIN=ACCOUNT, such as alice or bob=rsmith"
