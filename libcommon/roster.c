@@ -17,9 +17,32 @@ struct builder {
 	void (*report)(void *ctx, const struct err *claim);
 	void *ctx;
 	struct prefix *derived; /* by peer */
-	size_t size;		/* hosts that there is room for */
-	size_t *places;		/* by host: the place of its card in its log */
+	struct claim *claims;	/* of all hosts */
+	size_t nclaims, claims_size, hosts_size;
 };
+
+/* An address or a route that a host may claim. */
+struct claim {
+	struct prefix prefix;
+	bool route;
+	size_t host;
+};
+
+/* Makes room for one more in an array; false without memory. */
+static bool grow(void *array, size_t *size, size_t n, size_t element) {
+	size_t wanted = n ? 2 * n : 64;
+	void *p;
+
+	if (n < *size)
+		return true;
+	memcpy(&p, array, sizeof p);
+	p = reallocarray(p, wanted, element);
+	if (!p)
+		return false;
+	memcpy(array, &p, sizeof p);
+	*size = wanted;
+	return true;
+}
 
 __attribute__((format(printf, 3, 4))) static void refuse(
 	struct builder *b, const struct roster_host *host, const char *fmt, ...) {
@@ -88,15 +111,19 @@ static size_t count_texts(struct span list) {
 	return n;
 }
 
-static bool has_addr(const struct roster_host *host, const struct addr *addr) {
-	for (size_t i = 0; i < host->naddrs; i++)
-		if (addr_eq(&host->addrs[i], addr))
-			return true;
-	return false;
+static bool add_claim(struct builder *b, const struct roster_host *host, struct prefix prefix, bool route) {
+	if (!may_claim(b, host, &prefix))
+		return true;
+	if (!grow(&b->claims, &b->claims_size, b->nclaims, sizeof *b->claims))
+		return false;
+	b->claims[b->nclaims++] = (struct claim){prefix, route, b->roster->nhosts - 1};
+	return true;
 }
 
-static bool read_addrs(struct builder *b, struct roster_host *host, const struct card *card) {
+/* The derived address is the host's own; for the others it may have rivals. */
+static bool read_claims(struct builder *b, struct roster_host *host, const struct card *card) {
 	struct span addrs = card->addrs, routes = card->routes, text;
+	bool good = true;
 	struct prefix prefix;
 	struct addr addr;
 
@@ -105,17 +132,12 @@ static bool read_addrs(struct builder *b, struct roster_host *host, const struct
 	if (!host->addrs || !host->routes)
 		return false;
 	host->addrs[host->naddrs++] = derived_addr(host->peer->aid, card->host);
-	while (event_next_text(&addrs, &text)) {
-		if (!addr_parse_canonical(text, &addr) || has_addr(host, &addr))
-			continue;
-		prefix = prefix_host(&addr);
-		if (may_claim(b, host, &prefix))
-			host->addrs[host->naddrs++] = addr;
-	}
-	while (event_next_text(&routes, &text))
-		if (prefix_parse(text, &prefix) && may_claim(b, host, &prefix))
-			host->routes[host->nroutes++] = prefix;
-	return true;
+	while (good && event_next_text(&addrs, &text))
+		good = !addr_parse_canonical(text, &addr) || addr_eq(&addr, &host->addrs[0]) ||
+		       add_claim(b, host, prefix_host(&addr), false);
+	while (good && event_next_text(&routes, &text))
+		good = !prefix_parse(text, &prefix) || add_claim(b, host, prefix, true);
+	return good;
 }
 
 /* An account with uid 0 only by a written login=account (DESIGN.md 5.5). */
@@ -161,41 +183,22 @@ static void read_endpoint(struct builder *b, struct roster_host *host, const str
 	}
 }
 
-static bool grow(struct builder *b) {
-	size_t size = b->size ? b->size * 2 : 64;
-	void *hosts, *places;
-
-	if (b->roster->nhosts < b->size)
-		return true;
-	hosts = reallocarray(b->roster->hosts, size, sizeof *b->roster->hosts);
-	if (hosts)
-		b->roster->hosts = hosts;
-	places = reallocarray(b->places, size, sizeof *b->places);
-	if (places)
-		b->places = places;
-	if (!hosts || !places)
-		return false;
-	b->size = size;
-	return true;
-}
-
 static bool add_host(struct builder *b, const struct policy_peer *peer, const struct kel *kel,
 	const struct cards_entry *entry) {
 	const struct card *card = &entry->card;
 	struct roster_host *host;
 
-	if (!grow(b))
+	if (!grow(&b->roster->hosts, &b->hosts_size, b->roster->nhosts, sizeof *host))
 		return false;
-	b->places[b->roster->nhosts] = entry->place;
 	host = &b->roster->hosts[b->roster->nhosts++];
-	*host = (struct roster_host){.peer = peer, .sn = kel->count - 1};
+	*host = (struct roster_host){.peer = peer, .sn = kel->count - 1, .place = entry->place};
 	host->expires = card->until == NEVER ? NEVER : card->until / 1000000;
 	memcpy(host->key, card->key, sizeof host->key);
 	span_copy(card->host, host->label, sizeof host->label);
 	span_copy(card->said, host->said, sizeof host->said);
 	host->self = strcmp(peer->name, b->policy->self) == 0 && strcmp(host->label, b->policy->host) == 0;
 	read_endpoint(b, host, card);
-	return read_addrs(b, host, card) && read_logins(b, host, card);
+	return read_claims(b, host, card) && read_logins(b, host, card);
 }
 
 static bool add_peer(struct builder *b, const struct policy_peer *peer, const struct book *book, int64_t now,
@@ -219,133 +222,110 @@ static bool add_peer(struct builder *b, const struct policy_peer *peer, const st
 
 /* ---- what two hosts claim ---- */
 
-/* A claim to a key, an address or a route, for sorting. */
+/* A tunnel key that is claimed. */
 struct rival {
-	uint8_t what[WG_KEY_BYTES]; /* the key, or family, bits and bytes of the prefix */
-	uint64_t rank;		    /* a lower one wins */
-	size_t host, claim;	    /* which of its addresses, and behind them its routes */
+	uint8_t key[WG_KEY_BYTES];
+	uint64_t rank; /* a lower one wins */
+	struct roster_host *host;
 };
 
 static int compare_rivals(const void *a, const void *b) {
 	const struct rival *x = a, *y = b;
-	int order = memcmp(x->what, y->what, sizeof x->what);
+	int order = memcmp(x->key, y->key, sizeof x->key);
 
 	return order ? order : (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-static bool same_claim(const struct rival *a, const struct rival *b) {
-	return memcmp(a->what, b->what, sizeof a->what) == 0;
-}
-
-/* Within one peer the later anchored card wins (DESIGN.md 5.3). */
-static uint64_t rank_card(const struct builder *b, size_t i) {
-	return (UINT64_C(1) << 40) - 1 - b->places[i];
-}
-
-/* Between peers the own organisation wins, then the section that stands first; this very host
- * before all. */
-static uint64_t rank_key(const struct builder *b, size_t i) {
-	const struct roster_host *host = &b->roster->hosts[i];
+/* Within one peer the later anchored card wins (DESIGN.md 5.3); between peers the own organisation, then
+ * the section that stands first; this very host before all. */
+static uint64_t rank(const struct builder *b, const struct roster_host *host) {
 	uint64_t section = (uint64_t)(host->peer - b->policy->peers) + 1;
 
 	if (host->self)
 		return 0;
 	if (strcmp(host->peer->name, b->policy->self) == 0)
 		section = 0;
-	return (section << 40) + rank_card(b, i);
+	return ((section + 1) << 40) - 1 - host->place;
 }
 
 /* A host without addresses is one that drop_refused takes out. */
-static void mark_host(struct roster_host *host) {
-	host->naddrs = host->nroutes = 0;
-}
-
 static void refuse_key(struct builder *b, struct roster_host *host, const struct roster_host *owner) {
-	char text[WG_KEY_TEXT];
+	char key[WG_KEY_TEXT], name[2 * LABEL_MAX + 2] = "this host";
 
-	wg_key_encode(host->key, text);
+	wg_key_encode(host->key, key);
 	if (owner)
-		refuse(b, host,
-			"claims tunnel key %s, which is %s.%s's; issue its card with a key of its "
-			"own",
-			text, owner->label, owner->peer->name);
-	else
-		refuse(b, host,
-			"claims tunnel key %s, which is this host's; issue its card with a key of "
-			"its own",
-			text);
-	mark_host(host);
+		snprintf(name, sizeof name, "%s.%s", owner->label, owner->peer->name);
+	refuse(b, host, "claims tunnel key %s, which is %s's; issue its card with a key of its own", key,
+		name);
+	host->naddrs = 0;
 }
 
-static void refuse_keys(struct builder *b, struct rival *rivals) {
-	struct roster_host *hosts = b->roster->hosts;
-	size_t n = b->roster->nhosts, winner = 0;
+static bool refuse_keys(struct builder *b) {
+	struct rival *rivals = calloc(b->roster->nhosts + 1, sizeof *rivals), *winner = rivals;
+	size_t n = b->roster->nhosts;
 
+	if (!rivals)
+		return false;
 	for (size_t i = 0; i < n; i++) {
-		rivals[i] = (struct rival){.host = i, .rank = rank_key(b, i)};
-		memcpy(rivals[i].what, hosts[i].key, WG_KEY_BYTES);
+		rivals[i].host = &b->roster->hosts[i];
+		rivals[i].rank = rank(b, rivals[i].host);
+		memcpy(rivals[i].key, rivals[i].host->key, WG_KEY_BYTES);
 	}
 	qsort(rivals, n, sizeof *rivals, compare_rivals);
-	for (size_t i = 0; i < n; i++) {
-		struct roster_host *host = &hosts[rivals[i].host];
-
-		if (b->own_key && !host->self && memcmp(host->key, b->own_key, WG_KEY_BYTES) == 0)
-			refuse_key(b, host, NULL);
-		else if (i && same_claim(&rivals[i], &rivals[winner]))
-			refuse_key(b, host, &hosts[rivals[winner].host]);
+	for (struct rival *r = rivals; r < rivals + n; r++) {
+		if (b->own_key && !r->host->self && memcmp(r->key, b->own_key, WG_KEY_BYTES) == 0)
+			refuse_key(b, r->host, NULL);
+		else if (r > rivals && memcmp(r->key, winner->key, WG_KEY_BYTES) == 0)
+			refuse_key(b, r->host, winner->host);
 		else
-			winner = i;
+			winner = r;
 	}
+	free(rivals);
+	return true;
 }
 
-/* Where a claim stands, so that it can be taken out. */
-static struct addr *claim_addr(struct roster_host *host, size_t claim) {
-	return claim < host->naddrs ? &host->addrs[claim] : &host->routes[claim - host->naddrs].addr;
+/* By prefix; only one peer may claim one at all, and of that the later anchored card comes first. */
+static int compare_claims(const void *a, const void *b, void *ctx) {
+	const struct claim *x = a, *y = b;
+	const struct roster_host *hosts = ctx;
+	int order = memcmp(&x->prefix, &y->prefix, sizeof x->prefix);
+	size_t px = hosts[x->host].place, py = hosts[y->host].place;
+
+	if (!order)
+		order = (px < py) - (px > py);
+	return order ? order : x->route - y->route;
 }
 
-/* The address itself as a prefix, or the route. */
-static struct prefix claim_prefix(const struct roster_host *host, size_t claim) {
-	return claim < host->naddrs ? prefix_host(&host->addrs[claim]) : host->routes[claim - host->naddrs];
+_Static_assert(sizeof(struct prefix) == 18, "prefixes are compared as bytes");
+
+static void take_claim(struct roster_host *host, const struct claim *claim) {
+	if (claim->route)
+		host->routes[host->nroutes++] = claim->prefix;
+	else
+		host->addrs[host->naddrs++] = claim->prefix.addr;
 }
 
-/* The derived address, which comes first, has no rivals. */
-static size_t list_claims(const struct builder *b, struct rival *rivals) {
-	size_t n = 0;
-
-	for (size_t i = 0; i < b->roster->nhosts; i++) {
-		const struct roster_host *host = &b->roster->hosts[i];
-
-		for (size_t claim = 1; claim < host->naddrs + host->nroutes; claim++, n++) {
-			struct prefix prefix = claim_prefix(host, claim);
-
-			rivals[n] = (struct rival){.host = i, .rank = rank_card(b, i), .claim = claim};
-			rivals[n].what[0] = prefix.addr.family;
-			rivals[n].what[1] = prefix.bits;
-			memcpy(rivals[n].what + 2, prefix.addr.bytes, sizeof prefix.addr.bytes);
-		}
-	}
-	return n;
-}
-
-/* Only one peer may claim a prefix at all, so these are cards of one issuer. */
-static void refuse_claims(struct builder *b, struct rival *rivals) {
+/* Gives each address and route to its host; one whose key was refused gets none. */
+static void share_claims(struct builder *b) {
 	struct roster_host *hosts = b->roster->hosts;
-	size_t n = list_claims(b, rivals), winner = 0;
+	const struct claim *winner = NULL;
 	char text[PREFIX_TEXT];
 
-	qsort(rivals, n, sizeof *rivals, compare_rivals);
-	for (size_t i = 1; i < n; i++) {
-		struct roster_host *loser = &hosts[rivals[i].host], *other = &hosts[rivals[winner].host];
-		struct prefix prefix = claim_prefix(loser, rivals[i].claim);
+	if (b->nclaims)
+		qsort_r(b->claims, b->nclaims, sizeof *b->claims, compare_claims, hosts);
+	for (const struct claim *c = b->claims; c < b->claims + b->nclaims; c++) {
+		bool rivals = winner && memcmp(&c->prefix, &winner->prefix, sizeof c->prefix) == 0;
 
-		if (!same_claim(&rivals[i], &rivals[winner])) {
-			winner = i;
-		} else if (loser != other) {
-			refuse(b, loser,
-				"claims %s, which is %s.%s's by a later card; issue one of them "
-				"anew",
-				prefix_format(&prefix, text), other->label, other->peer->name);
-			claim_addr(loser, rivals[i].claim)->family = 0; /* for drop_refused */
+		if (hosts[c->host].naddrs == 0)
+			continue;
+		if (rivals && c->host != winner->host) {
+			refuse(b, &hosts[c->host],
+				"claims %s, which is %s.%s's by a later card; issue one of them anew",
+				prefix_format(&c->prefix, text), hosts[winner->host].label,
+				hosts[winner->host].peer->name);
+		} else if (!rivals || c->route != winner->route) {
+			take_claim(&hosts[c->host], c);
+			winner = c;
 		}
 	}
 }
@@ -356,19 +336,6 @@ static void free_host(struct roster_host *host) {
 	free(host->logins);
 }
 
-static void drop_refused_claims(struct roster_host *host) {
-	size_t addrs = 0, routes = 0;
-
-	for (size_t i = 0; i < host->naddrs; i++)
-		if (host->addrs[i].family)
-			host->addrs[addrs++] = host->addrs[i];
-	for (size_t i = 0; i < host->nroutes; i++)
-		if (host->routes[i].addr.family)
-			host->routes[routes++] = host->routes[i];
-	host->naddrs = addrs;
-	host->nroutes = routes;
-}
-
 static void drop_refused(struct roster *roster) {
 	size_t kept = 0;
 
@@ -377,26 +344,9 @@ static void drop_refused(struct roster *roster) {
 			free_host(&roster->hosts[i]);
 			continue;
 		}
-		drop_refused_claims(&roster->hosts[i]);
 		roster->hosts[kept++] = roster->hosts[i];
 	}
 	roster->nhosts = kept;
-}
-
-static bool refuse_rivals(struct builder *b) {
-	struct rival *rivals;
-	size_t n = b->roster->nhosts;
-
-	for (size_t i = 0; i < b->roster->nhosts; i++)
-		n += b->roster->hosts[i].naddrs + b->roster->hosts[i].nroutes;
-	rivals = calloc(n + 1, sizeof *rivals);
-	if (!rivals)
-		return false;
-	refuse_keys(b, rivals);
-	refuse_claims(b, rivals);
-	free(rivals);
-	drop_refused(b->roster);
-	return true;
 }
 
 bool roster_build(struct roster *roster, const struct policy *policy, const struct book *book,
@@ -413,9 +363,13 @@ bool roster_build(struct roster *roster, const struct policy *policy, const stru
 		b.derived[i] = derived_prefix(policy->peers[i].aid);
 	for (size_t i = 0; good && i < policy->npeers; i++)
 		good = add_peer(&b, &policy->peers[i], book, now, err);
-	if (good && !refuse_rivals(&b))
+	if (good && !refuse_keys(&b))
 		good = err_set(err, ERR_ENV, "out of memory");
-	free(b.places);
+	if (good) {
+		share_claims(&b);
+		drop_refused(roster);
+	}
+	free(b.claims);
 	free(b.derived);
 	if (!good) {
 		roster_free(roster);

@@ -26,6 +26,7 @@ struct roster_host {
 	char label[LABEL_MAX + 1];	/* its label, as the card has it */
 	uint8_t key[WG_KEY_BYTES];	/* its tunnel key */
 	char said[CESR_TEXT];		/* its card */
+	size_t place;			/* of its card in the log */
 	uint64_t sn;			/* of the key state by which the card counts */
 	int64_t expires;		/* seconds since 1970 (wall clock), or NEVER */
 	struct addr *addrs;		/* the derived address first (DESIGN.md 5.3) */

@@ -16,10 +16,8 @@
 static bool write_file(const char *root, const char *name, const char *text, struct err *err) {
 	char path[PATH_MAX];
 
-	if (!file_path(path, root, PATH_STATE, NULL, err) || !file_mkdir(path, 0755, err) ||
-		!file_path(path, root, PATH_IDENTITY, NULL, err) || !file_mkdir(path, 0700, err))
-		return false;
-	return file_path(path, root, PATH_IDENTITY, name, err) &&
+	return file_path(path, root, PATH_IDENTITY, NULL, err) && file_mkdir(path, 0700, err) &&
+	       file_path(path, root, PATH_IDENTITY, name, err) &&
 	       file_replace(path, span_str(text), 0600, err);
 }
 

@@ -421,9 +421,10 @@ static void an_address_named_twice_counts_once(void **state) {
 	struct scene *s = begin();
 
 	(void)state;
-	issue(s, &s->b, "db1", 1, ",\"addr\":[\"10.2.0.1\",\"10.2.0.1\"]");
+	issue(s, &s->b, "db1", 1,
+		",\"addr\":[\"10.2.0.1\",\"10.2.0.1\"],\"routes\":[\"10.2.0.1/32\",\"10.2.0.1/32\"]");
 	build(s, "", "AllowedIPs = 10.2.0.0/16", "");
-	assert_prefixes(s, "db1.b", "10.2.0.1");
+	assert_prefixes(s, "db1.b", "10.2.0.1 10.2.0.1/32");
 	assert_nothing_refused(s);
 	end(s);
 }
