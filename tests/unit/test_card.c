@@ -387,8 +387,28 @@ static void a_label_is_a_dns_label(void **state) {
 		snprintf(a, sizeof a, "{" DT ",\"host\":\"%s\"}", cases[i].label);
 		(cases[i].good ? assert_taken : assert_refused)(a);
 	}
+}
+
+static void labels_and_logins_have_their_letters(void **state) {
+	static const struct {
+		const char *text;
+		bool label, login;
+	} cases[] = {{"a", true, true}, {"0", true, false}, {"a-b", true, true}, {"a-", false, true},
+		{"-a", false, false}, {"", false, false}, {"_", false, true}, {"a_b", false, true},
+		{"A", false, false}, {"a.b", false, false}, {"a b", false, false},
+		{"\xc3\xa4", false, false}, {"abcdefghijklmnopqrstuvwxyz012345", true, true},
+		{"abcdefghijklmnopqrstuvwxyz0123456", true, false},
+		{"abcdefghijklmnopqrstuvwxyz01234567890123", true, false},
+		{"abcdefghijklmnopqrstuvwxyz012345678901234", false, false}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_int_equal(label_valid(span_str(cases[i].text)), cases[i].label);
+		assert_int_equal(login_valid(span_str(cases[i].text)), cases[i].login);
+	}
 	assert_false(label_valid(span_of("a\0b", 3)));
 	assert_false(login_valid(span_of("a\0", 2)));
+	assert_false(label_valid(span_of(NULL, 0)));
 }
 
 static void single_values_are_canonical(void **state) {
@@ -797,6 +817,7 @@ int main(void) {
 		cmocka_unit_test(an_unknown_field_is_refused),
 		cmocka_unit_test(values_are_of_their_type),
 		cmocka_unit_test(a_label_is_a_dns_label),
+		cmocka_unit_test(labels_and_logins_have_their_letters),
 		cmocka_unit_test(single_values_are_canonical),
 		cmocka_unit_test(list_values_are_canonical),
 		cmocka_unit_test(lists_have_their_limits),

@@ -648,28 +648,6 @@ static void the_own_organisation_is_implied(void **state) {
 	}
 }
 
-static void labels_and_logins_have_their_letters(void **state) {
-	static const struct {
-		const char *text;
-		bool label, login;
-	} cases[] = {{"a", true, true}, {"0", true, false}, {"a-b", true, true}, {"a-", false, true},
-		{"-a", false, false}, {"", false, false}, {"_", false, true}, {"a_b", false, true},
-		{"A", false, false}, {"a.b", false, false}, {"a b", false, false},
-		{"\xc3\xa4", false, false}, {"abcdefghijklmnopqrstuvwxyz012345", true, true},
-		{"abcdefghijklmnopqrstuvwxyz0123456", true, false},
-		{"abcdefghijklmnopqrstuvwxyz01234567890123", true, false},
-		{"abcdefghijklmnopqrstuvwxyz012345678901234", false, false}};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_int_equal(label_valid(span_str(cases[i].text)), cases[i].label);
-		assert_int_equal(login_valid(span_str(cases[i].text)), cases[i].login);
-	}
-	assert_false(label_valid(span_of("a\0b", 3)));
-	assert_false(login_valid(span_of("a\0", 2)));
-	assert_false(label_valid(span_of(NULL, 0)));
-}
-
 /* A policy, or an empty one and an error that names a line. */
 static void either_way(const char *text, size_t n) {
 	char *copy = malloc(n ? n : 1); /* its end is watched by the sanitizers and valgrind */
@@ -832,7 +810,6 @@ int main(void) {
 		cmocka_unit_test(peers_are_found_by_petname),
 		cmocka_unit_test(an_address_belongs_to_the_longest_prefix),
 		cmocka_unit_test(the_own_organisation_is_implied),
-		cmocka_unit_test(labels_and_logins_have_their_letters),
 		cmocka_unit_test(damaged_text_gives_a_policy_or_an_error),
 		cmocka_unit_test(without_memory_nothing_is_left_behind),
 		cmocka_unit_test(a_hundred_thousand_peers_take_a_moment),
