@@ -65,6 +65,7 @@ static bool make_conf(const struct options *options, char **text, size_t *n, str
 static bool read_conf(const char *root, const struct options *options, struct policy *policy, char **conf,
 	struct err *err) {
 	char path[PATH_MAX];
+	const struct policy_peer *own;
 	size_t n;
 
 	if (!file_path(path, root, PATH_CONF, NULL, err))
@@ -79,6 +80,11 @@ static bool read_conf(const char *root, const struct options *options, struct po
 	if (options->self && strcmp(policy->self, options->self) != 0)
 		return err_set(err, ERR_USAGE, "%s: Self is %s, not %s; make them agree", path, policy->self,
 			options->self);
+	own = policy_peer(policy, policy->self);
+	if (own && own->aid[0])
+		return err_set(err, ERR_USAGE,
+			"%s:%u: [Peer %s] has an AID already; remove it there to make a new identity", path,
+			own->line, own->name);
 	return true;
 }
 

