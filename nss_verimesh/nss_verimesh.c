@@ -19,15 +19,14 @@
 
 /* One question, and where in the caller's memory the answer goes. */
 struct query {
-	const char *name;	      /* by name, or NULL: by address */
-	struct span raw;	      /* the address as it was asked for: 4 or 16 bytes */
-	int family;		      /* AF_UNSPEC: both, as a list of tuples */
-	struct hostent *host;	      /* the answer for one family */
-	struct gaih_addrtuple **list; /* the answer for both */
 	char *buffer;
 	size_t size;
 	int *errnop, *h_errnop;
-	int32_t *ttl; /* or NULL */
+	int32_t *ttl;	       /* or NULL */
+	struct span name, raw; /* the name, or the address: 4 or 16 bytes */
+	int family;	       /* of the answer in *host */
+	struct hostent *host;
+	struct gaih_addrtuple **list; /* else NULL: the answer for both families */
 };
 
 static enum nss_status answer(const struct query *q, enum nss_status status, int h_error) {
@@ -54,10 +53,10 @@ static char *put_text(char **end, struct span text) {
 }
 
 /* Answers with addresses of one family: two lists of pointers, the addresses, the names. */
-static enum nss_status give_host(const struct query *q, const struct map_card *host, struct span addrs) {
+static enum nss_status give_host(const struct query *q, const struct map_card *card, struct span addrs) {
 	size_t width = q->family == AF_INET ? 4 : 16, n = addrs.n / width;
 	size_t pointers = (1 + 1 + n + 1) * sizeof(char *); /* both lists end with NULL */
-	char **aliases = room(q, pointers + addrs.n + host->name.n + 1 + host->alias.n + 1), *end;
+	char **aliases = room(q, pointers + addrs.n + card->name.n + 1 + card->alias.n + 1), *end;
 
 	if (n == 0)
 		return answer(q, NSS_STATUS_NOTFOUND, NO_DATA);
@@ -68,22 +67,20 @@ static enum nss_status give_host(const struct query *q, const struct map_card *h
 	for (size_t i = 0; i < n; i++, end += width)
 		aliases[2 + i] = end;
 	aliases[2 + n] = NULL;
-	aliases[0] = put_text(&end, host->alias);
+	aliases[0] = put_text(&end, card->alias);
 	aliases[1] = NULL;
-	*q->host = (struct hostent){
-		.h_name = put_text(&end, host->name),
-		.h_aliases = aliases,
-		.h_addrtype = q->family,
-		.h_length = (int)width,
-		.h_addr_list = aliases + 2,
-	};
+	q->host->h_name = put_text(&end, card->name);
+	q->host->h_aliases = aliases;
+	q->host->h_addrtype = q->family;
+	q->host->h_length = (int)width;
+	q->host->h_addr_list = aliases + 2;
 	return answer(q, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
 }
 
 /* Answers with all addresses: an array of linked tuples, the name. */
-static enum nss_status give_list(const struct query *q, const struct map_card *host) {
-	size_t n6 = host->v6.n / 16, n = n6 + host->v4.n / 4;
-	struct gaih_addrtuple *list = room(q, n * sizeof *list + host->name.n + 1);
+static enum nss_status give_list(const struct query *q, const struct map_card *card) {
+	size_t n6 = card->v6.n / 16, n = n6 + card->v4.n / 4;
+	struct gaih_addrtuple *list = room(q, n * sizeof *list + card->name.n + 1);
 	char *name, *end;
 
 	if (n == 0)
@@ -91,18 +88,18 @@ static enum nss_status give_list(const struct query *q, const struct map_card *h
 	if (!list)
 		return answer(q, NSS_STATUS_TRYAGAIN, NETDB_INTERNAL);
 	end = (char *)(list + n);
-	name = put_text(&end, host->name);
+	name = put_text(&end, card->name);
 	for (size_t i = 0; i < n; i++) {
-		list[i] = (struct gaih_addrtuple){
-			.next = i + 1 < n ? &list[i + 1] : NULL,
-			.name = name,
-			.family = i < n6 ? AF_INET6 : AF_INET,
-		};
-		if (i < n6)
-			memcpy(list[i].addr, host->v6.p + i * 16, 16);
-		else
-			memcpy(list[i].addr, host->v4.p + (i - n6) * 4, 4);
+		list[i] = (struct gaih_addrtuple){.next = &list[i + 1], .name = name};
+		if (i < n6) {
+			list[i].family = AF_INET6;
+			memcpy(list[i].addr, card->v6.p + i * 16, 16);
+		} else {
+			list[i].family = AF_INET;
+			memcpy(list[i].addr, card->v4.p + (i - n6) * 4, 4);
+		}
 	}
+	list[n - 1].next = NULL;
 	/* getaddrinfo brings the first tuple along, nscd does not */
 	if (*q->list)
 		**q->list = list[0];
@@ -114,18 +111,16 @@ static enum nss_status give_list(const struct query *q, const struct map_card *h
 /* Answers by DESIGN.md 5.4: what is ours and unknown is NOTFOUND, so that it stays out of DNS. */
 static enum nss_status ask(const struct map *map, const struct query *q) {
 	int64_t now = time(NULL);
-	struct map_card host;
+	struct map_card card;
+	struct addr addr;
 	bool found, ours;
 
-	if (q->name) {
-		struct span name = span_str(q->name);
-
-		found = map_by_name(map, name, now, &host);
-		ours = found || map_in_domain(map, name);
+	if (q->name.p) {
+		found = map_by_name(map, q->name, now, &card);
+		ours = found || map_in_domain(map, q->name);
 	} else {
-		struct addr addr = addr_from_bytes(q->family, q->raw.p);
-
-		found = map_by_addr(map, &addr, now, &host);
+		addr = addr_from_bytes(q->family, q->raw.p);
+		found = map_by_addr(map, &addr, now, &card);
 		ours = found || map_in_mesh(map, &addr);
 	}
 	if (!ours)
@@ -133,10 +128,10 @@ static enum nss_status ask(const struct map *map, const struct query *q) {
 	if (!found)
 		return answer(q, NSS_STATUS_NOTFOUND, HOST_NOT_FOUND);
 	if (q->list)
-		return give_list(q, &host);
-	if (!q->name)
-		return give_host(q, &host, q->raw);
-	return give_host(q, &host, q->family == AF_INET ? host.v4 : host.v6);
+		return give_list(q, &card);
+	if (q->raw.p)
+		return give_host(q, &card, q->raw);
+	return give_host(q, &card, q->family == AF_INET ? card.v4 : card.v6);
 }
 
 /* Answers with the map, or UNAVAIL when there is none to be trusted. */
@@ -163,15 +158,7 @@ static enum nss_status look_up(const struct query *q) {
 ENTRY _nss_verimesh_gethostbyname3_r(const char *name, int family, struct hostent *host, char *buffer,
 	size_t size, int *errnop, int *h_errnop, int32_t *ttl, char **canonical) {
 	struct query q = {
-		.name = name,
-		.family = family,
-		.host = host,
-		.buffer = buffer,
-		.size = size,
-		.errnop = errnop,
-		.h_errnop = h_errnop,
-		.ttl = ttl,
-	};
+		buffer, size, errnop, h_errnop, ttl, .name = span_str(name), .family = family, .host = host};
 	enum nss_status status;
 
 	if (family != AF_INET && family != AF_INET6)
@@ -197,31 +184,15 @@ ENTRY _nss_verimesh_gethostbyname_r(
 
 ENTRY _nss_verimesh_gethostbyname4_r(const char *name, struct gaih_addrtuple **list, char *buffer,
 	size_t size, int *errnop, int *h_errnop, int32_t *ttl) {
-	struct query q = {
-		.name = name,
-		.list = list,
-		.buffer = buffer,
-		.size = size,
-		.errnop = errnop,
-		.h_errnop = h_errnop,
-		.ttl = ttl,
-	};
+	struct query q = {buffer, size, errnop, h_errnop, ttl, .name = span_str(name), .list = list};
 
 	return look_up(&q);
 }
 
 ENTRY _nss_verimesh_gethostbyaddr2_r(const void *addr, socklen_t len, int family, struct hostent *host,
 	char *buffer, size_t size, int *errnop, int *h_errnop, int32_t *ttl) {
-	struct query q = {
-		.raw = span_of(addr, len),
-		.family = family,
-		.host = host,
-		.buffer = buffer,
-		.size = size,
-		.errnop = errnop,
-		.h_errnop = h_errnop,
-		.ttl = ttl,
-	};
+	struct query q = {buffer, size, errnop, h_errnop, ttl, .raw = span_of(addr, len), .family = family,
+		.host = host};
 
 	if (!(family == AF_INET && len == 4) && !(family == AF_INET6 && len == 16))
 		return answer(&q, NSS_STATUS_UNAVAIL, NO_RECOVERY);
