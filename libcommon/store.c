@@ -160,41 +160,50 @@ static void write_bodies(const struct book *book, const struct seal *seal, FILE 
 	}
 }
 
-/* The file with what is new behind it; *text is malloc'd. *n stays what is stored when nothing is new. */
-static bool write_log(
-	struct store *store, const struct book_log *log, char **text, size_t *n, struct err *err) {
-	uint8_t *old = NULL;
-	size_t nold = 0;
-	bool good;
-	FILE *out;
+/* What the log's file lacks: *text is malloc'd. */
+static bool write_new(
+	const struct book *book, const struct book_log *log, char **text, size_t *n, struct err *err) {
+	FILE *out = open_memstream(text, n);
 
-	if (log->stored && !store_read(store->root, log->kel.aid, &old, &nold, err))
-		return false;
-	out = open_memstream(text, n);
 	if (out) {
-		if (nold)
-			fwrite(old, 1, nold, out);
 		if (log->nfresh)
 			fwrite(log->fresh, 1, log->nfresh, out);
 		for (size_t i = 0; i < log->kel.nseals; i++)
-			write_bodies(&store->book, &log->kel.seals[i], out);
+			write_bodies(book, &log->kel.seals[i], out);
 	}
-	good = (out && fclose(out) == 0) || err_set(err, ERR_ENV, "out of memory");
-	free(old);
+	return (out && fclose(out) == 0) || err_set(err, ERR_ENV, "out of memory");
+}
+
+/* Replaces the log's file by itself and what is new behind it. */
+static bool replace(
+	const struct store *store, const struct book_log *log, struct span new, struct err *err) {
+	char path[PATH_MAX];
+	uint8_t *old = NULL, *all;
+	size_t n = 0;
+	bool good;
+
+	if (!file_name(store->root, log->kel.aid, path, err) ||
+		(log->stored && !store_read(store->root, log->kel.aid, &old, &n, err)))
+		return false;
+	all = realloc(old, n + new.n);
+	if (!all || n + new.n > STORE_FILE_MAX) {
+		free(all ? all : old);
+		return err_set(err, ERR_ENV, "%s: would be too large to be read again", path);
+	}
+	memcpy(all + n, new.p, new.n);
+	good = file_replace(path, span_of(all, n + new.n), 0644, err);
+	free(all);
 	return good;
 }
 
 static bool commit_log(struct store *store, struct book_log *log, struct err *err) {
-	char path[PATH_MAX], *text = NULL;
+	char *text = NULL;
 	size_t n = 0;
-	bool good = file_name(store->root, log->kel.aid, path, err) && write_log(store, log, &text, &n, err);
+	bool good = write_new(&store->book, log, &text, &n, err) &&
+		    (n == 0 || replace(store, log, span_of(text, n), err));
 
-	if (good && n > STORE_FILE_MAX)
-		good = err_set(err, ERR_ENV, "%s: would not be read again: over 1 GiB", path);
-	else if (good && n > log->stored)
-		good = file_replace(path, span_of(text, n), 0644, err);
 	if (good) {
-		log->stored = n;
+		log->stored += n;
 		log->nfresh = 0;
 	}
 	free(text);
