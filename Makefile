@@ -11,7 +11,7 @@ DEPS       ?= yes
 VERSION    := 0.1.0
 
 CFLAGS     ?= -O2 -g
-WERROR     ?= -Werror
+WERROR     ?=
 WARNINGS   := -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wstrict-prototypes -Wvla $(WERROR)
 HARDENING  := -fstack-protector-strong -fstack-clash-protection -fno-strict-overflow \
               -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \
