@@ -26,8 +26,7 @@ struct sample {
 	struct roster_login logins[2];
 };
 
-static inline struct addr sample_addr(const char *text)
-{
+static inline struct addr sample_addr(const char *text) {
 	struct addr addr;
 
 	if (!addr_parse(span_str(text), &addr))
@@ -35,8 +34,7 @@ static inline struct addr sample_addr(const char *text)
 	return addr;
 }
 
-static inline struct prefix sample_prefix(const char *text)
-{
+static inline struct prefix sample_prefix(const char *text) {
 	struct prefix prefix;
 
 	if (!prefix_parse(span_str(text), &prefix))
@@ -45,9 +43,8 @@ static inline struct prefix sample_prefix(const char *text)
 }
 
 /* A host with its derived address. */
-static inline void sample_host(struct roster_host *host, const struct policy_peer *peer,
-	const char *label, struct addr *addrs)
-{
+static inline void sample_host(
+	struct roster_host *host, const struct policy_peer *peer, const char *label, struct addr *addrs) {
 	*host = (struct roster_host){
 		.peer = peer,
 		.sn = 7,
@@ -62,8 +59,7 @@ static inline void sample_host(struct roster_host *host, const struct policy_pee
 	memcpy(host->key + 16, addrs[0].bytes, 16);
 }
 
-static inline void sample_hosts(struct sample *s)
-{
+static inline void sample_hosts(struct sample *s) {
 	sample_host(&s->hosts[SAMPLE_DB1_A], &s->peers[0], "db1", s->addrs[SAMPLE_DB1_A]);
 	sample_host(&s->hosts[SAMPLE_DB1_B], &s->peers[1], "db1", s->addrs[SAMPLE_DB1_B]);
 	sample_host(&s->hosts[SAMPLE_WEB_B], &s->peers[1], "web", s->addrs[SAMPLE_WEB_B]);
@@ -82,8 +78,7 @@ static inline void sample_hosts(struct sample *s)
 
 /* db1 of clinic-a, this host; of clinic-b: db1 (4 addresses, 2 logins), web (only its derived
  * address), old (lapsed). */
-static inline void sample_init(struct sample *s)
-{
+static inline void sample_init(struct sample *s) {
 	memset(s, 0, sizeof *s);
 	s->policy = (struct policy){
 		.interface = "verimesh0",

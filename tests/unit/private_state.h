@@ -11,12 +11,10 @@
 #include "paths.h"
 #include "rootless.h"
 
-static inline bool private_state_try(void)
-{
+static inline bool private_state_try(void) {
 	if (geteuid() != 0 && !rootless_enter())
 		return false;
-	if (unshare(CLONE_NEWNS) == 0 &&
-		mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
+	if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
 		mount("tmpfs", "/var/lib", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") == 0 &&
 		mkdir(PATH_STATE, 0755) == 0 && chmod(PATH_STATE, 0755) == 0)
 		return true;
@@ -26,15 +24,13 @@ static inline bool private_state_try(void)
 
 /* False, and nothing has changed, where the kernel denies it; a child tries it first, for a process
  * cannot go back. */
-static inline bool private_state_enter(void)
-{
+static inline bool private_state_enter(void) {
 	pid_t child = fork();
 	int status;
 
 	if (child == 0)
 		_exit(private_state_try() ? 0 : 1);
-	return child > 0 && waitpid(child, &status, 0) == child && status == 0 &&
-	       private_state_try();
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0 && private_state_try();
 }
 
 #endif
