@@ -58,8 +58,8 @@ soon() {
 on() {
     local host=$1
     shift
-    nsenter --target "${HOST_PID[$host]}" --mount --uts --ipc --net --pid \
-        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"
+    nsenter --target "${HOST_PID[$host]}" --mount --root --uts --ipc --net --pid \
+        env -i -C / PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"
 }
 
 as() {
