@@ -609,7 +609,7 @@ bool book_finish(struct book *book) {
 const struct kel *book_kel(const struct book *book, const char *aid) {
 	struct book_log *log = book_log(book, aid);
 
-	return log && log->kel.count ? &log->kel : NULL;
+	return log && log->kel.count && !log->damaged ? &log->kel : NULL;
 }
 
 struct book_body *book_body(const struct book *book, const char *said) {

@@ -46,6 +46,7 @@ struct book_log {
 	uint8_t *fresh; /* messages accepted while `record` was set */
 	size_t nfresh;
 	size_t stored; /* bytes of its file in the store */
+	bool damaged;  /* its file there does not verify: nothing of it is believed */
 };
 
 /* A body that is no key event: an ACDC or a registry event. Its SAID was checked. */
@@ -83,7 +84,7 @@ void book_read(struct book *book, struct span stream);
  * accepted. */
 bool book_finish(struct book *book);
 
-/* NULL when nothing of it was accepted. */
+/* NULL when nothing of it was accepted, or its file in the store is damaged. */
 const struct kel *book_kel(const struct book *book, const char *aid);
 struct book_log *book_log(const struct book *book, const char *aid);
 

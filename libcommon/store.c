@@ -19,19 +19,31 @@
 
 /* What was wrong with a file, while the store is read. */
 struct damage {
-	bool found;
-	bool finishing; /* the files have been read: what is told now is what waits in vain */
-	struct verdict verdict;
+	struct store *store;
+	const char *aid; /* whose file is being read */
+	bool finishing;	 /* the files have been read: what is told now is what waits in vain */
 };
+
+/* Nothing of the identifier is believed, for what was accepted before may have been withdrawn behind it. */
+static void note(struct store *store, const char *aid, const struct verdict *verdict, const char *what) {
+	struct book_log *log = book_log(&store->book, aid);
+
+	if (log)
+		log->damaged = true;
+	if (!store->damage.text[0])
+		err_set(&store->damage, ERR_ENV,
+			"%s" PATH_STORE "/%s" SUFFIX
+			": damaged at event %llu: %s; restore it, or remove it and import again",
+			store->root, aid, (unsigned long long)verdict->event, what);
+}
 
 static void note_damage(void *ctx, const struct verdict *verdict) {
 	struct damage *damage = ctx;
 
 	/* what lost its delegator's seal to a recovery since is not accepted, but no damage */
-	if (damage->found || (damage->finishing && verdict->kind != VERDICT_UNDERWITNESSED))
+	if (damage->finishing && verdict->kind != VERDICT_UNDERWITNESSED)
 		return;
-	damage->found = true;
-	damage->verdict = *verdict;
+	note(damage->store, damage->finishing ? verdict->aid : damage->aid, verdict, verdict->reason);
 }
 
 int store_lock(const char *root, struct err *err) {
@@ -65,12 +77,6 @@ bool store_read(const char *root, const char *aid, uint8_t **data, size_t *n, st
 	return file_name(root, aid, path, err) && file_read(path, STORE_FILE_MAX, data, n, err);
 }
 
-static bool damaged(const char *aid, const struct damage *damage, struct err *err) {
-	return err_set(err, ERR_ENV,
-		PATH_STORE "/%s" SUFFIX ": damaged at event %llu: %s; restore it from a backup", aid,
-		(unsigned long long)damage->verdict.event, damage->verdict.reason);
-}
-
 static bool load_file(struct store *store, const char *aid, struct err *err) {
 	struct damage *damage = store->book.ctx;
 	struct book_log *log;
@@ -79,17 +85,15 @@ static bool load_file(struct store *store, const char *aid, struct err *err) {
 
 	if (!store_read(store->root, aid, &data, &n, err))
 		return false;
+	damage->aid = aid;
 	store->book.events = 0;
 	book_read(&store->book, span_of(data, n));
 	free(data);
 	log = book_log(&store->book, aid);
-	if (!log && !damage->found) {
-		damage->found = true;
-		snprintf(damage->verdict.reason, sizeof damage->verdict.reason, "no log of this name");
-	}
-	if (damage->found)
-		return damaged(aid, damage, err);
-	log->stored = n;
+	if (log)
+		log->stored = n;
+	else
+		note(store, aid, &(struct verdict){0}, "no log of this name");
 	return true;
 }
 
@@ -100,7 +104,6 @@ static void mark_stored(const void *node, VISIT visit, void *ctx) {
 }
 
 static bool load_all(struct store *store, struct err *err) {
-	struct damage *damage = store->book.ctx;
 	char path[PATH_MAX], aid[CESR_TEXT];
 	struct dirent *entry;
 	bool good = true;
@@ -121,15 +124,13 @@ static bool load_all(struct store *store, struct err *err) {
 	if (good && errno)
 		good = err_set(err, ERR_ENV, "%s: %m", path);
 	closedir(dir);
-	damage->finishing = true;
+	((struct damage *)store->book.ctx)->finishing = true;
 	book_finish(&store->book);
-	if (good && damage->found)
-		good = damaged(damage->verdict.aid, damage, err);
 	return good;
 }
 
 bool store_open(struct store *store, const char *root, bool writing, struct err *err) {
-	struct damage damage = {0};
+	struct damage damage = {.store = store};
 
 	*store = (struct store){.root = root, .lock = -1};
 	store->book = (struct book){.forgiving = true, .keep = true, .report = note_damage, .ctx = &damage};
@@ -212,7 +213,8 @@ static bool commit_log(struct store *store, struct book_log *log, struct err *er
 
 bool store_commit(struct store *store, struct err *err) {
 	for (size_t i = 0; i < store->book.nlogs; i++)
-		if (store->book.logs[i]->kel.count && !commit_log(store, store->book.logs[i], err))
+		if (book_kel(&store->book, store->book.logs[i]->kel.aid) &&
+			!commit_log(store, store->book.logs[i], err))
 			return false;
 	return true;
 }

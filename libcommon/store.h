@@ -15,16 +15,16 @@ struct store {
 	const char *root;
 	int lock; /* held while the store is open for writing, else -1 */
 	struct book book;
+	struct err damage; /* text "": none; else the first file that does not verify */
 };
 
 /* Takes the lock that every writer holds (DESIGN.md 6: one writer at a time), waiting for another,
  * and makes the directories. The lock ends when the descriptor is closed; -1 on failure. */
 int store_lock(const char *root, struct err *err);
 
-/* Reads the store whole and verifies it. writing: takes the lock first (one writer at a time,
- * DESIGN.md 6), waiting for another writer, and makes the directories. A store that does not verify
- * is an error; a delegated event whose delegator has taken its seal back since is not accepted. On failure
- * nothing is left open. */
+/* Reads the store whole and verifies it. writing: takes the lock first. An identifier whose file does not
+ * verify is unknown until the file is restored, and noted in store->damage; the others are not hurt. On
+ * failure nothing is left open. */
 bool store_open(struct store *store, const char *root, bool writing, struct err *err);
 
 /* Writes what the book accepted since store_open, durably, identifier by identifier. */

@@ -69,6 +69,8 @@ bool mesh_open(struct mesh *mesh, const char *root, struct err *err) {
 	*mesh = (struct mesh){.root = root, .store.lock = -1};
 	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, err) && read_secret(mesh, err) &&
 		store_open(&mesh->store, root, true, err) && build_roster(mesh, err)) {
+		if (mesh->store.damage.text[0])
+			problem(&mesh->store.damage);
 		show_unknown_peers(mesh);
 		return true;
 	}
@@ -133,7 +135,7 @@ static bool sync_interface(const struct mesh *mesh, struct err *err) {
 }
 
 int mesh_sync(const struct mesh *mesh) {
-	int status = mesh->roster.refused ? ERR_NO : 0;
+	int status = mesh->store.damage.text[0] ? ERR_ENV : mesh->roster.refused ? ERR_NO : 0;
 	struct err err;
 
 	if (!sync_map(mesh, &err))

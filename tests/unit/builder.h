@@ -30,7 +30,8 @@ static inline void text_room(struct text *t, size_t n) {
 		abort();
 }
 
-static inline void text_bytes(struct text *t, const void *p, size_t n) {
+/* Not inline: gcc 12 warns of sizes that cannot be. */
+__attribute__((noinline, unused)) static void text_bytes(struct text *t, const void *p, size_t n) {
 	text_room(t, n);
 	if (n)
 		memcpy(t->p + t->n, p, n);
