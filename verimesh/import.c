@@ -1,8 +1,10 @@
 /* import.c: `verimesh import`: verifies a stream together with the store, and adds what holds. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "card.h"
 #include "store.h"
 #include "verimesh.h"
 
@@ -19,8 +21,32 @@ static void show_added(const struct book *book, const size_t *before) {
 				book->logs[i]->stored - before[i]);
 }
 
+/* A card that cannot count is no refusal (DESIGN.md 6), but nobody would see why it has no effect. Before
+ * the commit: new bodies that are no tunnel card; after it: those that no log seals. */
+struct complaint {
+	const char *name;
+	bool committed;
+};
+
+static void complain(const void *node, VISIT visit, void *ctx) {
+	const struct complaint *complaint = ctx;
+	const struct book_body *body = *(struct book_body *const *)node;
+	struct err err = {0};
+	struct card card;
+
+	if ((visit != postorder && visit != leaf) || !body->acdc || body->stored)
+		return;
+	if (card_parse(span_of(body->bytes, body->n), &card, &err) != complaint->committed)
+		return;
+	if (complaint->committed)
+		err_set(&err, ERR_NO, "no log seals it; left out");
+	err_at(&err, "%s: card %s", complaint->name, body->said);
+	problem(&err);
+}
+
 static bool import(
 	struct store *store, const char *name, struct span stream, bool *complete, struct err *err) {
+	struct complaint complaint = {.name = name};
 	struct book *book = &store->book;
 	size_t *before;
 	bool good;
@@ -34,16 +60,20 @@ static bool import(
 		return err_set(err, ERR_ENV, "out of memory");
 	for (size_t i = 0; i < book->nlogs; i++)
 		before[i] = book->logs[i]->stored;
+	twalk_r(book->body_tree, complain, &complaint);
 	good = store_commit(store, err);
-	if (good)
+	if (good) {
+		complaint.committed = true;
+		twalk_r(book->body_tree, complain, &complaint);
 		show_added(book, before);
+	}
 	free(before);
 	return good;
 }
 
 int verb_import(const struct command *command) {
 	const char *name = command->args[1];
-	bool good, complete = false;
+	bool good, complete = false, damaged = false;
 	struct store store;
 	uint8_t *data;
 	struct err err;
@@ -55,11 +85,14 @@ int verb_import(const struct command *command) {
 		return problem(&err);
 	good = store_open(&store, command->root, true, &err);
 	if (good) {
+		damaged = store.damage.text[0];
+		if (damaged)
+			problem(&store.damage);
 		good = import(&store, name, span_of(data, n), &complete, &err);
 		store_close(&store);
 	}
 	free(data);
 	if (!good)
 		return problem(&err);
-	return complete ? 0 : ERR_NO;
+	return damaged ? ERR_ENV : complete ? 0 : ERR_NO;
 }

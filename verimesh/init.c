@@ -25,8 +25,7 @@ static bool make_conf(const struct options *options, char **text, size_t *n, str
 	if (!out)
 		return err_set(err, ERR_ENV, "out of memory");
 	fprintf(out,
-		"# Verimesh on this host; see verimesh.conf(5). verimesh sync puts changes in "
-		"force.\n\n"
+		"# Verimesh on this host. verimesh sync puts changes in force.\n\n"
 		"[Interface]\n"
 		"Self = %s\n"
 		"Host = %s\n"
@@ -109,7 +108,9 @@ static bool make_identity(struct store *store, struct identity *identity, struct
 	good = book_own(&store->book, event, n, err);
 	free(event);
 	return good && issue_card(store, identity, options, true, said, err) && store_commit(store, err) &&
-	       write_conf(store->root, conf, err) && identity_adopt(store->root, identity, err);
+	       write_conf(store->root, conf, err) &&
+	       write_own_secret(store->root, identity, options->label, err) &&
+	       identity_adopt(store->root, identity, err);
 }
 
 static bool refuse_second(const char *root, struct err *err) {

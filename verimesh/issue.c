@@ -87,11 +87,8 @@ bool issue_card(struct store *store, const struct identity *identity, struct opt
 	if (own) {
 		derive_tunnel(identity->seed, options->label, secret);
 		tunnel_public(secret, options->key);
-		good = tunnel_secret_write(store->root, secret, err);
 		sodium_memzero(secret, sizeof secret);
 		card->key = options->key;
-		if (!good)
-			return false;
 	}
 	if (own && !card->journal) {
 		derive_journal(identity->seed, options->label, options->journal);
@@ -110,6 +107,17 @@ bool issue_card(struct store *store, const struct identity *identity, struct opt
 	}
 	good = seal_card(store, identity, options->label, span_of(body, n), said, err);
 	free(body);
+	return good;
+}
+
+bool write_own_secret(
+	const char *root, const struct identity *identity, const char *label, struct err *err) {
+	uint8_t secret[WG_KEY_BYTES];
+	bool good;
+
+	derive_tunnel(identity->seed, label, secret);
+	good = tunnel_secret_write(root, secret, err);
+	sodium_memzero(secret, sizeof secret);
 	return good;
 }
 
@@ -132,7 +140,8 @@ int verb_issue(const struct command *command) {
 	if (good) {
 		good = identity_load(command->root, &identity, &err) &&
 		       issue_card(&store, &identity, &options, own, said, &err) &&
-		       store_commit(&store, &err);
+		       store_commit(&store, &err) &&
+		       (!own || write_own_secret(command->root, &identity, options.label, &err));
 		store_close(&store);
 	}
 	identity_wipe(&identity);

@@ -16,6 +16,9 @@ bool issue_card(struct store *store, const struct identity *identity, struct opt
 /* The own organisation's log; NULL, an error, when the store has lost it. */
 const struct kel *store_own_kel(const struct store *store, const char *aid, struct err *err);
 
+/* Writes this host's tunnel secret, as its card in the store names it: after store_commit. */
+bool write_own_secret(const char *root, const struct identity *identity, const char *label, struct err *err);
+
 /* Hands own bytes to the book; they must all be accepted. */
 bool book_own(struct book *book, const void *bytes, size_t n, struct err *err);
 

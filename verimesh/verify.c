@@ -84,8 +84,9 @@ static void print_json_verdict(const struct verdict *v) {
 }
 
 int verb_verify(const struct command *command) {
-	bool json = command->nargs > 1 && strcmp(command->args[1], "--json") == 0;
-	const char *name = command->args[json ? 2 : 1];
+	bool first = command->nargs > 1 && strcmp(command->args[1], "--json") == 0;
+	bool json = first || (command->nargs > 2 && strcmp(command->args[2], "--json") == 0);
+	const char *name = command->args[first ? 2 : 1];
 	struct outcome outcome = {0};
 	struct book book = {.report = note_verdict, .ctx = &outcome};
 	struct err err;
