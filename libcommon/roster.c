@@ -1,5 +1,6 @@
 /* roster.c: cards and policy become hosts; conflicts are refused; see roster.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -140,11 +141,16 @@ static bool read_claims(struct builder *b, struct roster_host *host, const struc
 	return good;
 }
 
-/* An account with uid 0 only by a written login=account (DESIGN.md 5.5). */
+/* An account with uid 0 only by a written login=account (DESIGN.md 5.5); so one of which it cannot be
+ * found out, too. */
 static bool is_unwritten_root(const struct policy_login *rule) {
-	const struct passwd *found = rule->written ? NULL : getpwnam(rule->account);
+	const struct passwd *found;
 
-	return found && found->pw_uid == 0;
+	if (rule->written)
+		return false;
+	errno = 0;
+	found = getpwnam(rule->account);
+	return found ? found->pw_uid == 0 : errno != 0 && errno != ENOENT && errno != ESRCH;
 }
 
 static bool read_logins(struct builder *b, struct roster_host *host, const struct card *card) {
