@@ -86,13 +86,26 @@ static bool wait_until_readable(const char *interface, struct err *err) {
 	return err_set(err, ERR_ENV, "%s: was made but does not answer", interface);
 }
 
+/* One that just went takes its socket along a moment later, and until then a new one cannot start. */
+static void wait_for_old_socket(const char *interface) {
+	static const struct timespec pause = {.tv_nsec = 10000000};
+	char path[64];
+
+	snprintf(path, sizeof path, "/var/run/wireguard/%.15s.sock", interface);
+	for (unsigned tries = 0; tries < 200 && access(path, F_OK) == 0; tries++)
+		nanosleep(&pause, NULL);
+}
+
 static bool add_link(const char *interface, struct err *err) {
 	const char *const kernel[] = {"ip", "link", "add", interface, "type", "wireguard", NULL};
 	const char *const user[] = {"wireguard-go", interface, NULL};
 	struct span nothing = {0};
 	struct err why;
 
-	if (run(kernel, nothing, &why) || run(user, nothing, err))
+	if (run(kernel, nothing, &why))
+		return true;
+	wait_for_old_socket(interface);
+	if (run(user, nothing, err))
 		return true;
 	return err_at(err, "%s: neither the kernel makes it (%s) nor wireguard-go", interface, why.text);
 }
@@ -126,6 +139,7 @@ bool wireguard_remove(const char *root, const char *interface, struct err *err) 
 		return false;
 	if (if_nametoindex(interface) && !delete_link(interface, err))
 		return false;
+	wait_for_old_socket(interface);
 	return unlink(path) == 0 || errno == ENOENT || err_set(err, ERR_ENV, "%s: %m", path);
 }
 
