@@ -28,6 +28,18 @@ broken() {
 
 demo
 
+step "the tunnel is the kernel's own wherever the kernel has WireGuard"
+kind=tun processes='^[0-9]+$'
+if on web1 ip link add probe type wireguard 2>/dev/null; then
+    on web1 ip link del probe
+    kind=wireguard processes='^none$'
+fi
+run web1 "ip -d link show ${HOST_IF[web1]}"
+gave 0 "^ +$kind "
+run web1 'pgrep wireguard-go || echo none'
+gave 0 "$processes"
+passed
+
 map=/var/lib/verimesh/peers.cdb
 ring="\$(cat /run/verimesh/${HOST_IF[db1]}.ring)"
 
@@ -99,7 +111,7 @@ passed
 step 'up again is no trouble; an interface of somebody else is left alone'
 run db1 'verimesh up'
 gave 0
-run web1 "verimesh down; wireguard-go ${HOST_IF[web1]}"
+run web1 "verimesh down; ip link add ${HOST_IF[web1]} type wireguard || wireguard-go ${HOST_IF[web1]}"
 gave 0
 soon on web1 wg show "${HOST_IF[web1]}" >/dev/null 2>&1
 run web1 "wg set ${HOST_IF[web1]} peer \$(wg genkey | wg pubkey); verimesh up"
