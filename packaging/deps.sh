@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deps.sh: installs the Debian packages that building and testing need, and starts no service.
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# usage: deps.sh GROUP...    groups: build test lab lint
+# usage: deps.sh GROUP...    groups: build test lab vm lint
 set -euo pipefail
 
 declare -A packages=(
@@ -9,6 +9,7 @@ declare -A packages=(
     [test]="libcmocka-dev binutils tinycdb jq iproute2 wireguard-tools wireguard-go"
     [lab]="iproute2 wireguard-tools wireguard-go openssh-server openssh-client keyutils pamtester
         busybox util-linux procps"
+    [vm]="qemu-system-x86 busybox kmod xz-utils"
     [lint]="clang clang-format shellcheck"
 )
 
