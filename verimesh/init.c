@@ -95,8 +95,8 @@ static bool write_conf(const char *root, const char *conf, struct err *err) {
 				file_mkdir(dir, 0755, err) && file_replace(path, span_str(conf), 0644, err));
 }
 
-/* The identity counts only when it is adopted, which comes last: an init that is interrupted, or
- * fails, may be repeated. */
+/* The identity counts only when it is adopted, which comes last: an init that fails before may be repeated.
+ * One that is killed while it adopts leaves a seed that the next one asks to remove, never overwrites. */
 static bool make_identity(struct store *store, struct identity *identity, struct options *options,
 	const char *conf, char said[static CESR_TEXT], struct err *err) {
 	char *event;
