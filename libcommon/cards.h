@@ -17,10 +17,14 @@ struct cards_entry {
 	size_t place;	  /* the seal that anchors it first; a higher one is later in the log */
 	bool voided;	  /* some seal of the log voids it */
 	bool last;	  /* no card of its host is anchored later */
+	/* A voided card that stays in force while its host changes its key (DESIGN.md 8): the card that
+	 * replaces it, the last of the host, which has a `from`. Else NULL. */
+	const struct cards_entry *successor;
 };
 
 /* All of them, by host and then by place. *entries is malloc'd, the caller's. A host is in force by
- * its last card alone, if that is not voided, has a key and has not ended. */
+ * its last card alone, if that is not voided, has a key and has not ended; and, until that starts to
+ * hold, by the one whose successor it is. */
 bool cards_list(const struct book *book, const struct kel *kel, struct cards_entry **entries, size_t *n,
 	struct err *err);
 

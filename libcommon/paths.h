@@ -10,6 +10,7 @@
 #define PATH_MAP PATH_STATE "/peers.cdb"
 #define PATH_STORE PATH_STATE "/kel"
 #define PATH_IDENTITY PATH_STATE "/identity"
+#define PATH_LEDGER PATH_STATE "/ledger"
 #define PATH_LOCK PATH_STATE "/lock"
 #define PATH_RUN "/run/verimesh"
 

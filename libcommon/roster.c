@@ -355,11 +355,13 @@ static void drop_refused(struct roster *roster) {
 	roster->nhosts = kept;
 }
 
-bool roster_build(struct roster *roster, const struct policy *policy, const struct book *book,
-	const uint8_t *own_key, int64_t now, void (*report)(void *ctx, const struct err *claim), void *ctx,
-	struct err *err) {
-	struct builder b = {
-		.roster = roster, .policy = policy, .own_key = own_key, .report = report, .ctx = ctx};
+bool roster_build(struct roster *roster, const struct roster_sources *sources, struct err *err) {
+	const struct policy *policy = sources->policy;
+	struct builder b = {.roster = roster,
+		.policy = policy,
+		.own_key = sources->own_key,
+		.report = sources->report,
+		.ctx = sources->ctx};
 	bool good;
 
 	*roster = (struct roster){.policy = policy};
@@ -368,7 +370,7 @@ bool roster_build(struct roster *roster, const struct policy *policy, const stru
 	for (size_t i = 0; good && i < policy->npeers; i++)
 		b.derived[i] = derived_prefix(policy->peers[i].aid);
 	for (size_t i = 0; good && i < policy->npeers; i++)
-		good = add_peer(&b, &policy->peers[i], book, now, err);
+		good = add_peer(&b, &policy->peers[i], sources->book, sources->now, err);
 	if (good && !refuse_keys(&b))
 		good = err_set(err, ERR_ENV, "out of memory");
 	if (good) {

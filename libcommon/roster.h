@@ -13,12 +13,28 @@
 #include "card.h"
 #include "cesr.h"
 #include "err.h"
+#include "ledger.h"
 #include "policy.h"
 
 /* One login of a host that policy admits: who it becomes here. */
 struct roster_login {
 	char login[LOGIN_MAX + 1];
 	char account[LOGIN_MAX + LABEL_MAX + 2];
+};
+
+/* One with Accounts = yes (DESIGN.md 5.6). */
+struct roster_account {
+	const struct policy_peer *peer;
+	const struct policy_login *login;
+	uint32_t uid, gid;
+};
+
+/* The key that a host is going to have (DESIGN.md 8): its peer has no addresses until then. */
+struct roster_next {
+	uint8_t key[WG_KEY_BYTES];
+	int64_t from; /* seconds since 1970; 0: there is none */
+	struct addr endpoint;
+	uint16_t endpoint_port;
 };
 
 struct roster_host {
@@ -37,6 +53,7 @@ struct roster_host {
 	uint16_t endpoint_port;
 	struct roster_login *logins;
 	size_t nlogins;
+	struct roster_next next;
 	bool self; /* this very host */
 };
 
@@ -44,18 +61,34 @@ struct roster {
 	const struct policy *policy;
 	struct roster_host *hosts;
 	size_t nhosts;
+	struct roster_account *accounts; /* in the order of the policy */
+	size_t naccounts;
 	const struct roster_host *self; /* this host's own entry, NULL when it has no card */
 	unsigned refused;		/* claims that were refused */
 };
 
-/* Builds it from the logs and cards of the book, as of now (seconds since 1970). Every peer of the
- * policy has an AID. own_key: the tunnel key of this host's interface, which no other host may
- * have; NULL while there is none. Each claim that is refused is handed to report, with both claims
- * and the mend (DESIGN.md 5.3 to 5.6), and left out. False only when memory runs out. The roster
- * points into the policy; roster_free releases it. */
-bool roster_build(struct roster *roster, const struct policy *policy, const struct book *book,
-	const uint8_t *own_key, int64_t now, void (*report)(void *ctx, const struct err *claim), void *ctx,
-	struct err *err);
+/* What it is built from; what may be left out is NULL. */
+struct roster_sources {
+	const char *root;	     /* "" or where etc/passwd and etc/group of local accounts are */
+	const struct policy *policy; /* every peer has an AID */
+	const struct book *book;
+	struct ledger *ledger;	/* learns the numbers given; ledger_save is the caller's */
+	const uint8_t *own_key; /* tunnel key of this host's interface, which no other host may have */
+	int64_t now;		/* seconds since 1970 */
+
+	/* What the interface has. NULL while it is down. */
+	bool (*is_foreign_key)(void *ctx, const uint8_t key[static WG_KEY_BYTES]);
+	bool (*is_foreign_prefix)(void *ctx, const struct prefix *prefix);
+	bool (*had_handshake)(void *ctx, const uint8_t key[static WG_KEY_BYTES]);
+
+	/* Takes each claim that is refused, with both claims and the mend (DESIGN.md 5.3 to 5.6). */
+	void (*report)(void *ctx, const struct err *claim);
+	void *ctx;
+};
+
+/* Builds it as of now; what is refused is left out. False only when memory runs out or local accounts
+ * cannot be read. The roster points into the policy; roster_free releases it. */
+bool roster_build(struct roster *roster, const struct roster_sources *sources, struct err *err);
 
 void roster_free(struct roster *roster);
 

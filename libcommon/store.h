@@ -7,6 +7,7 @@
 
 #include "book.h"
 #include "err.h"
+#include "ledger.h"
 
 /* root + PATH_STORE holds AID.cesr for each identifier: its accepted events with their attachments in the
  * order of acceptance, and the cards and registry events that they seal. A file only grows, and is replaced
@@ -15,6 +16,7 @@ struct store {
 	const char *root;
 	int lock; /* held while the store is open for writing, else -1 */
 	struct book book;
+	struct ledger ledger;
 	struct err damage; /* text "": none; else the first file that does not verify */
 };
 
@@ -27,7 +29,8 @@ int store_lock(const char *root, struct err *err);
  * failure nothing is left open. */
 bool store_open(struct store *store, const char *root, bool writing, struct err *err);
 
-/* Writes what the book accepted since store_open, durably, identifier by identifier. */
+/* Writes what the book accepted since store_open, durably, identifier by identifier, and notes in the ledger
+ * since when an identifier claims a tunnel key (DESIGN.md 5.3). */
 bool store_commit(struct store *store, struct err *err);
 
 /* Forgets what was not committed and drops the lock. */

@@ -14,14 +14,14 @@
 #include "verimesh.h"
 #include "wireguard.h"
 
-static void show_claim(void *ctx, const struct err *claim) {
+void mesh_print(void *ctx, const struct err *what) {
 	(void)ctx;
-	problem(claim);
+	problem(what);
 }
 
 /* A peer of whom nothing is known yet is no failure, but nobody would see why its names are
  * missing. */
-static void show_unknown_peers(const struct mesh *mesh) {
+static void report_unknown_peers(const struct mesh *mesh, mesh_report *report, void *ctx) {
 	struct err err;
 
 	for (size_t i = 0; i < mesh->policy.npeers; i++) {
@@ -31,7 +31,7 @@ static void show_unknown_peers(const struct mesh *mesh) {
 			continue;
 		err_set(&err, ERR_NO, "%s: no log of %s yet; get its stream and verimesh import it",
 			peer->name, peer->aid);
-		problem(&err);
+		report(ctx, &err);
 	}
 }
 
@@ -56,22 +56,31 @@ static bool read_secret(struct mesh *mesh, struct err *err) {
 	return mesh->has_secret || errno == ENOENT;
 }
 
-static bool build_roster(struct mesh *mesh, struct err *err) {
+static bool build_roster(struct mesh *mesh, mesh_report *report, void *ctx, struct err *err) {
 	uint8_t key[WG_KEY_BYTES];
+	struct roster_sources sources = {.root = mesh->root,
+		.policy = &mesh->policy,
+		.book = &mesh->store.book,
+		.ledger = &mesh->store.ledger,
+		.own_key = mesh->has_secret ? key : NULL,
+		.now = time(NULL),
+		.report = report,
+		.ctx = ctx};
 
 	if (mesh->has_secret)
 		tunnel_public(mesh->secret, key);
-	return roster_build(&mesh->roster, &mesh->policy, &mesh->store.book, mesh->has_secret ? key : NULL,
-		time(NULL), show_claim, NULL, err);
+	return roster_build(&mesh->roster, &sources, err);
 }
 
-bool mesh_open(struct mesh *mesh, const char *root, struct err *err) {
+bool mesh_open(
+	struct mesh *mesh, const char *root, bool writing, mesh_report *report, void *ctx, struct err *err) {
 	*mesh = (struct mesh){.root = root, .store.lock = -1};
-	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, err) && read_secret(mesh, err) &&
-		store_open(&mesh->store, root, true, err) && build_roster(mesh, err)) {
+	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, err) &&
+		(!writing || read_secret(mesh, err)) && store_open(&mesh->store, root, writing, err) &&
+		build_roster(mesh, report, ctx, err)) {
 		if (mesh->store.damage.text[0])
-			problem(&mesh->store.damage);
-		show_unknown_peers(mesh);
+			report(ctx, &mesh->store.damage);
+		report_unknown_peers(mesh, report, ctx);
 		return true;
 	}
 	mesh_close(mesh);
@@ -154,7 +163,7 @@ int verb_sync(const struct command *command) {
 
 	if (command->nargs != 1)
 		return usage(command, "takes no words");
-	if (!mesh_open(&mesh, command->root, &err))
+	if (!mesh_open(&mesh, command->root, true, mesh_print, NULL, &err))
 		return problem(&err);
 	status = mesh_sync(&mesh);
 	mesh_close(&mesh);

@@ -8,19 +8,27 @@
 #include "roster.h"
 #include "store.h"
 
+typedef void mesh_report(void *ctx, const struct err *what);
+
 /* All that a sync works on. mesh_close ends its life. */
 struct mesh {
 	const char *root;
 	struct policy policy;
-	struct store store; /* locked */
+	struct store store;
 	struct roster roster;
 	bool has_secret; /* this host has a tunnel key */
 	uint8_t secret[WG_KEY_BYTES];
 };
 
-/* Reads configuration, identity and store, and builds the roster; each refused claim is printed. On
- * failure nothing is left open. */
-bool mesh_open(struct mesh *mesh, const char *root, struct err *err);
+/* Reads configuration, identity and store, and builds the roster. Each refused claim, each peer of whom
+ * there is no log and a damaged store are handed to report. writing: takes the lock and reads this host's
+ * secrets, for a sync; else an ordinary user may. On failure nothing is left open. */
+bool mesh_open(
+	struct mesh *mesh, const char *root, bool writing, mesh_report *report, void *ctx, struct err *err);
+
+/* The report that prints. */
+void mesh_print(void *ctx, const struct err *what);
+
 void mesh_close(struct mesh *mesh);
 
 /* Brings the map, the keyring and, where the interface is up, WireGuard in line with the roster.

@@ -37,7 +37,7 @@ int verb_up(const struct command *command) {
 
 	if (command->nargs != 1)
 		return usage(command, "takes no words");
-	if (!mesh_open(&mesh, command->root, &err))
+	if (!mesh_open(&mesh, command->root, true, mesh_print, NULL, &err))
 		return problem(&err);
 	status = make_interface(&mesh, &err) ? mesh_sync(&mesh) : problem(&err);
 	mesh_close(&mesh);

@@ -31,6 +31,7 @@ struct scene {
 	struct id a, b, c;
 	struct text stream;
 	struct book book;
+	struct ledger ledger;
 	struct policy policy;
 	struct roster roster;
 	unsigned nreports;
@@ -90,7 +91,16 @@ static void build_at(
 	assert_true(book_finish(&s->book));
 	if (!policy_parse(span_of(conf, (size_t)n), "conf", &s->policy, &err))
 		fail_msg("%s", err.text);
-	if (!roster_build(&s->roster, &s->policy, &s->book, own_key, now, note_claim, s, &err))
+	if (!roster_build(&s->roster,
+		    &(struct roster_sources){.root = "",
+			    .policy = &s->policy,
+			    .book = &s->book,
+			    .ledger = &s->ledger,
+			    .own_key = own_key,
+			    .now = now,
+			    .report = note_claim,
+			    .ctx = s},
+		    &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(s->roster.refused, s->nreports);
 }
@@ -103,6 +113,7 @@ static void end(struct scene *s) {
 	roster_free(&s->roster);
 	policy_free(&s->policy);
 	book_free(&s->book);
+	ledger_free(&s->ledger);
 	text_free(&s->stream);
 	free(s);
 }

@@ -1,0 +1,228 @@
+/* ledger.c: what this host must not forget; see ledger.h. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <inttypes.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base64.h"
+#include "cesr.h"
+#include "file.h"
+#include "ledger.h"
+#include "paths.h"
+
+#define LEDGER_MAX ((size_t)1 << 30)
+#define NAME_TEXT WG_KEY_TEXT /* longer than any login */
+
+struct ledger_entry {
+	enum ledger_kind kind;
+	char aid[CESR_TEXT], name[NAME_TEXT];
+	uint64_t number;
+};
+
+static const char *const kinds[] = {[LEDGER_KEY] = "key", [LEDGER_UID] = "uid", [LEDGER_GID] = "gid"};
+
+static int compare_owners(const void *a, const void *b) {
+	const struct ledger_entry *x = a, *y = b;
+	int order = (x->kind > y->kind) - (x->kind < y->kind);
+
+	if (!order)
+		order = strcmp(x->aid, y->aid);
+	return order ? order : strcmp(x->name, y->name);
+}
+
+static int compare_numbers(const void *a, const void *b) {
+	const struct ledger_entry *x = a, *y = b;
+	int order = (x->kind > y->kind) - (x->kind < y->kind);
+
+	return order ? order : (x->number > y->number) - (x->number < y->number);
+}
+
+static struct ledger_entry *find(
+	void *const *tree, const struct ledger_entry *like, int (*compare)(const void *, const void *)) {
+	struct ledger_entry **node = tfind(like, tree, compare);
+
+	return node ? *node : NULL;
+}
+
+/* The last entry of an owner is in force; the first owner of a number keeps it. */
+static bool index_entry(struct ledger *ledger, struct ledger_entry *entry) {
+	struct ledger_entry **node = tsearch(entry, &ledger->by_owner, compare_owners);
+
+	if (!node)
+		return false;
+	*node = entry;
+	return entry->kind == LEDGER_KEY || tsearch(entry, &ledger->by_number, compare_numbers);
+}
+
+static bool add(struct ledger *ledger, const struct ledger_entry *content) {
+	struct ledger_entry *entry, **grown;
+
+	if (ledger->n == ledger->size) {
+		size_t size = ledger->size ? 2 * ledger->size : 64;
+
+		grown = reallocarray(ledger->entries, size, sizeof *grown);
+		if (!grown)
+			return false;
+		ledger->entries = grown;
+		ledger->size = size;
+	}
+	entry = malloc(sizeof *entry);
+	if (!entry)
+		return false;
+	*entry = *content;
+	ledger->entries[ledger->n++] = entry;
+	return index_entry(ledger, entry);
+}
+
+/* One line, without its end. */
+static bool parse(const char *line, struct ledger_entry *entry) {
+	char kind[4];
+	int end = 0;
+
+	*entry = (struct ledger_entry){0};
+	if (sscanf(line, "%3s %44s %44s %" SCNu64 "%n", kind, entry->aid, entry->name, &entry->number,
+		    &end) != 4 ||
+		line[end])
+		return false;
+	while (entry->kind <= LEDGER_GID && strcmp(kind, kinds[entry->kind]) != 0)
+		entry->kind++;
+	return entry->kind <= LEDGER_GID;
+}
+
+static bool read_lines(struct ledger *ledger, char *text, const char *path, struct err *err) {
+	struct ledger_entry entry;
+	unsigned number = 1;
+	bool whole;
+
+	for (char *line = text, *end; *line; line = end + 1, number++) {
+		end = strchrnul(line, '\n');
+		whole = *end;
+		*end = 0;
+		if (!whole || !parse(line, &entry))
+			return err_set(
+				err, ERR_ENV, "%s:%u: damaged; restore it from a backup", path, number);
+		if (!add(ledger, &entry))
+			return err_set(err, ERR_ENV, "out of memory");
+	}
+	return true;
+}
+
+bool ledger_open(struct ledger *ledger, const char *root, struct err *err) {
+	char path[PATH_MAX];
+	uint8_t *data;
+	bool good;
+	size_t n;
+
+	*ledger = (struct ledger){0};
+	if (!file_path(path, root, PATH_LEDGER, NULL, err))
+		return false;
+	if (!file_read(path, LEDGER_MAX, &data, &n, err))
+		return errno == ENOENT;
+	good = strlen((char *)data) == n
+		       ? read_lines(ledger, (char *)data, path, err)
+		       : err_set(err, ERR_ENV, "%s: damaged; restore it from a backup", path);
+	free(data);
+	if (!good)
+		ledger_free(ledger);
+	return good;
+}
+
+bool ledger_save(struct ledger *ledger, const char *root, struct err *err) {
+	char path[PATH_MAX], *text;
+	FILE *out;
+	size_t n;
+
+	if (!ledger->changed)
+		return true;
+	if (!file_path(path, root, PATH_LEDGER, NULL, err))
+		return false;
+	out = open_memstream(&text, &n);
+	if (!out)
+		return err_set(err, ERR_ENV, "out of memory");
+	for (size_t i = 0; i < ledger->n; i++) {
+		const struct ledger_entry *entry = ledger->entries[i];
+
+		fprintf(out, "%s %s %s %" PRIu64 "\n", kinds[entry->kind], entry->aid, entry->name,
+			entry->number);
+	}
+	if (fclose(out) != 0)
+		err_set(err, ERR_ENV, "out of memory");
+	else if (file_replace(path, span_of(text, n), 0644, err))
+		ledger->changed = false;
+	free(text);
+	return !ledger->changed;
+}
+
+static void keep(void *entry) {
+	(void)entry; /* the list frees them */
+}
+
+void ledger_free(struct ledger *ledger) {
+	tdestroy(ledger->by_owner, keep);
+	tdestroy(ledger->by_number, keep);
+	for (size_t i = 0; i < ledger->n; i++)
+		free(ledger->entries[i]);
+	free(ledger->entries);
+	*ledger = (struct ledger){0};
+}
+
+static struct ledger_entry make(enum ledger_kind kind, const char *aid, const char *name, uint64_t number) {
+	struct ledger_entry entry = {.kind = kind, .number = number};
+
+	span_copy(span_str(aid), entry.aid, sizeof entry.aid);
+	span_copy(span_str(name), entry.name, sizeof entry.name);
+	return entry;
+}
+
+bool ledger_find(const struct ledger *ledger, enum ledger_kind kind, const char *aid, const char *name,
+	uint64_t *number) {
+	struct ledger_entry like = make(kind, aid, name, 0), *entry;
+
+	entry = find(&ledger->by_owner, &like, compare_owners);
+	if (entry)
+		*number = entry->number;
+	return entry;
+}
+
+bool ledger_owner(const struct ledger *ledger, enum ledger_kind kind, uint64_t number, const char **aid,
+	const char **name) {
+	struct ledger_entry like = {.kind = kind, .number = number}, *entry;
+
+	entry = find(&ledger->by_number, &like, compare_numbers);
+	if (entry) {
+		*aid = entry->aid;
+		*name = entry->name;
+	}
+	return entry;
+}
+
+bool ledger_put(
+	struct ledger *ledger, enum ledger_kind kind, const char *aid, const char *name, uint64_t number) {
+	struct ledger_entry entry = make(kind, aid, name, number);
+	uint64_t there;
+
+	if (ledger_find(ledger, kind, aid, name, &there) && there == number)
+		return true;
+	ledger->changed = true;
+	return add(ledger, &entry);
+}
+
+void ledger_drop_keys(
+	struct ledger *ledger, bool (*gone)(void *ctx, const char *aid, const char *key), void *ctx) {
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ledger->n; i++) {
+		struct ledger_entry *entry = ledger->entries[i];
+
+		if (entry->kind == LEDGER_KEY && gone(ctx, entry->aid, entry->name)) {
+			tdelete(entry, &ledger->by_owner, compare_owners);
+			free(entry);
+			ledger->changed = true;
+		} else {
+			ledger->entries[kept++] = entry;
+		}
+	}
+	ledger->n = kept;
+}

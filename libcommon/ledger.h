@@ -1,0 +1,52 @@
+/* ledger.h: what this host must not forget: tunnel keys first seen, numbers given (DESIGN.md 5.3, 5.6). */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VERIMESH_LEDGER_H
+#define VERIMESH_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+/* root + PATH_LEDGER, a text of lines `KIND AID NAME NUMBER`, sorted as written. */
+enum ledger_kind {
+	LEDGER_KEY, /* NAME: a tunnel key that AID claims, base64; NUMBER: since when, seconds since 1970 */
+	LEDGER_UID, /* NAME: a login; NUMBER: its uid, now or once */
+	LEDGER_GID, /* NAME: "-"; NUMBER: the gid of its peer, now or once */
+};
+
+/* Zero-initialised it is empty. */
+struct ledger {
+	void *by_owner;	 /* tsearch(3): by kind, AID and name; of several numbers the one given last */
+	void *by_number; /* by kind and number; of uids and gids only */
+	struct ledger_entry **entries; /* in the order of the file */
+	size_t n, size;
+	bool changed;
+};
+
+/* Reads it; none is an empty one. A damaged one is an error. On failure *ledger is empty. */
+bool ledger_open(struct ledger *ledger, const char *root, struct err *err);
+
+/* Writes it, if it was changed. */
+bool ledger_save(struct ledger *ledger, const char *root, struct err *err);
+
+void ledger_free(struct ledger *ledger);
+
+/* The number that is in force for this owner; false when there is none. */
+bool ledger_find(const struct ledger *ledger, enum ledger_kind kind, const char *aid, const char *name,
+	uint64_t *number);
+
+/* To whom this uid or gid was ever given; false: to nobody. */
+bool ledger_owner(const struct ledger *ledger, enum ledger_kind kind, uint64_t number, const char **aid,
+	const char **name);
+
+/* Puts a number in force. What was in force before stays given. False: out of memory. */
+bool ledger_put(
+	struct ledger *ledger, enum ledger_kind kind, const char *aid, const char *name, uint64_t number);
+
+/* Forgets the claims to tunnel keys that are gone. */
+void ledger_drop_keys(
+	struct ledger *ledger, bool (*gone)(void *ctx, const char *aid, const char *key), void *ctx);
+
+#endif
