@@ -7,7 +7,7 @@ set -euo pipefail
 declare -A packages=(
     [build]="gcc make libc6-dev libsodium-dev libkeyutils-dev libcdb-dev libmnl-dev libpam0g-dev"
     [test]="libcmocka-dev binutils tinycdb jq iproute2 wireguard-tools wireguard-go"
-    [lab]="iproute2 wireguard-tools wireguard-go openssh-server openssh-client keyutils pamtester
+    [lab]="iproute2 nftables wireguard-tools wireguard-go openssh-server openssh-client keyutils pamtester
         busybox util-linux procps"
     [vm]="qemu-system-x86 busybox kmod xz-utils"
     [lint]="clang clang-format shellcheck"

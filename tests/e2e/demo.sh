@@ -73,13 +73,13 @@ passed() {
     printf '%s%s %s%s\n' "$GOOD" "$MARK" "$STEP" "$PLAIN"
 }
 
-# Both hosts up, each with its own address on a cable between them; nothing of a mesh yet.
+# Both hosts up, each with its own address on one network; nothing of a mesh yet.
 demo_hosts() {
-    step 'two hosts, two organisations, one cable'
+    step 'two hosts, two organisations, one network'
     host_start web1 192.0.2.1
     host_start db1 192.0.2.2
     run web1 'ip -4 route'
-    gave 0 '^192\.0\.2\.2 '
+    gave 0 '^192\.0\.2\.0/24 dev eth0 '
     run alice@web1 'ssh 192.0.2.2 true'
     gave 255
     say "sshd on db1 asks verimesh about every login, and so far admits nobody."
@@ -91,11 +91,6 @@ demo_identities() {
     run web1 'verimesh init web1 --self clinic-a --endpoint 192.0.2.1:51820 --addr 10.77.1.5 --login alice'
     gave 0
     run db1 'verimesh init db1 --self clinic-b --endpoint 192.0.2.2:51820 --addr 10.77.2.5 --login alice'
-    gave 0
-    say "Hosts in namespaces share the kernel's keyrings, so each interface has its own name:"
-    run web1 "sed -i 's/^#* *Name = .*/Name = ${HOST_IF[web1]}/' /etc/verimesh/verimesh.conf"
-    gave 0
-    run db1 "sed -i 's/^#* *Name = .*/Name = ${HOST_IF[db1]}/' /etc/verimesh/verimesh.conf"
     gave 0
     passed
 }
@@ -149,7 +144,7 @@ demo_up() {
     gave 0
     run db1 'verimesh up'
     gave 0
-    run web1 "wg show ${HOST_IF[web1]}"
+    run web1 'wg show verimesh0'
     gave 0 '^interface: ' '^peer: ' 'endpoint: 192\.0\.2\.2:51820' '10\.77\.2\.5/32' 'fd[0-9a-f:]+/128'
     passed
 }
@@ -178,7 +173,7 @@ demo_admitted() {
     logged db1 'admitted account=alice .* host=web1\.clinic-a'
     run db1 "getent hosts $ADDRESS_A"
     gave 0 'web1\.clinic-a\.mesh\.internal'
-    run db1 "wg show ${HOST_IF[db1]} latest-handshakes"
+    run db1 'wg show verimesh0 latest-handshakes'
     gave 0 '=\s[1-9]'
     passed
 }
@@ -192,7 +187,7 @@ demo_refused() {
 }
 
 demo_outside() {
-    step 'nor may alice from outside the mesh, over the bare cable'
+    step 'nor may alice from outside the mesh, over the bare network'
     run alice@web1 'ssh 192.0.2.2 id -un'
     gave 255
     logged db1 'refused account=alice from=192\.0\.2\.1: .* outside the mesh'
@@ -212,8 +207,8 @@ demo_gate() {
 
 demo_keyring() {
     step "the keys are in the kernel's keyring, root's alone"
-    run db1 "keyctl show \$(cat /run/verimesh/${HOST_IF[db1]}.ring)"
-    gave 0 "keyring: verimesh:${HOST_IF[db1]}" 'user: tunnel' 'keyring: peers:' 'user: [A-Za-z0-9+/]{43}='
+    run db1 "keyctl show \$(cat /run/verimesh/verimesh0.ring)"
+    gave 0 'keyring: verimesh:verimesh0' 'user: tunnel' 'keyring: peers:' 'user: [A-Za-z0-9+/]{43}='
     passed
 }
 
@@ -223,8 +218,8 @@ demo_down() {
     for host in web1 db1; do
         run "$host" 'verimesh down; ip -brief link'
         gave 0
-        ! grep -q "${HOST_IF[$host]}" <<<"$OUT" || failed 'the interface is still there'
-        run "$host" "keyctl search @u keyring verimesh:${HOST_IF[$host]}"
+        ! grep -q verimesh0 <<<"$OUT" || failed 'the interface is still there'
+        run "$host" 'keyctl search @u keyring verimesh:verimesh0'
         gave 1
     done
     passed

@@ -4,38 +4,36 @@
 #
 # Sourced by a script that runs from the repository's root, as root. A host is a set of namespaces
 # whose root is an overlay of the real one: it may change any file and the real host sees none of
-# it. Hosts are joined by veth pairs, each with each. Only kernel keyrings are shared, so each host
-# has an interface of its own name. All of it lives in a mount namespace of the script's own and
-# ends with the script, however that ends; lab_stop, its exit trap, removes what would stay: the
-# keyrings and an empty directory.
+# it. Its user namespace maps every id to itself: there for the sake of the kernel's keyrings, which
+# each user namespace has for itself. Hosts stand on one network, the public one, or behind a router
+# that translates addresses. All of it lives in namespaces of the script's own and ends with the
+# script, however that ends; lab_stop, its exit trap, removes what would stay: an empty directory.
 #
-#     host_start NAME ADDRESS   a host with users alice and bob, verimesh installed, sshd running
-#     on HOST COMMAND...        runs a command there, as root
-#     as USER HOST COMMAND...   the same as another user, in his home
-#     soon COMMAND...           repeats a command until it succeeds, for 5 seconds
-#     ${HOST_IF[NAME]}          the name that the host's mesh interface is to have
-#     host_log NAME             what was logged there
+#     host_start NAME ADDRESS                 a host with users alice and bob, verimesh installed,
+#                                             sshd running; the network is the address's /24
+#     host_start NAME ADDRESS behind ROUTER   the same with a private address; ROUTER is a host
+#     on HOST COMMAND...                      runs a command there, as root
+#     as USER HOST COMMAND...                 the same as another user, in his home
+#     soon COMMAND...                         repeats a command until it succeeds, for 5 seconds
+#     host_log NAME                           what was logged there
 set -euo pipefail
 
 [ "$(id -u)" -eq 0 ] || { echo "$0: needs root" >&2 && exit 1; }
 
-# A script under way here has private mounts; the variable is not for what it starts.
-[ -n "${LAB_PRIVATE:-}" ] || LAB_PRIVATE=1 exec unshare --mount --propagation private "$0" "$@"
+# A script under way here has a private network and mounts; the variable is not for what it starts.
+[ -n "${LAB_PRIVATE:-}" ] ||
+    LAB_PRIVATE=1 exec unshare --net --mount --propagation private "$0" "$@"
 unset LAB_PRIVATE
 
 LAB=$(mktemp -d /tmp/verimesh-lab.XXXXXX)
-LAB_ID=$(printf '%06x' $((SRANDOM & 0xffffff)))
-declare -A HOST_PID=() HOST_HOLDER=() HOST_ADDR=() HOST_IF=()
+declare -A HOST_PID=() HOST_HOLDER=()
 
 lab_stop() {
-    local host ring
+    local host
     trap '' HUP INT TERM
     for host in "${!HOST_HOLDER[@]}"; do
         kill -KILL "${HOST_PID[$host]:-${HOST_HOLDER[$host]}}" 2>/dev/null || true
         wait "${HOST_HOLDER[$host]}" 2>/dev/null || true
-        if ring=$(keyctl search @u keyring "verimesh:${HOST_IF[$host]}" 2>/dev/null); then
-            keyctl unlink "$ring" @u
-        fi
     done
     umount -l "$LAB" || true
     rmdir "$LAB"
@@ -46,6 +44,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 mount -t tmpfs -o mode=755 lab "$LAB"
 ssh-keygen -q -t ed25519 -N '' -C lab -f "$LAB/id_ed25519"
+ip link add switch type bridge
+ip link set switch up
 
 soon() {
     local tries=100
@@ -58,7 +58,7 @@ soon() {
 on() {
     local host=$1
     shift
-    nsenter --target "${HOST_PID[$host]}" --mount --root --uts --ipc --net --pid \
+    nsenter --target "${HOST_PID[$host]}" --user --mount --root --uts --ipc --net --pid \
         env -i -C / PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"
 }
 
@@ -159,38 +159,55 @@ END
     done
 }
 
-# Becomes the first process of a host, within its new namespaces.
+# Becomes the first process of a host, within its new namespaces. That of users comes after the
+# mounts, which would need more there, and waits for its map; a change of rights forgets the signal.
 # shellcheck disable=SC2016 # expanded there
 HOST_INIT='
     set -e
     hostname "$2"
     mount -t proc proc "$1/proc"
-    mount -t sysfs sysfs "$1/sys"
     cd "$1"
     pivot_root . mnt
     umount -l /mnt
-    ip link set lo up
-    exec env --ignore-signal=CHLD sleep infinity'
+    exec unshare --user --net sh -ec "
+        until grep -q . /proc/self/gid_map; do sleep 0.01; done
+        ip link set lo up
+        exec setpriv --pdeathsig KILL env --ignore-signal=CHLD sleep infinity"'
 
-host_is_up() {
+host_is_new() {
     HOST_PID[$1]=$(cat "/proc/${HOST_HOLDER[$1]}/task/${HOST_HOLDER[$1]}/children")
     HOST_PID[$1]=${HOST_PID[$1]% }
-    [ -n "${HOST_PID[$1]}" ] && [ "$(cat "/proc/${HOST_PID[$1]}/comm")" = sleep ]
+    echo 0 0 4294967295 >"/proc/${HOST_PID[$1]}/uid_map"
 }
 
-# Joins a new host with one that is there.
+host_is_up() {
+    [ "$(cat "/proc/${HOST_PID[$1]}/comm")" = sleep ]
+}
+
+# Connects a host to the switch in the network of a process.
 host_join() {
-    local new=$1 old=$2
-    ip link add "to-$old" netns "${HOST_PID[$new]}" type veth \
-        peer name "to-$new" netns "${HOST_PID[$old]}"
-    on "$new" ip addr add "${HOST_ADDR[$new]}" peer "${HOST_ADDR[$old]}" dev "to-$old"
-    on "$old" ip addr add "${HOST_ADDR[$old]}" peer "${HOST_ADDR[$new]}" dev "to-$new"
-    on "$new" ip link set "to-$old" up
-    on "$old" ip link set "to-$new" up
+    local name=$1 address=$2 process=$3
+    ip link add eth0 netns "${HOST_PID[$name]}" type veth peer name "$name" netns "$process"
+    nsenter --target "$process" --net ip link set "$name" master switch up
+    on "$name" ip addr add "$address/24" dev eth0
+    on "$name" ip link set eth0 up
+}
+
+# Makes a host the router of a network of its own, once.
+host_route() {
+    local name=$1 address=$2
+    ! on "$name" ip link show switch >/dev/null 2>&1 || return 0
+    on "$name" ip link add switch type bridge
+    on "$name" ip addr add "$address/24" dev switch
+    on "$name" ip link set switch up
+    on "$name" tee /proc/sys/net/ipv4/ip_forward >/dev/null <<<1
+    on "$name" nft -f - <<<'table ip nat {
+        chain out { type nat hook postrouting priority 100; oifname eth0 masquerade; }
+    }'
 }
 
 host_start() {
-    local name=$1 root=$LAB/$1/root directory other
+    local name=$1 address=$2 router=${4:-} root=$LAB/$1/root directory
     mkdir -p "$root" "$LAB/$name/upper" "$LAB/$name/work"
     mount -t overlay -o "lowerdir=/,upperdir=$LAB/$name/upper,workdir=$LAB/$name/work" "$name" "$root"
     for directory in run tmp root home var/log; do
@@ -202,15 +219,21 @@ host_start() {
     env -u MAKEFLAGS -u MAKELEVEL make -s install DESTDIR="$root" B="${B:-build}" >"$LAB/$name/make" 2>&1 ||
         { cat "$LAB/$name/make" >&2 && return 1; }
 
-    HOST_ADDR[$name]=$2
-    HOST_IF[$name]=$name-$LAB_ID
-    setpriv --pdeathsig KILL unshare --mount --propagation private --uts --ipc --net --pid --fork \
+    setpriv --pdeathsig KILL unshare --mount --propagation private --uts --ipc --pid --fork \
         --kill-child=KILL sh -c "$HOST_INIT" sh "$root" "$name" >"$LAB/$name/init" 2>&1 &
     HOST_HOLDER[$name]=$!
-    soon host_is_up "$name" 2>/dev/null || { cat "$LAB/$name/init" >&2 && return 1; }
-    for other in "${!HOST_PID[@]}"; do
-        [ "$other" = "$name" ] || host_join "$name" "$other"
-    done
+    soon host_is_new "$name" 2>/dev/null || { cat "$LAB/$name/init" >&2 && return 1; }
+    echo 0 0 4294967295 >"/proc/${HOST_PID[$name]}/gid_map"
+    soon host_is_up "$name" || { cat "$LAB/$name/init" >&2 && return 1; }
+    nsenter --target "${HOST_PID[$name]}" --mount --root --net mount -t sysfs sysfs /sys
+
+    if [ -n "$router" ]; then
+        host_route "$router" "${address%.*}.1"
+        host_join "$name" "$address" "${HOST_PID[$router]}"
+        on "$name" ip route add default via "${address%.*}.1"
+    else
+        host_join "$name" "$address" $$
+    fi
     on "$name" busybox syslogd -O /var/log/messages
     # From 9.8 on sshd shuts out for a while whoever was refused; earlier ones do not know the option.
     on "$name" /usr/sbin/sshd -o PerSourcePenalties=no 2>/dev/null || on "$name" /usr/sbin/sshd

@@ -17,24 +17,27 @@ family() {
         }'
 }
 
-# What is left of a demo: its processes $1, its directory $2, keyrings and interfaces of its id $3.
-# A process that only waits to be reaped has no /proc/PID/exe.
+# What is left of a demo: its processes $1, its directory $2. A process that only waits to be reaped
+# has no /proc/PID/exe.
 left() {
-    local pid host
+    local pid
     for pid in $1; do
         [ ! -e "/proc/$pid/exe" ] || echo "process $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
     done
     [ ! -e "$2" ] || echo "directory $2"
     ! grep "$2" /proc/self/mounts || echo "mount of $2"
-    for host in web1 db1; do
-        ! keyctl search @u keyring "verimesh:$host-$3" 2>/dev/null || echo "keyring of $host"
-        [ ! -e "/sys/class/net/$host-$3" ] || echo "interface of $host"
-    done
+}
+
+# What the real host has of the kind that a demo makes: nothing of it may change.
+real_host() {
+    keyctl search @u keyring verimesh:verimesh0 2>&1 || true
+    ip -o link show verimesh0 2>&1 || true
 }
 
 # Sends a signal to a demo's process group once its output has a line that matches.
 interrupt() {
-    local signal=$1 moment=$2 status=0 demo processes directory id rest
+    local signal=$1 moment=$2 status=0 demo processes directory rest before
+    before=$(real_host)
     # Without job control the shell has background processes ignore SIGINT; a terminal does not.
     env --default-signal=INT setsid tests/e2e/demo.sh >"$out" 2>&1 &
     demo=$!
@@ -44,10 +47,9 @@ interrupt() {
     done
     processes=$(family "$demo")
     directory=$(grep -o '/tmp/verimesh-lab\.[A-Za-z0-9]*' "/proc/$demo/mountinfo" | head -n 1)
-    id=$(sed -n 's/.*web1-\([0-9a-f]\{6\}\).*/\1/p' "$out" | head -n 1)
     kill "-$signal" -- "-$demo"
     wait "$demo" || status=$?
-    rest=$(left "$processes" "$directory" "${id:-none}")
+    rest=$(left "$processes" "$directory")$(diff <(echo "$before") <(real_host) || true)
     if [ "$status" -eq $((128 + $(kill -l "$signal"))) ] && [ -z "$rest" ]; then
         echo "ok SIG$signal at '$moment' leaves nothing behind"
     else

@@ -8,7 +8,7 @@
 set -euo pipefail
 
 vm=${B:-build}/vm
-modules=(virtio_pci 9pnet_virtio 9p overlay wireguard veth tun)
+modules=(virtio_pci 9pnet_virtio 9p overlay wireguard veth bridge tun nft_masq nft_chain_nat)
 
 fail() {
     echo "check-vm: $1" >&2
