@@ -108,6 +108,10 @@ static bool sync_parent(const char *path) {
 	return good;
 }
 
+bool file_rename(const char *from, const char *to, struct err *err) {
+	return (rename(from, to) == 0 && sync_parent(to)) || fail(err, to);
+}
+
 bool file_replace(const char *path, struct span data, mode_t mode, struct err *err) {
 	char beside[PATH_MAX];
 	bool good;
@@ -122,11 +126,9 @@ bool file_replace(const char *path, struct span data, mode_t mode, struct err *e
 		return fail(err, beside);
 	good = fchmod(fd, mode) == 0 && write_all(fd, data);
 	good = close(fd) == 0 && good;
-	good = good && rename(beside, path) == 0 && sync_parent(path);
-	if (!good) {
-		fail(err, path);
+	good = good ? file_rename(beside, path, err) : fail(err, path);
+	if (!good)
 		unlink(beside);
-	}
 	return good;
 }
 

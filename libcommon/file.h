@@ -27,6 +27,9 @@ bool file_read_fd(int fd, const char *name, size_t max, uint8_t **data, size_t *
 /* Writes beside, fsyncs, renames over path, fsyncs the directory. */
 bool file_replace(const char *path, struct span data, mode_t mode, struct err *err);
 
+/* Renames within a directory, and fsyncs that. */
+bool file_rename(const char *from, const char *to, struct err *err);
+
 /* Makes a directory, with this mode, and those above it, with 0755; what is there stays as it is. */
 bool file_mkdir(const char *path, mode_t mode, struct err *err);
 

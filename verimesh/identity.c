@@ -218,23 +218,36 @@ void derive_journal(const uint8_t seed[static SEED_BYTES], const char *label, ch
 	sodium_memzero(journal, sizeof journal);
 }
 
-bool tunnel_secret_write(const char *root, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
+static const char *tunnel_name(bool next) {
+	return next ? "tunnel.next" : "tunnel";
+}
+
+bool tunnel_secret_write(
+	const char *root, bool next, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
 	char text[WG_KEY_TEXT + 1];
 	bool good;
 
 	wg_key_encode(secret, text);
 	strcat(text, "\n");
-	good = write_file(root, "tunnel", text, err);
+	good = write_file(root, tunnel_name(next), text, err);
 	sodium_memzero(text, sizeof text);
 	return good;
 }
 
-bool tunnel_secret_read(const char *root, uint8_t secret[static WG_KEY_BYTES], struct err *err) {
+bool tunnel_secret_read(const char *root, bool next, uint8_t secret[static WG_KEY_BYTES], struct err *err) {
 	char text[CESR_TEXT];
-	bool good = read_file(root, "tunnel", text, err);
+	bool good = read_file(root, tunnel_name(next), text, err);
 
 	if (good && !wg_key_decode(text, strlen(text), secret))
-		good = err_set(err, ERR_ENV, "%s/tunnel: damaged; restore it from a backup", PATH_IDENTITY);
+		good = err_set(err, ERR_ENV, "%s/%s: damaged; restore it from a backup", PATH_IDENTITY,
+			tunnel_name(next));
 	sodium_memzero(text, sizeof text);
 	return good;
+}
+
+bool tunnel_secret_promote(const char *root, struct err *err) {
+	char from[PATH_MAX], to[PATH_MAX];
+
+	return file_path(from, root, PATH_IDENTITY, tunnel_name(true), err) &&
+	       file_path(to, root, PATH_IDENTITY, tunnel_name(false), err) && file_rename(from, to, err);
 }

@@ -52,9 +52,13 @@ void tunnel_public(const uint8_t secret[static WG_KEY_BYTES], uint8_t key[static
 /* Public key that signs a host's journal, as CESR text. */
 void derive_journal(const uint8_t seed[static SEED_BYTES], const char *label, char text[static CESR_TEXT]);
 
-/* This host's tunnel secret, root-only on disk, so that `up` needs nothing else. Reading: errno
- * ENOENT when there is none. */
-bool tunnel_secret_write(const char *root, const uint8_t secret[static WG_KEY_BYTES], struct err *err);
-bool tunnel_secret_read(const char *root, uint8_t secret[static WG_KEY_BYTES], struct err *err);
+/* This host's tunnel secret, root-only on disk, so that `up` needs nothing else. next: the one that takes
+ * its place when the card that names it is in force. Reading: errno ENOENT when there is none. */
+bool tunnel_secret_read(const char *root, bool next, uint8_t secret[static WG_KEY_BYTES], struct err *err);
+bool tunnel_secret_write(
+	const char *root, bool next, const uint8_t secret[static WG_KEY_BYTES], struct err *err);
+
+/* The next one takes its place. */
+bool tunnel_secret_promote(const char *root, struct err *err);
 
 #endif

@@ -116,7 +116,7 @@ bool write_own_secret(
 	bool good;
 
 	derive_tunnel(identity->seed, label, secret);
-	good = tunnel_secret_write(root, secret, err);
+	good = tunnel_secret_write(root, false, secret, err);
 	sodium_memzero(secret, sizeof secret);
 	return good;
 }

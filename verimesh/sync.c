@@ -52,7 +52,7 @@ static bool settle_self(struct mesh *mesh, struct err *err) {
 }
 
 static bool read_secret(struct mesh *mesh, struct err *err) {
-	mesh->has_secret = tunnel_secret_read(mesh->root, mesh->secret, err);
+	mesh->has_secret = tunnel_secret_read(mesh->root, false, mesh->secret, err);
 	return mesh->has_secret || errno == ENOENT;
 }
 

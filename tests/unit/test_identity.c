@@ -35,7 +35,7 @@ static const char *in(const char *name, char out[static PATH]) {
 
 /* The host as it was before init. */
 static void forget(void) {
-	static const char *const names[] = {"aid", "seed", "next", "tunnel", ""};
+	static const char *const names[] = {"aid", "seed", "next", "tunnel", "tunnel.next", ""};
 	char path[PATH];
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -299,7 +299,7 @@ static void secrets_are_closed_to_others_under_any_umask(void **state) {
 
 		make(&identity, &event, &n);
 		free(event);
-		assert_true(tunnel_secret_write(root, identity.seed, NULL));
+		assert_true(tunnel_secret_write(root, false, identity.seed, NULL));
 		assert_true(identity_adopt(root, &identity, NULL));
 		umask(before);
 		assert_int_equal(mode_of(""), 0700);
@@ -358,7 +358,7 @@ static void a_damaged_file_is_named(void **state) {
 			assert_non_null(strstr(err.text, names[k]));
 			assert_non_null(strstr(err.text, "damaged; restore it from a backup"));
 			write_text("tunnel", contents[i]);
-			assert_false(tunnel_secret_read(root, secret, &err));
+			assert_false(tunnel_secret_read(root, false, secret, &err));
 			assert_int_not_equal(errno, ENOENT);
 			assert_non_null(strstr(err.text, "tunnel: damaged; restore"));
 		}
@@ -372,13 +372,35 @@ static void the_tunnel_secret_comes_back(void **state) {
 	struct err err;
 
 	(void)state;
-	assert_false(tunnel_secret_read(root, back, &err));
+	assert_false(tunnel_secret_read(root, false, back, &err));
 	assert_int_equal(errno, ENOENT);
 	assert_int_equal(err.status, ERR_ENV);
 	randombytes_buf(secret, sizeof secret);
-	assert_true(tunnel_secret_write(root, secret, &err));
-	assert_true(tunnel_secret_read(root, back, &err));
+	assert_true(tunnel_secret_write(root, false, secret, &err));
+	assert_true(tunnel_secret_read(root, false, back, &err));
 	assert_memory_equal(secret, back, sizeof secret);
+	forget();
+}
+
+static void the_next_tunnel_secret_takes_its_place(void **state) {
+	uint8_t secret[32] = {1}, next[32] = {2}, back[32];
+	struct err err;
+
+	(void)state;
+	assert_true(tunnel_secret_write(root, false, secret, &err));
+	assert_false(tunnel_secret_read(root, true, back, &err));
+	assert_int_equal(errno, ENOENT);
+	assert_false(tunnel_secret_promote(root, &err));
+	assert_true(tunnel_secret_write(root, true, next, &err));
+	assert_true(tunnel_secret_read(root, false, back, &err));
+	assert_memory_equal(secret, back, sizeof secret);
+	assert_true(tunnel_secret_read(root, true, back, &err));
+	assert_memory_equal(next, back, sizeof next);
+	assert_true(tunnel_secret_promote(root, &err));
+	assert_true(tunnel_secret_read(root, false, back, &err));
+	assert_memory_equal(next, back, sizeof next);
+	assert_false(tunnel_secret_read(root, true, back, &err));
+	assert_int_equal(errno, ENOENT);
 	forget();
 }
 
@@ -395,6 +417,7 @@ int main(void) {
 		cmocka_unit_test(nothing_else_is_left_behind),
 		cmocka_unit_test(a_damaged_file_is_named),
 		cmocka_unit_test(the_tunnel_secret_comes_back),
+		cmocka_unit_test(the_next_tunnel_secret_takes_its_place),
 	};
 
 	return sodium_init() < 0 || cmocka_run_group_tests(tests, make_root, remove_root);
