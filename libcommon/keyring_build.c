@@ -39,7 +39,7 @@ struct sync {
 	unsigned next;	    /* number of the one behind it */
 	struct want *wants; /* sorted by name */
 	size_t nwants;
-	const char *domain;
+	const struct policy *policy;
 	time_t now;
 	struct err *err;
 	bool good; /* else err is filled */
@@ -135,6 +135,14 @@ bool keyring_put(int32_t ring, const char *name, struct span secret, struct err 
 	return put(ring, "user", name, secret, 0) > 0 || fail(err, name);
 }
 
+bool keyring_drop(int32_t ring, const char *name, struct err *err) {
+	int32_t id = (int32_t)keyctl_search(ring, "user", name, 0);
+
+	if (id < 0)
+		return errno == ENOKEY || errno == EKEYREVOKED || fail(err, name);
+	return (keyctl_revoke(id) == 0 && keyctl_unlink(id, ring) == 0) || fail(err, name);
+}
+
 /* Of wants, and of a bare name with a want. */
 static int compare_names(const void *a, const void *b) {
 	return strcmp(a, b);
@@ -156,16 +164,23 @@ static bool list_wants(struct sync *sync, const struct roster *roster) {
 	return true;
 }
 
+/* Seconds after which a host's key is void unless it is set anew; 0: never. */
+static unsigned timeout_of(const struct sync *sync, const struct roster_host *host) {
+	int64_t left = host->expires == NEVER ? NEVER : host->expires - sync->now;
+
+	if (host->peer->nsources > 0)
+		left = MIN(left, sync->policy->max_age);
+	return left == NEVER ? 0 : (unsigned)MIN(left, UINT32_MAX);
+}
+
 /* Puts a host's key into a ring; one that says the same already (id, or 0) gets its time only. */
 static void put_peer(struct sync *sync, int32_t ring, int32_t id, const struct want *want) {
 	const struct roster_host *host = want->host;
 	char payload[KEYRING_PAYLOAD], there[KEYRING_PAYLOAD];
 	int n = snprintf(payload, sizeof payload, "%s %" PRIu64 " %s %s.%s.%s", host->peer->aid, host->sn,
-		host->said, host->label, host->peer->name, sync->domain);
-	unsigned timeout = 0;
+		host->said, host->label, host->peer->name, sync->policy->domain);
+	unsigned timeout = timeout_of(sync, host);
 
-	if (host->expires != NEVER)
-		timeout = (unsigned)MIN(host->expires - sync->now, INT32_MAX);
 	if (id && keyctl_read(id, there, sizeof there) == n && memcmp(there, payload, (size_t)n) == 0 &&
 		keyctl_set_timeout(id, timeout) == 0)
 		return;
@@ -173,8 +188,14 @@ static void put_peer(struct sync *sync, int32_t ring, int32_t id, const struct w
 		sync->good = fail(sync->err, host->label);
 }
 
+/* Would a reader take a key of this name for a peer's? */
+static bool is_peer_name(const char *name) {
+	return strlen(name) == WG_KEY_TEXT - 1;
+}
+
 /* Sweeps the ring and the rings of peer keys in it: there, keys that the roster wants are kept, others
- * revoked. A reader's search goes into every ring, so that other rings are thrown out. */
+ * revoked. A reader's search goes into every ring, so that other rings are thrown out, and peer keys that
+ * stand in the ring itself. */
 static void sweep(struct sync *sync, int32_t ring) {
 	const bool top = ring == sync->ring;
 	struct keyring_key key;
@@ -194,8 +215,8 @@ static void sweep(struct sync *sync, int32_t ring) {
 			put_peer(sync, ring, ids[i], want);
 		} else if (top && is_ours(ids[i], "keyring", &key) && strncmp(key.name, "peers:", 6) == 0) {
 			sweep(sync, ids[i]);
-		} else if (!top || !user) {
-			if (!top)
+		} else if (!top || !user || is_peer_name(key.name)) {
+			if (!top || user)
 				keyctl_revoke(ids[i]);
 			if (keyctl_unlink(ids[i], ring) != 0)
 				sync->good = fail(sync->err, "a withdrawn key");
@@ -222,7 +243,7 @@ static bool find_room(struct sync *sync) {
 }
 
 bool keyring_sync(int32_t ring, const struct roster *roster, struct err *err) {
-	struct sync sync = {.ring = ring, .domain = roster->policy->domain, .err = err, .good = true};
+	struct sync sync = {.ring = ring, .policy = roster->policy, .err = err, .good = true};
 
 	sync.now = time(NULL);
 	if (!list_wants(&sync, roster))

@@ -17,13 +17,17 @@
 bool keyring_make(const char *root, const char *interface, int32_t *ring, struct err *err);
 
 /* Puts a secret (`identity`, `tunnel`, `tunnel.next`) into the ring, replacing one of that name in
- * one step. */
+ * one step; what was there stays when it fails. */
 bool keyring_put(int32_t ring, const char *name, struct span secret, struct err *err);
 
-/* Makes the peer keys of the ring those of the roster (all hosts but this one, and not the expired
- * ones): adds and replaces what is missing or differs, sets timeouts anew (a host's expiry; none
- * for NEVER), revokes and unlinks the others. After a failure (uid 0's key quota is full) it goes
- * on: withdrawals take effect, what was there stays. */
+/* Revokes and unlinks the secret of that name. No such key is no error. */
+bool keyring_drop(int32_t ring, const char *name, struct err *err);
+
+/* Makes the peer keys of the ring those of the roster (the keys in force of all hosts but this one,
+ * and not of the expired ones): adds and replaces what is missing or differs, sets timeouts anew (the
+ * host's expiry, and MaxAge for a peer with a Source, whichever comes first; none for neither), revokes
+ * and unlinks the others. After a failure (uid 0's key quota is full) it goes on: withdrawals take
+ * effect, what was there stays. */
 bool keyring_sync(int32_t ring, const struct roster *roster, struct err *err);
 
 /* Revokes every key and the ring, and removes the serial file: the interface is going down. No ring

@@ -535,6 +535,44 @@ static void timeouts_follow_the_expiry_anew_every_time(void **state) {
 	world_end(&w);
 }
 
+/* What /proc/keys says of a key: MaxAge counts for a peer with a Source, and the earlier end is the end. */
+static void a_peer_with_a_source_times_out_by_max_age(void **state) {
+	enum { DAY = 86400, SPARE = 60, NO_END = 0 };
+	static const struct {
+		size_t nsources;
+		uint32_t max_age, until; /* seconds from now */
+		const char *left;
+	} rows[] = {
+		{0, DAY + SPARE, NO_END, "perm"},
+		{0, DAY + SPARE, 3 * DAY + SPARE, "3d"},
+		{1, 2 * DAY + SPARE, NO_END, "2d"},
+		{1, 2 * DAY + SPARE, 3 * DAY + SPARE, "2d"},
+		{2, 4 * DAY + SPARE, 3 * DAY + SPARE, "3d"},
+		{1, UINT32_MAX, 3 * DAY + SPARE, "3d"},
+		{1, UINT32_MAX, NO_END, "7101w"},
+	};
+	struct world w;
+	char left[32];
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 1);
+	for (size_t i = 0; i < 2 * (sizeof rows / sizeof *rows); i++) {
+		const size_t row = i / 2;
+
+		w.peer.nsources = rows[row].nsources;
+		w.policy.max_age = rows[row].max_age;
+		w.hosts[0].expires = rows[row].until ? time(NULL) + rows[row].until : NEVER;
+		w.hosts[0].sn = row; /* first a key that is written, then one that stays */
+		sync_ok(&w);
+		proc_field(serial_of(&w, 0), 3, left);
+		if (strcmp(left, rows[row].left) != 0)
+			fail_msg("row %zu: %s, not %s", row, left, rows[row].left);
+		assert_return_code(keyctl_set_timeout(serial_of(&w, 0), 100), errno);
+	}
+	world_end(&w);
+}
+
 static void an_expired_key_is_refused_and_comes_back_when_the_roster_says_so(void **state) {
 	struct world w;
 	int rc = 0;
@@ -577,6 +615,34 @@ static void a_foreign_key_or_ring_among_the_peers_is_thrown_out(void **state) {
 	assert_int_equal(keyctl_search(w.ring, "user", "junk", 0), -1);
 	assert_int_equal(keyctl_search(w.ring, "user", "hidden", 0), -1);
 	assert_int_equal(keyctl_search(w.ring, "user", "other", 0), -1);
+	world_end(&w);
+}
+
+/* There a reader would find it before or behind the right one. */
+static void a_peer_key_outside_the_rings_of_peers_is_thrown_out(void **state) {
+	static const char *const others[] = {
+		"session:4294967295", "tunnel.next", "psk:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAc="};
+	struct world w;
+	uint8_t key[WG_KEY_BYTES];
+	char name[WG_KEY_TEXT];
+	struct keyring_key described;
+	int32_t planted;
+
+	(void)state;
+	world_begin(&w);
+	key_of(9, key);
+	wg_key_encode(key, name);
+	planted = new_key(w.ring, "user", name, "x", 1);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		new_key(w.ring, "user", others[i], "x", 1);
+	assert_return_code(keyctl_link(planted, KEY_SPEC_PROCESS_KEYRING), errno);
+	assert_int_equal(lookup_rc(&w, 9), 0);
+	sync_ok(&w);
+	assert_int_equal(lookup_rc(&w, 9), ENOKEY);
+	assert_int_equal(keyring_describe(planted, &described), EKEYREVOKED);
+	keyctl_unlink(planted, KEY_SPEC_PROCESS_KEYRING);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		assert_true(keyctl_search(w.ring, "user", others[i], 0) > 0);
 	world_end(&w);
 }
 
@@ -637,6 +703,56 @@ static void a_large_mesh_is_split_over_several_rings(void **state) {
 	world_end(&w);
 }
 
+/* Adds keys until there is no room for one more, also not when the kernel has freed what is unlinked. */
+static void use_up_the_quota(void) {
+	unsigned n = 0, rounds = 0;
+	char name[16];
+
+	while (rounds < 3) {
+		snprintf(name, sizeof name, "f%u", n++);
+		if (add_key("user", name, "", 1, KEY_SPEC_PROCESS_KEYRING) > 0) {
+			rounds = 0;
+		} else {
+			usleep(50 * 1000);
+			rounds++;
+		}
+	}
+}
+
+/* One line, with the mend. */
+static bool names_the_mend(const struct err *err) {
+	return strstr(err->text, "kernel.keys.root_maxkeys") && !strchr(err->text, '\n') &&
+	       err->status == ERR_ENV;
+}
+
+/* What the kernel has under that name. */
+static bool is_secret(const struct world *w, const char *name, const char *is, size_t n) {
+	int32_t id = (int32_t)keyctl_search(w->ring, "user", name, 0);
+	char out[16];
+
+	return keyctl_read(id, out, sizeof out) == (long)n && memcmp(out, is, n) == 0;
+}
+
+/* With a full quota: secrets stay, no ring is half made. */
+static int put_into_a_full_quota(struct world *w) {
+	struct err err = {0};
+	char serial[160];
+	int32_t ring;
+	int bad;
+
+	use_up_the_quota();
+	bad = keyring_put(w->ring, "tunnel", span_str("newer"), &err) || !names_the_mend(&err);
+	bad |= keyring_put(w->ring, "tunnel.next", span_str("next"), &err) || !names_the_mend(&err);
+	bad |= !is_secret(w, "tunnel", "older", 5) || is_secret(w, "tunnel.next", "next", 4);
+	bad |= keyring_make(w->root, "vtfull", &ring, &err) || !names_the_mend(&err);
+	snprintf(serial, sizeof serial, "%s" PATH_RUN "/vtfull.ring", w->root);
+	bad |= access(serial, F_OK) == 0;
+	bad |= !keyring_make(w->root, w->interface, &ring, &err) || ring != w->ring;
+	bad |= !keyring_drop(w->ring, "tunnel", &err) || is_secret(w, "tunnel", "older", 5);
+	keyctl_clear(KEY_SPEC_PROCESS_KEYRING);
+	return bad;
+}
+
 /* In a user namespace of an own user, whose quota is 200 keys and 20,000 bytes. */
 static int fill_the_quota(void) {
 	struct world w;
@@ -652,12 +768,12 @@ static int fill_the_quota(void) {
 	set_hosts(&w, 300);
 	w.hosts[1].label[0] = 'x';
 	w.hosts[2].self = true;
-	bad = keyring_sync(w.ring, &w.roster, &err);
-	if (!strstr(err.text, "kernel.keys.root_maxkeys") || strchr(err.text, '\n'))
-		bad = 1;
+	bad = !keyring_put(w.ring, "tunnel", span_str("older"), &err);
+	bad |= keyring_sync(w.ring, &w.roster, &err) || !names_the_mend(&err);
 	bad |= lookup_rc(&w, 0) != 0;	   /* what was there stays, */
 	bad |= lookup_rc(&w, 1) != 0;	   /* also what is to change, */
 	bad |= lookup_rc(&w, 2) != ENOKEY; /* and a withdrawal takes effect */
+	bad |= put_into_a_full_quota(&w);
 	set_hosts(&w, 3);
 	bad |= !keyring_sync(w.ring, &w.roster, &err) || lookup_rc(&w, 2) != 0;
 	world_end(&w);
@@ -681,15 +797,6 @@ static void a_full_quota_is_said_and_hurts_nobody(void **state) {
 	assert_int_equal(status, 0);
 }
 
-/* What the kernel has under that name. */
-static void assert_secret(const struct world *w, const char *name, const char *is, size_t n) {
-	int32_t id = (int32_t)keyctl_search(w->ring, "user", name, 0);
-	char out[16];
-
-	assert_int_equal(keyctl_read(id, out, sizeof out), n);
-	assert_memory_equal(out, is, n);
-}
-
 static void secrets_are_put_and_replaced(void **state) {
 	struct world w;
 	struct err err = {0};
@@ -697,12 +804,39 @@ static void secrets_are_put_and_replaced(void **state) {
 	(void)state;
 	world_begin(&w);
 	assert_true(keyring_put(w.ring, "tunnel", span_of("\0\1\2", 3), &err));
-	assert_secret(&w, "tunnel", "\0\1\2", 3);
+	assert_true(is_secret(&w, "tunnel", "\0\1\2", 3));
 	assert_true(keyring_put(w.ring, "tunnel", span_str("12345678"), &err));
-	assert_secret(&w, "tunnel", "12345678", 8);
+	assert_true(is_secret(&w, "tunnel", "12345678", 8));
 	sync_ok(&w);
-	assert_secret(&w, "tunnel", "12345678", 8);
+	assert_true(is_secret(&w, "tunnel", "12345678", 8));
 	assert_false(keyring_put(w.ring, "tunnel", span_of(NULL, 0), &err));
+	world_end(&w);
+}
+
+static void a_dropped_secret_is_revoked_and_gone(void **state) {
+	struct world w;
+	struct err err = {0};
+	struct keyring_key key;
+	int32_t id;
+
+	(void)state;
+	world_begin(&w);
+	assert_true(keyring_put(w.ring, "tunnel", span_str("old"), &err));
+	assert_true(keyring_put(w.ring, "tunnel.next", span_str("new"), &err));
+	id = (int32_t)keyctl_search(w.ring, "user", "tunnel.next", 0);
+	assert_return_code(keyctl_link(id, KEY_SPEC_PROCESS_KEYRING), errno);
+	assert_true(keyring_drop(w.ring, "tunnel.next", &err));
+	assert_int_equal(keyring_describe(id, &key), EKEYREVOKED);
+	keyctl_unlink(id, KEY_SPEC_PROCESS_KEYRING);
+	assert_int_equal(keyctl_search(w.ring, "user", "tunnel.next", 0), -1);
+	assert_int_equal(errno, ENOKEY);
+	assert_true(keyring_drop(w.ring, "tunnel.next", &err));
+	assert_true(keyring_drop(w.ring, "identity", &err));
+	assert_true(is_secret(&w, "tunnel", "old", 3));
+	assert_return_code(keyctl_revoke((int32_t)keyctl_search(w.ring, "user", "tunnel", 0)), errno);
+	assert_true(keyring_drop(w.ring, "tunnel", &err));
+	assert_return_code(keyctl_revoke(w.ring), errno);
+	assert_true(keyring_drop(w.ring, "tunnel", &err));
 	world_end(&w);
 }
 
@@ -767,6 +901,35 @@ static void a_serial_file_is_believed_only_when_root_alone_could_write_it(void *
 	assert_return_code(mkdir(w.serial, 0700), errno);
 	assert_int_equal(open_rc(&w), EPERM);
 	rmdir(w.serial);
+	world_end(&w);
+}
+
+static void the_serial_file_is_where_root_alone_could_put_it(void **state) {
+	static const struct {
+		mode_t mode;
+		int rc;
+	} rows[] = {{0755, 0}, {0700, 0}, {0775, EPERM}, {0757, EPERM}, {01777, EPERM}};
+	struct world w;
+	char dir[128], other[128];
+
+	(void)state;
+	world_begin(&w);
+	snprintf(dir, sizeof dir, "%s" PATH_RUN, w.root);
+	snprintf(other, sizeof other, "%s/elsewhere", w.root);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		assert_return_code(chmod(dir, rows[i].mode), errno);
+		assert_int_equal(open_rc(&w), rows[i].rc);
+	}
+	assert_return_code(chmod(dir, 0755), errno);
+	if (real_root) {
+		assert_return_code(chown(dir, 65534, 0), errno);
+		assert_int_equal(open_rc(&w), EPERM);
+		assert_return_code(chown(dir, 0, 0), errno);
+	}
+	assert_return_code(rename(dir, other), errno);
+	assert_int_equal(open_rc(&w), ENOENT);
+	assert_return_code(rename(other, dir), errno);
+	assert_int_equal(open_rc(&w), 0);
 	world_end(&w);
 }
 
@@ -873,6 +1036,22 @@ static void an_expired_ring_is_refused(void **state) {
 	world_end(&w);
 }
 
+/* Once the kernel has let go of it, which takes it a moment. */
+static void an_unlinked_ring_is_refused(void **state) {
+	struct world w;
+	int rc = 0;
+
+	(void)state;
+	world_begin(&w);
+	assert_return_code(keyctl_unlink(w.ring, KEY_SPEC_USER_KEYRING), errno);
+	for (int i = 0; rc == 0 && i < 400; i++) {
+		usleep(10 * 1000);
+		rc = open_rc(&w);
+	}
+	assert_int_equal(rc, ENOKEY);
+	world_end(&w);
+}
+
 static void a_key_that_others_could_touch_is_refused(void **state) {
 	struct world w;
 
@@ -948,18 +1127,23 @@ int main(void) {
 		cmocka_unit_test(an_unchanged_key_stays_and_a_changed_one_is_replaced),
 		cmocka_unit_test(a_withdrawn_key_is_itself_revoked),
 		cmocka_unit_test(timeouts_follow_the_expiry_anew_every_time),
+		cmocka_unit_test(a_peer_with_a_source_times_out_by_max_age),
 		cmocka_unit_test(an_expired_key_is_refused_and_comes_back_when_the_roster_says_so),
 		cmocka_unit_test(a_foreign_key_or_ring_among_the_peers_is_thrown_out),
+		cmocka_unit_test(a_peer_key_outside_the_rings_of_peers_is_thrown_out),
 		cmocka_unit_test(a_second_copy_of_a_key_is_revoked),
 		cmocka_unit_test(a_large_mesh_is_split_over_several_rings),
 		cmocka_unit_test(a_full_quota_is_said_and_hurts_nobody),
 		cmocka_unit_test(secrets_are_put_and_replaced),
+		cmocka_unit_test(a_dropped_secret_is_revoked_and_gone),
 		cmocka_unit_test(remove_revokes_everything),
 		cmocka_unit_test(a_serial_file_is_believed_only_when_root_alone_could_write_it),
+		cmocka_unit_test(the_serial_file_is_where_root_alone_could_put_it),
 		cmocka_unit_test(a_serial_is_a_positive_decimal),
 		cmocka_unit_test(a_serial_of_anything_else_is_not_believed),
 		cmocka_unit_test(a_callers_own_ring_is_not_believed),
 		cmocka_unit_test(an_expired_ring_is_refused),
+		cmocka_unit_test(an_unlinked_ring_is_refused),
 		cmocka_unit_test(a_key_that_others_could_touch_is_refused),
 		cmocka_unit_test(a_revoked_key_is_refused),
 		cmocka_unit_test(a_key_of_another_type_or_length_is_refused),
