@@ -46,6 +46,7 @@ struct book_log {
 	uint8_t *fresh; /* messages accepted while `record` was set */
 	size_t nfresh;
 	size_t stored; /* bytes of its file in the store */
+	bool grown;    /* in this run */
 	bool damaged;  /* its file there does not verify: nothing of it is believed */
 };
 

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <endian.h>
 #include <time.h>
 
 #include "card.h"
@@ -109,6 +110,15 @@ struct prefix derived_prefix(const char *aid) {
 	digest(aid, span_of(NULL, 0), out);
 	memcpy(prefix.addr.bytes + 1, out, 5);
 	return prefix;
+}
+
+uint64_t derived_number(const char *aid, struct span login) {
+	uint8_t out[BLAKE3_BYTES];
+	uint64_t number;
+
+	digest(aid, login, out);
+	memcpy(&number, out, sizeof number);
+	return be64toh(number);
 }
 
 struct addr derived_addr(const char *aid, struct span label) {

@@ -73,6 +73,10 @@ bool endpoint_parse(struct span text, struct addr *addr, uint16_t *port);
 struct addr derived_addr(const char *aid, struct span label);
 struct prefix derived_prefix(const char *aid);
 
+/* The first 8 bytes of the digest, for the uid of a login, and, with login empty, the gid of the
+ * organisation (DESIGN.md 5.6). */
+uint64_t derived_number(const char *aid, struct span login);
+
 /* Time as KERI writes it: 2026-01-01T00:00:00.000000+00:00, microseconds since 1970. Only the
  * offset +00:00 is written; any offset of hours and minutes is read. */
 bool time_parse(struct span text, int64_t *micros);

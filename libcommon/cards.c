@@ -130,9 +130,27 @@ static void mark_voided(const struct kel *kel, struct cards_entry *entries, size
 		if (seal->sn == 0 || seal->kind != SEAL_EVENT || seal->s == 0)
 			continue;
 		entry = bsearch(&key, entries, n, sizeof *entries, by_said_only);
-		if (entry)
-			entry->voided = true;
+		if (!entry)
+			continue;
+		/* of two that do not agree none lets it stay (DESIGN.md 8) */
+		if (!entry->voided)
+			entry->voider = i > entry->place ? seal : NULL;
+		else if (entry->voider && strcmp(entry->voider->d, seal->d) != 0)
+			entry->voider = NULL;
+		entry->voided = true;
 	}
+}
+
+/* A replaced card stays in force meanwhile only if it was in force until its successor replaced it, and that
+ * brings another key from some time on (DESIGN.md 8). entries are the cards of one host. */
+static void find_successor(struct cards_entry *entries, size_t n) {
+	const struct cards_entry *last = &entries[n - 1];
+	struct cards_entry *before = &entries[n - 2];
+
+	if (n > 1 && before->voider && before->card.has_key && !last->voided && last->card.has_key &&
+		last->card.from && span_is(last->card.said, before->voider->d) &&
+		memcmp(before->card.key, last->card.key, WG_KEY_BYTES) != 0)
+		before->successor = last;
 }
 
 bool cards_list(const struct book *book, const struct kel *kel, struct cards_entry **entries, size_t *n,
@@ -153,8 +171,13 @@ bool cards_list(const struct book *book, const struct kel *kel, struct cards_ent
 	count = drop_repeated(list, count);
 	mark_voided(kel, list, count);
 	qsort(list, count, sizeof *list, by_host);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0, first = 0; i < count; i++) {
 		list[i].last = i + 1 == count || !span_eq(list[i].card.host, list[i + 1].card.host);
+		if (list[i].last) {
+			find_successor(list + first, i + 1 - first);
+			first = i + 1;
+		}
+	}
 	*entries = list;
 	*n = count;
 	return true;

@@ -88,7 +88,7 @@ static bool parse(const char *line, struct ledger_entry *entry) {
 		return false;
 	while (entry->kind <= LEDGER_GID && strcmp(kind, kinds[entry->kind]) != 0)
 		entry->kind++;
-	return entry->kind <= LEDGER_GID;
+	return entry->kind == LEDGER_KEY || (entry->kind <= LEDGER_GID && entry->number <= UINT32_MAX);
 }
 
 static bool read_lines(struct ledger *ledger, char *text, const char *path, struct err *err) {

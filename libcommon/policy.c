@@ -461,25 +461,6 @@ const struct policy_peer *policy_peer(const struct policy *policy, const char *n
 	return NULL;
 }
 
-const struct policy_peer *policy_owner(const struct policy *policy, const struct prefix *prefix) {
-	const struct policy_peer *owner = NULL;
-	int best = 0; /* twice the bits, and one more for the own organisation */
-
-	for (size_t i = 0; i < policy->npeers; i++) {
-		const struct policy_peer *peer = &policy->peers[i];
-
-		for (size_t j = 0; j < peer->nallowed; j++) {
-			int rank = 2 * peer->allowed[j].bits + is_self(policy, peer);
-
-			if (rank > best && prefix_contains(&peer->allowed[j], prefix)) {
-				owner = peer;
-				best = rank;
-			}
-		}
-	}
-	return owner;
-}
-
 const struct policy_login *policy_login(const struct policy_peer *peer, struct span login) {
 	for (size_t i = 0; i < peer->nlogins; i++)
 		if (span_is(login, peer->logins[i].login))

@@ -94,10 +94,6 @@ bool policy_imply_self(struct policy *policy, const char *aid, struct err *err);
 /* NULL when there is none. */
 const struct policy_peer *policy_peer(const struct policy *policy, const char *name);
 
-/* The peer whose AllowedIPs hold `prefix` by the longest prefix; equal ones: the own organisation,
- * then the section that stands first. NULL when none does. */
-const struct policy_peer *policy_owner(const struct policy *policy, const struct prefix *prefix);
-
 /* The account that a login of this peer may have, NULL for none. */
 const struct policy_login *policy_login(const struct policy_peer *peer, struct span login);
 

@@ -8,17 +8,18 @@
 
 #include "cards.h"
 #include "event.h"
+#include "owners.h"
 #include "roster.h"
 
-/* What is under way: the roster and where refused claims go. */
+#define OVERLAP 3600 /* seconds that a replaced key stays at most behind `from` (DESIGN.md 8) */
+
+/* What is under way. */
 struct builder {
 	struct roster *roster;
 	const struct policy *policy;
-	const uint8_t *own_key; /* of this host's interface, or NULL */
-	void (*report)(void *ctx, const struct err *claim);
-	void *ctx;
-	struct prefix *derived; /* by peer */
-	struct claim *claims;	/* of all hosts */
+	const struct roster_sources *in;
+	struct owners owners;
+	struct claim *claims; /* of all hosts */
 	size_t nclaims, claims_size, hosts_size;
 };
 
@@ -56,28 +57,27 @@ __attribute__((format(printf, 3, 4))) static void refuse(
 	va_end(args);
 	err_set(&claim, ERR_NO, "%s.%s: %s", host->label, host->peer->name, what);
 	b->roster->refused++;
-	if (b->report)
-		b->report(b->ctx, &claim);
+	b->in->report(b->in->ctx, &claim);
 }
 
 /* ---- who may claim what (DESIGN.md 5.3) ---- */
 
-static bool overlaps(const struct prefix *a, const struct prefix *b) {
-	return prefix_contains(a, b) || prefix_contains(b, a);
-}
+/* Whether a peer that is none of ours has just this prefix; that is then reported (DESIGN.md 6, Adopt). */
+static bool is_foreign(struct builder *b, const struct roster_host *host, const struct prefix *prefix) {
+	char text[PREFIX_TEXT];
 
-/* The peer whose derived /48 a prefix touches, NULL for none. */
-static const struct policy_peer *derived_peer(const struct builder *b, const struct prefix *prefix) {
-	for (size_t i = 0; i < b->policy->npeers; i++)
-		if (overlaps(&b->derived[i], prefix))
-			return &b->policy->peers[i];
-	return NULL;
+	if (!b->in->is_foreign_prefix || !b->in->is_foreign_prefix(b->in->ctx, prefix))
+		return false;
+	refuse(b, host,
+		"claims %s, which a peer of %s has that verimesh did not add; take it from one of them",
+		prefix_format(prefix, text), b->policy->interface);
+	return true;
 }
 
 /* Whether a host may have an address or route; if not, the claim is reported. */
 static bool may_claim(struct builder *b, const struct roster_host *host, const struct prefix *prefix) {
-	const struct policy_peer *owner = policy_owner(b->policy, prefix);
-	const struct policy_peer *derived = derived_peer(b, prefix);
+	const struct policy_peer *owner = owners_allowed(&b->owners, prefix);
+	const struct policy_peer *derived = owners_derived(&b->owners, prefix);
 	char text[PREFIX_TEXT];
 
 	prefix_format(prefix, text);
@@ -91,17 +91,21 @@ static bool may_claim(struct builder *b, const struct roster_host *host, const s
 		refuse(b, host, "claims %s, which AllowedIPs give to %s; narrow those or the card", text,
 			owner->name);
 	else
-		return true;
+		return !is_foreign(b, host, prefix);
 	return false;
 }
 
 static bool in_mesh(const struct builder *b, const struct addr *addr) {
 	struct prefix host = prefix_host(addr);
 
-	return policy_owner(b->policy, &host) || derived_peer(b, &host);
+	return owners_allowed(&b->owners, &host) || owners_derived(&b->owners, &host);
 }
 
 /* ---- one host ---- */
+
+static bool is_self(const struct policy *policy, const struct policy_peer *peer, struct span label) {
+	return strcmp(peer->name, policy->self) == 0 && span_is(label, policy->host);
+}
 
 static size_t count_texts(struct span list) {
 	struct span text;
@@ -132,7 +136,11 @@ static bool read_claims(struct builder *b, struct roster_host *host, const struc
 	host->routes = calloc(count_texts(routes) + 1, sizeof *host->routes);
 	if (!host->addrs || !host->routes)
 		return false;
-	host->addrs[host->naddrs++] = derived_addr(host->peer->aid, card->host);
+	host->addrs[0] = derived_addr(host->peer->aid, card->host);
+	prefix = prefix_host(&host->addrs[0]);
+	if (is_foreign(b, host, &prefix))
+		return true; /* without addresses it is taken out */
+	host->naddrs = 1;
 	while (good && event_next_text(&addrs, &text))
 		good = !addr_parse_canonical(text, &addr) || addr_eq(&addr, &host->addrs[0]) ||
 		       add_claim(b, host, prefix_host(&addr), false);
@@ -143,10 +151,10 @@ static bool read_claims(struct builder *b, struct roster_host *host, const struc
 
 /* An account with uid 0 only by a written login=account (DESIGN.md 5.5); so one of which it cannot be
  * found out, too. */
-static bool is_unwritten_root(const struct policy_login *rule) {
+static bool is_unwritten_root(const struct policy_peer *peer, const struct policy_login *rule) {
 	const struct passwd *found;
 
-	if (rule->written)
+	if (rule->written || peer->accounts)
 		return false;
 	errno = 0;
 	found = getpwnam(rule->account);
@@ -163,9 +171,10 @@ static bool read_logins(struct builder *b, struct roster_host *host, const struc
 		const struct policy_login *rule = policy_login(host->peer, text);
 		struct roster_login *login = &host->logins[host->nlogins];
 
-		if (!rule)
+		if (!rule || (host->peer->accounts && !rule->written &&
+				     !accounts_find(b->roster->accounts, b->roster->naccounts, rule)))
 			continue;
-		if (is_unwritten_root(rule)) {
+		if (is_unwritten_root(host->peer, rule)) {
 			refuse(b, host, "login %s would be uid 0; write %s=%s if that is meant", rule->login,
 				rule->login, rule->account);
 			continue;
@@ -177,20 +186,28 @@ static bool read_logins(struct builder *b, struct roster_host *host, const struc
 	return true;
 }
 
-static void read_endpoint(struct builder *b, struct roster_host *host, const struct card *card) {
+/* The card's endpoint; none (family 0) when it lies in the mesh. */
+static void read_endpoint(struct builder *b, const struct roster_host *host, const struct card *card,
+	struct addr *endpoint, uint16_t *port) {
 	char text[ADDR_TEXT];
 
-	if (!card->endpoint.p || !endpoint_parse(card->endpoint, &host->endpoint, &host->endpoint_port))
+	*endpoint = (struct addr){0};
+	if (!card->endpoint.p || !endpoint_parse(card->endpoint, endpoint, port))
 		return;
-	if (in_mesh(b, &host->endpoint)) {
+	if (in_mesh(b, endpoint)) {
 		refuse(b, host, "endpoint %s lies in the mesh itself; a tunnel cannot reach it there",
-			addr_format(&host->endpoint, text));
-		host->endpoint = (struct addr){0};
+			addr_format(endpoint, text));
+		*endpoint = (struct addr){0};
 	}
 }
 
+static int64_t seconds(int64_t micros) {
+	return micros == NEVER ? NEVER : micros / 1000000;
+}
+
+/* The host of a card; next: the card that is going to replace it, or NULL. */
 static bool add_host(struct builder *b, const struct policy_peer *peer, const struct kel *kel,
-	const struct cards_entry *entry) {
+	const struct cards_entry *entry, const struct cards_entry *next) {
 	const struct card *card = &entry->card;
 	struct roster_host *host;
 
@@ -198,30 +215,59 @@ static bool add_host(struct builder *b, const struct policy_peer *peer, const st
 		return false;
 	host = &b->roster->hosts[b->roster->nhosts++];
 	*host = (struct roster_host){.peer = peer, .sn = kel->count - 1, .place = entry->place};
-	host->expires = card->until == NEVER ? NEVER : card->until / 1000000;
+	host->expires = seconds(card->until);
 	memcpy(host->key, card->key, sizeof host->key);
 	span_copy(card->host, host->label, sizeof host->label);
 	span_copy(card->said, host->said, sizeof host->said);
-	host->self = strcmp(peer->name, b->policy->self) == 0 && strcmp(host->label, b->policy->host) == 0;
-	read_endpoint(b, host, card);
+	host->self = is_self(b->policy, peer, card->host);
+	read_endpoint(b, host, card, &host->endpoint, &host->endpoint_port);
+	if (next) {
+		host->next.from = seconds(next->card.from);
+		memcpy(host->next.key, next->card.key, sizeof host->next.key);
+		read_endpoint(b, host, &next->card, &host->next.endpoint, &host->next.endpoint_port);
+		if (host->expires > host->next.from + OVERLAP)
+			host->expires = host->next.from + OVERLAP;
+	}
 	return read_claims(b, host, card) && read_logins(b, host, card);
 }
 
-static bool add_peer(struct builder *b, const struct policy_peer *peer, const struct book *book, int64_t now,
-	struct err *err) {
-	const struct kel *kel = book_kel(book, peer->aid);
+/* Whether a replaced card stays in force: until `from` in any case, then until the new key's first
+ * handshake, for an hour at most; this very host swaps at `from` (DESIGN.md 8). */
+static bool stays(const struct builder *b, const struct policy_peer *peer, const struct cards_entry *entry) {
+	const struct card *next = &entry->successor->card;
+	int64_t from = seconds(next->from);
+
+	if (seconds(entry->card.until) <= b->in->now)
+		return false;
+	if (b->in->now < from)
+		return true;
+	return b->in->now < from + OVERLAP && !is_self(b->policy, peer, next->host) &&
+	       !(b->in->had_handshake && b->in->had_handshake(b->in->ctx, next->key));
+}
+
+static bool add_peer(struct builder *b, const struct policy_peer *peer, struct err *err) {
+	const struct kel *kel = book_kel(b->in->book, peer->aid);
 	struct cards_entry *entries;
 	bool good = true;
 	size_t n;
 
 	if (!kel)
 		return true;
-	if (!cards_list(book, kel, &entries, &n, err))
+	if (!cards_list(b->in->book, kel, &entries, &n, err))
 		return false;
-	for (size_t i = 0; good && i < n; i++)
-		if (entries[i].last && !entries[i].voided && entries[i].card.has_key &&
-			(entries[i].card.until == NEVER || entries[i].card.until / 1000000 > now))
-			good = add_host(b, peer, kel, &entries[i]) || err_set(err, ERR_ENV, "out of memory");
+	for (size_t i = 0; good && i < n; i++) {
+		const struct cards_entry *last = &entries[i], *before = i ? &entries[i - 1] : NULL;
+
+		if (!last->last || last->voided || !last->card.has_key ||
+			seconds(last->card.until) <= b->in->now)
+			continue;
+		if (before && before->successor == last && stays(b, peer, before))
+			good = add_host(b, peer, kel, before, last);
+		else
+			good = add_host(b, peer, kel, last, NULL);
+		if (!good)
+			err_set(err, ERR_ENV, "out of memory");
+	}
 	free(entries);
 	return good;
 }
@@ -231,60 +277,107 @@ static bool add_peer(struct builder *b, const struct policy_peer *peer, const st
 /* A tunnel key that is claimed. */
 struct rival {
 	uint8_t key[WG_KEY_BYTES];
-	uint64_t rank; /* a lower one wins */
 	struct roster_host *host;
+	bool next; /* the key that it is going to have */
+	int64_t seen;
 };
 
-static int compare_rivals(const void *a, const void *b) {
+/* By key; this very host before all, the own organisation, then by section; within one peer the later
+ * anchored card wins (DESIGN.md 5.3). */
+static int compare_rivals(const void *a, const void *b, void *ctx) {
 	const struct rival *x = a, *y = b;
+	const struct roster_host *p = x->host, *q = y->host;
+	const struct policy *policy = ctx;
+	bool own_p = strcmp(p->peer->name, policy->self) == 0,
+	     own_q = strcmp(q->peer->name, policy->self) == 0;
 	int order = memcmp(x->key, y->key, sizeof x->key);
 
-	return order ? order : (x->rank > y->rank) - (x->rank < y->rank);
+	if (!order)
+		order = q->self - p->self;
+	if (!order)
+		order = own_q - own_p;
+	if (!order)
+		order = (p->peer > q->peer) - (p->peer < q->peer);
+	return order ? order : (p->place < q->place) - (p->place > q->place);
 }
 
-/* Within one peer the later anchored card wins (DESIGN.md 5.3); between peers the own organisation, then
- * the section that stands first; this very host before all. */
-static uint64_t rank(const struct builder *b, const struct roster_host *host) {
-	uint64_t section = (uint64_t)(host->peer - b->policy->peers) + 1;
+static struct rival make_rival(const struct builder *b, struct roster_host *host, bool next) {
+	struct rival rival = {.host = host, .next = next};
+	char text[WG_KEY_TEXT];
+	uint64_t seen;
 
-	if (host->self)
-		return 0;
-	if (strcmp(host->peer->name, b->policy->self) == 0)
-		section = 0;
-	return ((section + 1) << 40) - 1 - host->place;
+	memcpy(rival.key, next ? host->next.key : host->key, WG_KEY_BYTES);
+	wg_key_encode(rival.key, text);
+	rival.seen = b->in->now;
+	if (ledger_find(b->in->ledger, LEDGER_KEY, host->peer->aid, text, &seen))
+		rival.seen = (int64_t)seen;
+	return rival;
 }
 
 /* A host without addresses is one that drop_refused takes out. */
-static void refuse_key(struct builder *b, struct roster_host *host, const struct roster_host *owner) {
-	char key[WG_KEY_TEXT], name[2 * LABEL_MAX + 2] = "this host";
+static void refuse_key(struct builder *b, const struct rival *rival, const char *owner, const char *mend) {
+	char key[WG_KEY_TEXT];
 
-	wg_key_encode(host->key, key);
-	if (owner)
-		snprintf(name, sizeof name, "%s.%s", owner->label, owner->peer->name);
-	refuse(b, host, "claims tunnel key %s, which is %s's; issue its card with a key of its own", key,
-		name);
-	host->naddrs = 0;
+	wg_key_encode(rival->key, key);
+	refuse(b, rival->host, "claims tunnel key %s, which is %s; %s", key, owner, mend);
+	if (rival->next)
+		rival->host->next = (struct roster_next){0};
+	else
+		rival->host->naddrs = 0;
 }
 
-static bool refuse_keys(struct builder *b) {
-	struct rival *rivals = calloc(b->roster->nhosts + 1, sizeof *rivals), *winner = rivals;
-	size_t n = b->roster->nhosts;
+/* The one of n rivals for a key that this host saw first; those that it saw within two FetchEvery of each
+ * other count as seen at once. */
+static const struct rival *first_seen(const struct builder *b, const struct rival *rivals, size_t n) {
+	int64_t first = rivals->seen;
+
+	if (rivals->host->self)
+		return rivals;
+	for (size_t i = 1; i < n; i++)
+		if (rivals[i].seen < first)
+			first = rivals[i].seen;
+	while (rivals->seen - first > 2 * (int64_t)b->policy->fetch_every)
+		rivals++;
+	return rivals;
+}
+
+/* All rivals for one key. */
+static void settle_key(struct builder *b, const struct rival *rivals, size_t n) {
+	const char *own_mend = "issue its card with a key of its own";
+	const struct rival *winner = first_seen(b, rivals, n);
+	bool own = b->in->own_key && memcmp(rivals->key, b->in->own_key, WG_KEY_BYTES) == 0;
+	bool foreign = b->in->is_foreign_key && b->in->is_foreign_key(b->in->ctx, rivals->key);
+	char owner[2 * LABEL_MAX + 32];
+
+	snprintf(owner, sizeof owner, "%s.%s's", winner->host->label, winner->host->peer->name);
+	for (size_t i = 0; i < n; i++)
+		if (own && !rivals[i].host->self)
+			refuse_key(b, &rivals[i], "this host's", own_mend);
+		else if (foreign && !rivals[i].host->self)
+			refuse_key(b, &rivals[i], "that of a peer that verimesh did not add",
+				"take that peer off the interface");
+		else if (&rivals[i] != winner)
+			refuse_key(b, &rivals[i], owner, own_mend);
+}
+
+static bool settle_keys(struct builder *b) {
+	struct rival *rivals = calloc(2 * b->roster->nhosts + 1, sizeof *rivals);
+	size_t n = 0;
 
 	if (!rivals)
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		rivals[i].host = &b->roster->hosts[i];
-		rivals[i].rank = rank(b, rivals[i].host);
-		memcpy(rivals[i].key, rivals[i].host->key, WG_KEY_BYTES);
+	for (size_t i = 0; i < b->roster->nhosts; i++) {
+		struct roster_host *host = &b->roster->hosts[i];
+
+		rivals[n++] = make_rival(b, host, false);
+		if (host->next.from)
+			rivals[n++] = make_rival(b, host, true);
 	}
-	qsort(rivals, n, sizeof *rivals, compare_rivals);
-	for (struct rival *r = rivals; r < rivals + n; r++) {
-		if (b->own_key && !r->host->self && memcmp(r->key, b->own_key, WG_KEY_BYTES) == 0)
-			refuse_key(b, r->host, NULL);
-		else if (r > rivals && memcmp(r->key, winner->key, WG_KEY_BYTES) == 0)
-			refuse_key(b, r->host, winner->host);
-		else
-			winner = r;
+	qsort_r(rivals, n, sizeof *rivals, compare_rivals, (void *)b->policy);
+	for (size_t i = 0, end; i < n; i = end) {
+		for (end = i + 1; end < n && memcmp(rivals[i].key, rivals[end].key, WG_KEY_BYTES) == 0;)
+			end++;
+		settle_key(b, rivals + i, end - i);
 	}
 	free(rivals);
 	return true;
@@ -301,8 +394,6 @@ static int compare_claims(const void *a, const void *b, void *ctx) {
 		order = (px < py) - (px > py);
 	return order ? order : x->route - y->route;
 }
-
-_Static_assert(sizeof(struct prefix) == 18, "prefixes are compared as bytes");
 
 static void take_claim(struct roster_host *host, const struct claim *claim) {
 	if (claim->route)
@@ -355,43 +446,51 @@ static void drop_refused(struct roster *roster) {
 	roster->nhosts = kept;
 }
 
-bool roster_build(struct roster *roster, const struct roster_sources *sources, struct err *err) {
-	const struct policy *policy = sources->policy;
-	struct builder b = {.roster = roster,
-		.policy = policy,
-		.own_key = sources->own_key,
-		.report = sources->report,
-		.ctx = sources->ctx};
-	bool good;
+static void count_refused(void *ctx, const struct err *claim) {
+	struct builder *b = ctx;
 
-	*roster = (struct roster){.policy = policy};
-	b.derived = calloc(policy->npeers + 1, sizeof *b.derived);
-	good = b.derived || err_set(err, ERR_ENV, "out of memory");
-	for (size_t i = 0; good && i < policy->npeers; i++)
-		b.derived[i] = derived_prefix(policy->peers[i].aid);
-	for (size_t i = 0; good && i < policy->npeers; i++)
-		good = add_peer(&b, &policy->peers[i], sources->book, sources->now, err);
-	if (good && !refuse_keys(&b))
-		good = err_set(err, ERR_ENV, "out of memory");
-	if (good) {
-		share_claims(&b);
-		drop_refused(roster);
-	}
-	free(b.claims);
-	free(b.derived);
-	if (!good) {
-		roster_free(roster);
+	b->roster->refused++;
+	b->in->report(b->in->ctx, claim);
+}
+
+static bool fill(struct builder *b, struct err *err) {
+	struct roster *roster = b->roster;
+
+	if (!accounts_build(b->in->root, b->policy, b->in->book, b->in->ledger, count_refused, b,
+		    &roster->accounts, &roster->naccounts, err))
 		return false;
-	}
+	if (!owners_build(&b->owners, b->policy))
+		return err_set(err, ERR_ENV, "out of memory");
+	for (size_t i = 0; i < b->policy->npeers; i++)
+		if (!add_peer(b, &b->policy->peers[i], err))
+			return false;
+	if (!settle_keys(b))
+		return err_set(err, ERR_ENV, "out of memory");
+	share_claims(b);
+	drop_refused(roster);
 	for (size_t i = 0; i < roster->nhosts; i++)
 		if (roster->hosts[i].self)
 			roster->self = &roster->hosts[i];
 	return true;
 }
 
+bool roster_build(struct roster *roster, const struct roster_sources *sources, struct err *err) {
+	struct builder b = {.roster = roster, .policy = sources->policy, .in = sources};
+	bool good;
+
+	*roster = (struct roster){.policy = sources->policy};
+	good = fill(&b, err);
+	owners_free(&b.owners);
+	free(b.claims);
+	if (!good)
+		roster_free(roster);
+	return good;
+}
+
 void roster_free(struct roster *roster) {
 	for (size_t i = 0; i < roster->nhosts; i++)
 		free_host(&roster->hosts[i]);
 	free(roster->hosts);
+	free(roster->accounts);
 	*roster = (struct roster){0};
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "accounts.h"
 #include "addr.h"
 #include "base64.h"
 #include "book.h"
@@ -20,13 +21,6 @@
 struct roster_login {
 	char login[LOGIN_MAX + 1];
 	char account[LOGIN_MAX + LABEL_MAX + 2];
-};
-
-/* One with Accounts = yes (DESIGN.md 5.6). */
-struct roster_account {
-	const struct policy_peer *peer;
-	const struct policy_login *login;
-	uint32_t uid, gid;
 };
 
 /* The key that a host is going to have (DESIGN.md 8): its peer has no addresses until then. */
@@ -61,7 +55,7 @@ struct roster {
 	const struct policy *policy;
 	struct roster_host *hosts;
 	size_t nhosts;
-	struct roster_account *accounts; /* in the order of the policy */
+	struct account *accounts; /* in the order of the policy */
 	size_t naccounts;
 	const struct roster_host *self; /* this host's own entry, NULL when it has no card */
 	unsigned refused;		/* claims that were refused */

@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base64.h"
+#include "cards.h"
 #include "file.h"
 #include "paths.h"
 #include "store.h"
@@ -136,7 +139,8 @@ bool store_open(struct store *store, const char *root, bool writing, struct err 
 	store->book = (struct book){.forgiving = true, .keep = true, .report = note_damage, .ctx = &damage};
 	if (writing)
 		store->lock = store_lock(root, err);
-	if ((writing && store->lock < 0) || !load_all(store, err)) {
+	if ((writing && store->lock < 0) || !ledger_open(&store->ledger, root, err) ||
+		!load_all(store, err)) {
 		store_close(store);
 		return false;
 	}
@@ -205,22 +209,73 @@ static bool commit_log(struct store *store, struct book_log *log, struct err *er
 
 	if (good) {
 		log->stored += n;
+		log->grown = log->grown || n;
 		log->nfresh = 0;
 	}
 	free(text);
 	return good;
 }
 
+/* A claim to a tunnel key: that of a host's last card, or of one that stays in force meanwhile. */
+static bool claims_key(const struct cards_entry *entry) {
+	return entry->card.has_key && ((entry->last && !entry->voided) || entry->successor);
+}
+
+/* Notes since when the identifier claims the tunnel keys that it does. */
+static bool note_keys(struct store *store, const struct kel *kel, struct err *err) {
+	struct cards_entry *entries;
+	char key[WG_KEY_TEXT];
+	bool good = true;
+	uint64_t since;
+	size_t n;
+
+	if (!cards_list(&store->book, kel, &entries, &n, err))
+		return false;
+	for (size_t i = 0; good && i < n; i++) {
+		wg_key_encode(entries[i].card.key, key);
+		if (claims_key(&entries[i]) &&
+			!ledger_find(&store->ledger, LEDGER_KEY, kel->aid, key, &since))
+			good = ledger_put(&store->ledger, LEDGER_KEY, kel->aid, key, (uint64_t)time(NULL));
+	}
+	free(entries);
+	return good || err_set(err, ERR_ENV, "out of memory");
+}
+
+/* Whether a log that grew claims the key no longer. One whose cards cannot be read is given the benefit. */
+static bool is_gone(void *ctx, const char *aid, const char *key) {
+	struct store *store = ctx;
+	struct book_log *log = book_log(&store->book, aid);
+	struct cards_entry *entries;
+	char text[WG_KEY_TEXT];
+	bool gone = true;
+	size_t n;
+
+	if (!log || !log->grown || !cards_list(&store->book, &log->kel, &entries, &n, NULL))
+		return false;
+	for (size_t i = 0; gone && i < n; i++) {
+		wg_key_encode(entries[i].card.key, text);
+		gone = !claims_key(&entries[i]) || strcmp(text, key) != 0;
+	}
+	free(entries);
+	return gone;
+}
+
 bool store_commit(struct store *store, struct err *err) {
-	for (size_t i = 0; i < store->book.nlogs; i++)
-		if (book_kel(&store->book, store->book.logs[i]->kel.aid) &&
-			!commit_log(store, store->book.logs[i], err))
+	for (size_t i = 0; i < store->book.nlogs; i++) {
+		struct book_log *log = store->book.logs[i];
+
+		if (!book_kel(&store->book, log->kel.aid))
+			continue;
+		if (!commit_log(store, log, err) || (log->grown && !note_keys(store, &log->kel, err)))
 			return false;
-	return true;
+	}
+	ledger_drop_keys(&store->ledger, is_gone, store);
+	return ledger_save(&store->ledger, store->root, err);
 }
 
 void store_close(struct store *store) {
 	book_free(&store->book);
+	ledger_free(&store->ledger);
 	if (store->lock >= 0)
 		close(store->lock);
 	store->lock = -1;

@@ -77,7 +77,8 @@ bool mesh_open(
 	*mesh = (struct mesh){.root = root, .store.lock = -1};
 	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, err) &&
 		(!writing || read_secret(mesh, err)) && store_open(&mesh->store, root, writing, err) &&
-		build_roster(mesh, report, ctx, err)) {
+		build_roster(mesh, report, ctx, err) &&
+		(!writing || ledger_save(&mesh->store.ledger, root, err))) {
 		if (mesh->store.damage.text[0])
 			report(ctx, &mesh->store.damage);
 		report_unknown_peers(mesh, report, ctx);

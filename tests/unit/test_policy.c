@@ -572,41 +572,6 @@ static void peers_are_found_by_petname(void **state) {
 	policy_free(&p);
 }
 
-static void an_address_belongs_to_the_longest_prefix(void **state) {
-	static const struct {
-		const char *prefix, *owner;
-	} cases[] = {
-		{"10.9.0.0/16", "b"}, {"10.1.0.0/16", "c"}, {"10.1.2.0/24", "b"}, /* nested back */
-		{"10.1.2.3/32", "b"}, {"10.1.2.128/32", "d"},			  /* one host of it */
-		{"10.1.2.128/31", "b"},						  /* but not a wider claim */
-		{"10.0.0.0/7", NULL}, {"10.0.0.0/8", "b"}, {"11.0.0.0/32", NULL},
-		{"10.5.0.0/24", "c"},	/* a tie: the section that stands first */
-		{"10.6.0.0/24", "a"},	/* a tie: the own organisation */
-		{"192.0.2.1/32", "a"},	/* even against an earlier section */
-		{"fd00:1::1/128", "d"}, /* */
-		{"fd00:2::1/128", "c"}, /* */
-		{"fe80::1/128", NULL},	/* */
-		{"a09::/16", NULL},	/* the bytes of 10.9 in the other family */
-	};
-	struct policy p = read_text(HEAD
-		"[Peer b]\nAID = " AID_B "\nAllowedIPs = 10.0.0.0/8 10.1.2.0/24 192.0.2.0/24\n"
-		"[Peer c]\nAID = " AID_C "\nAllowedIPs = 10.1.0.0/16 10.5.0.0/24 10.6.0.0/24 fd00::/16\n"
-		"[Peer d]\nAID = " AID_A "\nAllowedIPs = fd00:1::/32, 10.5.0.0/24, 10.1.2.128\n"
-		"[Peer a]\nAllowedIPs = 192.0.2.0/24 10.6.0.0/24\n");
-
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		const struct policy_peer *owner;
-		struct prefix prefix;
-
-		assert_true(prefix_parse(span_str(cases[i].prefix), &prefix));
-		owner = policy_owner(&p, &prefix);
-		if (!owner != !cases[i].owner || (owner && strcmp(owner->name, cases[i].owner) != 0))
-			fail_msg("%s belongs to %s", cases[i].prefix, owner ? owner->name : "nobody");
-	}
-	policy_free(&p);
-}
-
 static void the_own_organisation_is_implied(void **state) {
 	static const struct {
 		const char *text, *error;
@@ -808,7 +773,6 @@ int main(void) {
 		cmocka_unit_test(list_keys_add_up),
 		cmocka_unit_test(logins_become_the_accounts_that_are_listed),
 		cmocka_unit_test(peers_are_found_by_petname),
-		cmocka_unit_test(an_address_belongs_to_the_longest_prefix),
 		cmocka_unit_test(the_own_organisation_is_implied),
 		cmocka_unit_test(damaged_text_gives_a_policy_or_an_error),
 		cmocka_unit_test(without_memory_nothing_is_left_behind),
