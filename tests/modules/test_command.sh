@@ -276,6 +276,7 @@ its_files_have_their_modes_under_any_umask() {
 600 var/lib/verimesh/identity/tunnel
 755 var/lib/verimesh/kel
 644 var/lib/verimesh/kel/AID.cesr
+644 var/lib/verimesh/ledger
 600 var/lib/verimesh/lock
 END
         [ "$(stat -c %a "$(map "$root")")" = 644 ] || fail 'the map'
