@@ -27,6 +27,7 @@ struct reading {
 	void *ctx;
 	struct tunnel_peer peer;
 	bool in_peer;
+	uint16_t port;
 };
 
 static void tell(const struct reading *r, const struct prefix *prefix) {
@@ -40,7 +41,7 @@ static void begin_peer(struct reading *r, const uint8_t key[static WG_KEY_BYTES]
 		return;
 	tell(r, NULL);
 	r->in_peer = true;
-	r->peer.handshake = 0;
+	r->peer = (struct tunnel_peer){0};
 	memcpy(r->peer.key, key, WG_KEY_BYTES);
 }
 
@@ -74,10 +75,27 @@ static struct span find(struct span among, uint16_t type) {
 	return span_of(NULL, 0);
 }
 
-static struct span find_in_message(const struct nlmsghdr *message, uint16_t type) {
+static struct span attributes(const struct nlmsghdr *message) {
 	struct span all = span_of(mnl_nlmsg_get_payload(message), mnl_nlmsg_get_payload_len(message));
 
-	return find(span_from(all, sizeof(struct genlmsghdr)), type);
+	return span_from(all, sizeof(struct genlmsghdr));
+}
+
+/* Copies what there is of the attribute's first n bytes: a number is in this host's byte order. */
+static void get_value(struct span among, uint16_t type, void *value, size_t n) {
+	struct span bytes = span_cut(find(among, type), 0, n);
+
+	if (bytes.n)
+		memcpy(value, bytes.p, bytes.n);
+}
+
+/* Only the first of a peer's pieces has one. */
+static void get_endpoint(struct span among, struct tunnel_peer *peer) {
+	struct sockaddr_in6 sa = {0};
+
+	get_value(among, WGPEER_A_ENDPOINT, &sa, sizeof sa);
+	if (sa.sin6_family && addr_from_sockaddr((struct sockaddr *)&sa, &peer->endpoint))
+		peer->endpoint_port = ntohs(sa.sin6_port); /* which is where that of IPv4 is */
 }
 
 static int read_prefix(const struct nlattr *nest, void *r) {
@@ -91,27 +109,31 @@ static int read_prefix(const struct nlattr *nest, void *r) {
 }
 
 static int read_peer(const struct nlattr *nest, void *data) {
-	struct span key = find(payload(nest), WGPEER_A_PUBLIC_KEY);
-	struct span handshake = find(payload(nest), WGPEER_A_LAST_HANDSHAKE_TIME);
-	struct span prefixes = find(payload(nest), WGPEER_A_ALLOWEDIPS);
+	struct span all = payload(nest), key = find(all, WGPEER_A_PUBLIC_KEY);
+	struct span prefixes = find(all, WGPEER_A_ALLOWEDIPS);
 	struct reading *r = data;
+	struct tunnel_peer *peer = &r->peer;
 
 	if (key.n != WG_KEY_BYTES)
 		return MNL_CB_ERROR;
 	begin_peer(r, key.p);
-	if (handshake.n >= sizeof r->peer.handshake) /* a struct __kernel_timespec: seconds first */
-		memcpy(&r->peer.handshake, handshake.p, sizeof r->peer.handshake);
+	/* a struct __kernel_timespec: seconds first */
+	get_value(all, WGPEER_A_LAST_HANDSHAKE_TIME, &peer->handshake, sizeof peer->handshake);
+	get_value(all, WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, &peer->keepalive, sizeof peer->keepalive);
+	get_endpoint(all, peer);
 	return mnl_attr_parse_payload(prefixes.p, prefixes.n, read_prefix, r);
 }
 
-static int read_device(const struct nlmsghdr *message, void *r) {
-	struct span peers = find_in_message(message, WGDEVICE_A_PEERS);
+static int read_device(const struct nlmsghdr *message, void *data) {
+	struct span peers = find(attributes(message), WGDEVICE_A_PEERS);
+	struct reading *r = data;
 
+	get_value(attributes(message), WGDEVICE_A_LISTEN_PORT, &r->port, sizeof r->port);
 	return mnl_attr_parse_payload(peers.p, peers.n, read_peer, r);
 }
 
 static int read_family(const struct nlmsghdr *message, void *family) {
-	struct span id = find_in_message(message, CTRL_ATTR_FAMILY_ID);
+	struct span id = find(attributes(message), CTRL_ATTR_FAMILY_ID);
 
 	if (id.n != sizeof(uint16_t))
 		return MNL_CB_ERROR;
@@ -210,6 +232,19 @@ static bool parse_prefix(const struct reading *r, char *text) {
 	return inet_pton(family, text, bytes) == 1 && tell_prefix(r, family, bytes, bits);
 }
 
+/* "198.51.100.7:51820" or "[fe80::1%eth0]:51820". One of another form is none. */
+static void parse_endpoint(struct tunnel_peer *peer, char *text) {
+	char *colon = strrchr(text, ':');
+
+	if (!colon)
+		return;
+	*colon = 0;
+	text += *text == '[';
+	text[strcspn(text, "%]")] = 0;
+	if (addr_parse(span_str(text), &peer->endpoint))
+		peer->endpoint_port = (uint16_t)strtoul(colon + 1, NULL, 10);
+}
+
 /* 0, DONE, or an errno value. What is not asked for, or not known, is passed over. */
 static int parse_line(struct reading *r, char *line) {
 	char *value = strchr(line, '=');
@@ -229,6 +264,12 @@ static int parse_line(struct reading *r, char *line) {
 		good = parse_prefix(r, value);
 	} else if (strcmp(line, "last_handshake_time_sec") == 0) {
 		good = parse_number(value, INT64_MAX, &r->peer.handshake);
+	} else if (strcmp(line, "persistent_keepalive_interval") == 0) {
+		r->peer.keepalive = (uint16_t)strtoul(value, NULL, 10);
+	} else if (strcmp(line, "listen_port") == 0) {
+		r->port = (uint16_t)strtoul(value, NULL, 10);
+	} else if (strcmp(line, "endpoint") == 0) {
+		parse_endpoint(&r->peer, value);
 	}
 	return good ? 0 : EPROTO;
 }
@@ -288,7 +329,7 @@ static int read_uapi(const char *interface, struct reading *r) {
 	return rc;
 }
 
-int tunnel_read(const char *interface, tunnel_visit *visit, void *ctx) {
+int tunnel_read(const char *interface, tunnel_visit *visit, void *ctx, uint16_t *port) {
 	struct reading r = {.visit = visit, .ctx = ctx};
 	int rc;
 
@@ -300,6 +341,8 @@ int tunnel_read(const char *interface, tunnel_visit *visit, void *ctx) {
 		rc = read_uapi(interface, &r);
 	if (rc == 0)
 		tell(&r, NULL);
+	if (port)
+		*port = r.port;
 	return rc;
 }
 
@@ -327,7 +370,7 @@ int tunnel_owner(const char *interface, const struct addr *addr, uint8_t key[sta
 
 	for (int tries = 3; tries > 0 && rc == EINTR; tries--) {
 		*by = (struct prefix){0};
-		rc = tunnel_read(interface, look_at, &s);
+		rc = tunnel_read(interface, look_at, &s, NULL);
 	}
 	return rc == 0 && !by->addr.family ? ENOENT : rc;
 }

@@ -63,7 +63,7 @@ static void count_unknown(void *ctx, const struct tunnel_peer *peer, const struc
 bool wireguard_refuse_foreign(const struct roster *roster, const char *interface, struct err *err) {
 	struct counter counter = {.roster = roster};
 
-	if (tunnel_read(interface, count_unknown, &counter) != 0)
+	if (tunnel_read(interface, count_unknown, &counter, NULL) != 0)
 		return err_set(err, ERR_ENV,
 			"%s: is there, and verimesh up did not make it; choose another Name", interface);
 	return err_set(err, ERR_ENV,
@@ -79,7 +79,7 @@ static bool wait_until_readable(const char *interface, struct err *err) {
 	static const struct timespec pause = {.tv_nsec = 10000000};
 
 	for (unsigned tries = 0; tries < 500; tries++) {
-		if (tunnel_read(interface, NULL, NULL) == 0)
+		if (tunnel_read(interface, NULL, NULL, NULL) == 0)
 			return true;
 		nanosleep(&pause, NULL);
 	}

@@ -16,7 +16,8 @@
 #include "../../libcommon/tunnel.c"
 #include "rootless.h"
 
-/* What a visitor was told, a line each: "A KEY PREFIX" for prefixes, then "P KEY HANDSHAKE". */
+/* What a visitor was told, a line each: "A KEY PREFIX" for prefixes, then "P KEY HANDSHAKE ENDPOINT
+ * KEEPALIVE". */
 struct record {
 	char *text;
 	size_t n, size;
@@ -49,7 +50,8 @@ static void note(void *rec, const struct tunnel_peer *peer, const struct prefix 
 	if (prefix)
 		add_line(rec, "A %s %s\n", key, prefix_format(prefix, text));
 	else
-		add_line(rec, "P %s %" PRIu64 "\n", key, peer->handshake);
+		add_line(rec, "P %s %" PRIu64 " %s:%u %u\n", key, peer->handshake,
+			addr_format(&peer->endpoint, text), peer->endpoint_port, peer->keepalive);
 }
 
 static void record_end(struct record *rec) {
@@ -172,12 +174,13 @@ static void a_peer_in_two_messages_is_one_peer(void **state) {
 	assert_int_equal(mnl_cb_run(buf, n, 0, 0, read_device, &r), MNL_CB_OK);
 	tell(&r, NULL); /* as tunnel_read does at the end */
 	assert_string_equal(rec.text, "A " KEY1 " 10.0.0.0/8\n"
-				      "P " KEY1 " 1700000000\n"
+				      "P " KEY1 " 1700000000 2001:db8::7:51820 25\n"
 				      "A " KEY2 " 10.1.0.0/16\n"
 				      "A " KEY2 " fd00::/8\n"
 				      "A " KEY2 " 10.1.2.3/32\n"
-				      "P " KEY2 " 0\n"
-				      "P " KEY3 " 0\n");
+				      "P " KEY2 " 0 198.51.100.7:7 0\n"
+				      "P " KEY3 " 0 :0 0\n");
+	assert_int_equal(r.port, 51821);
 	record_end(&rec);
 }
 
@@ -311,11 +314,13 @@ static void a_userspace_device_is_read(void **state) {
 		"endpoint=[fe80::1%eth0]:51820\n"
 		"last_handshake_time_sec=1700000000\n"
 		"last_handshake_time_nsec=12\n"
+		"persistent_keepalive_interval=25\n"
 		"tx_bytes=5\n"
 		"a_thing_of_the_future=7\n"
 		"allowed_ip=10.0.0.0/8\n"
 		"allowed_ip=::/0\n"
 		"public_key=" HEX2 "\n"
+		"endpoint=192.0.2.7:9\n"
 		"allowed_ip=10.1.2.3/32\n"
 		"errno=0\n\nnever read";
 	struct record rec = {0};
@@ -324,9 +329,9 @@ static void a_userspace_device_is_read(void **state) {
 	assert_int_equal(feed(text, sizeof text - 1, &rec), 0);
 	assert_string_equal(rec.text, "A " KEY1 " 10.0.0.0/8\n"
 				      "A " KEY1 " ::/0\n"
-				      "P " KEY1 " 1700000000\n"
+				      "P " KEY1 " 1700000000 fe80::1:51820 25\n"
 				      "A " KEY2 " 10.1.2.3/32\n"
-				      "P " KEY2 " 0\n");
+				      "P " KEY2 " 0 192.0.2.7:9 0\n");
 	assert_int_equal(feed("errno=0\n", 8, &rec), 0);
 	assert_null(rec.text);
 	record_end(&rec);
@@ -565,33 +570,51 @@ static void sort_lines(char *text) {
 	memcpy(text, sorted, used + 1);
 }
 
-/* `wg show dump` in the words of a record. */
-static void record_wg(struct record *rec) {
+/* An endpoint as a record has it, and what wg shows where there is none. */
+static void add_peer(struct record *rec, char *fields[static 8]) {
+	char endpoint[64] = ":0";
+	size_t n = 0;
+
+	if (fields[2][0] != '(')
+		for (const char *p = fields[2]; *p; p++)
+			if (!strchr("[]", *p))
+				endpoint[n++] = *p;
+	endpoint[n ? n : 2] = 0;
+	add_line(rec, "P %s %s %s %s\n", fields[0], fields[4], endpoint,
+		strcmp(fields[7], "off") == 0 ? "0" : fields[7]);
+}
+
+/* `wg show dump` in the words of a record. Returns the device's port. */
+static int record_wg(struct record *rec) {
 	static char line[1 << 16];
 	FILE *f = popen("wg show " WG " dump", "re"); /* NOLINT: a fixed string */
 	char *fields[8], *rest;
+	int port;
 
 	assert_non_null(f);
 	assert_non_null(fgets(line, sizeof line, f));
+	assert_int_equal(sscanf(line, "%*s %*s %d", &port), 1);
 	while (fgets(line, sizeof line, f)) {
 		rest = line;
 		for (size_t i = 0; i < 8; i++)
 			fields[i] = strsep(&rest, "\t\n");
-		add_line(rec, "P %s %s\n", fields[0], fields[4]);
+		add_peer(rec, fields);
 		for (char *p; (p = strsep(&fields[3], ",")) != NULL;)
 			if (strcmp(p, "(none)") != 0)
 				add_line(rec, "A %s %s\n", fields[0], p);
 	}
 	assert_int_equal(pclose(f), 0);
+	return port;
 }
 
 /* The kernel's device has no socket: what is read is read by netlink. */
 static void assert_as_wg_shows(void) {
 	struct record ours = {0}, wg = {0};
+	uint16_t port;
 
 	assert_int_equal(access(SOCKET, F_OK) == 0, wireguard > 0);
-	assert_int_equal(tunnel_read(WG, note, &ours), 0);
-	record_wg(&wg);
+	assert_int_equal(tunnel_read(WG, note, &ours, &port), 0);
+	assert_int_equal(record_wg(&wg), port);
 	sort_lines(ours.text);
 	sort_lines(wg.text);
 	assert_string_equal(ours.text, wg.text);
@@ -619,11 +642,12 @@ static void assert_owner(const char *address, unsigned i, const char *prefix) {
 static void nested_prefixes_of_a_real_device_go_to_the_longest(void **state) {
 	(void)state;
 	need_wireguard();
-	assert_true(run("wg set " WG " listen-port 0"));
+	assert_true(run("wg set " WG " listen-port 51999"));
 	assert_owner("10.1.2.3", 0, NULL);
 	assert_true(run("wg set " WG " peer " KEY1
 			" endpoint 127.0.0.1:9 allowed-ips 10.0.0.0/8,fd00::/8,10.1.2.3/32"));
-	assert_true(run("wg set " WG " peer " KEY2 " allowed-ips 10.1.0.0/16,fd00:1::/32"));
+	assert_true(run("wg set " WG " peer " KEY2
+			" endpoint [::1]:9 persistent-keepalive 25 allowed-ips 10.1.0.0/16,fd00:1::/32"));
 	assert_true(run("wg set " WG " peer " KEY3 " allowed-ips fd00:1::7/128"));
 	assert_owner("10.1.2.3", 1, "10.1.2.3/32");
 	assert_owner("10.1.2.4", 2, "10.1.0.0/16");
@@ -678,7 +702,7 @@ static void an_interface_that_is_not_here_is_refused(void **state) {
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		assert_int_equal(tunnel_read(names[i], NULL, NULL), ENODEV);
+		assert_int_equal(tunnel_read(names[i], NULL, NULL, NULL), ENODEV);
 }
 
 /* Makes /var/run/wireguard/NAME.sock and answers one caller there. */
@@ -709,39 +733,41 @@ static pid_t serve_at(const char *name, const char *answer) {
 static void only_a_socket_of_roots_is_asked(void **state) {
 	static const char path[] = SOCKET_DIR "/lo.sock";
 	struct record rec = {0};
+	uint16_t port;
 	pid_t child;
 
 	(void)state;
 	need_isolation();
 	mkdir(SOCKET_DIR, 0755);
-	assert_int_equal(tunnel_read("lo", note, &rec), ENODEV);
+	assert_int_equal(tunnel_read("lo", note, &rec, NULL), ENODEV);
 	child = serve_at("nothere0", "errno=0\n\n");
-	assert_int_equal(tunnel_read("nothere0", note, &rec), ENODEV);
+	assert_int_equal(tunnel_read("nothere0", note, &rec, NULL), ENODEV);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 
-	child = serve_at("lo", "public_key=" HEX1 "\nerrno=0\n\n");
+	child = serve_at("lo", "listen_port=7\npublic_key=" HEX1 "\nerrno=0\n\n");
 	assert_return_code(chmod(SOCKET_DIR, 0775), errno);
-	assert_int_equal(tunnel_read("lo", note, &rec), EPERM);
+	assert_int_equal(tunnel_read("lo", note, &rec, NULL), EPERM);
 	assert_return_code(chmod(SOCKET_DIR, 0757), errno);
-	assert_int_equal(tunnel_read("lo", note, &rec), EPERM);
+	assert_int_equal(tunnel_read("lo", note, &rec, NULL), EPERM);
 	assert_return_code(chmod(SOCKET_DIR, 0755), errno);
 	if (chown(path, 1, 1) == 0) { /* not in a namespace that has only uid 0 */
-		assert_int_equal(tunnel_read("lo", note, &rec), EPERM);
+		assert_int_equal(tunnel_read("lo", note, &rec, NULL), EPERM);
 		assert_return_code(chown(path, 0, 0), errno);
 		assert_return_code(chown(SOCKET_DIR, 1, 0), errno);
-		assert_int_equal(tunnel_read("lo", note, &rec), EPERM);
+		assert_int_equal(tunnel_read("lo", note, &rec, NULL), EPERM);
 		assert_return_code(chown(SOCKET_DIR, 0, 0), errno);
 	}
 	assert_null(rec.text);
-	assert_int_equal(tunnel_read("lo", note, &rec), 0);
-	assert_string_equal(rec.text, "P " KEY1 " 0\n");
+	assert_int_equal(tunnel_read("lo", note, &rec, &port), 0);
+	assert_string_equal(rec.text, "P " KEY1 " 0 :0 0\n");
+	assert_int_equal(port, 7);
 	waitpid(child, NULL, 0);
 
-	assert_int_equal(tunnel_read("lo", note, &rec), ECONNREFUSED);
+	assert_int_equal(tunnel_read("lo", note, &rec, NULL), ECONNREFUSED);
 	assert_return_code(rename(path, SOCKET_DIR "/real.sock"), errno);
 	assert_return_code(symlink("real.sock", path), errno);
-	assert_int_equal(tunnel_read("lo", note, &rec), EPERM);
+	assert_int_equal(tunnel_read("lo", note, &rec, NULL), EPERM);
 	unlink(path);
 	unlink(SOCKET_DIR "/real.sock");
 	record_end(&rec);
