@@ -31,7 +31,7 @@ run() {
     else
         command=(as "$user" "$host" bash -c "cd; $2")
     fi
-    printf '  %s %s\n' "$BOLD$prompt" "$2$PLAIN"
+    printf '  %s %s\n' "$BOLD$prompt" "${2//$'\n'/$'\n'  }$PLAIN"
     STATUS=0
     OUT=$("${command[@]}" 2>&1) || STATUS=$?
     [ -z "$OUT" ] || printf '    %s\n' "${OUT//$'\n'/$'\n'    }"

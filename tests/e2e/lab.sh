@@ -59,7 +59,7 @@ on() {
     local host=$1
     shift
     nsenter --target "${HOST_PID[$host]}" --user --mount --root --uts --ipc --net --pid \
-        env -i -C / PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"
+        env -i -C / PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"
 }
 
 as() {
@@ -140,6 +140,7 @@ PidFile /run/sshd.pid
 UsePAM yes
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+Subsystem sftp internal-sftp
 END
     # In an emulator the post-quantum key exchange, the default, takes as long as all the rest.
     cat >"$etc/ssh/ssh_config" <<'END'
