@@ -7,13 +7,13 @@
 
 # Puts a script of a user's own making on db1.
 script() {
-    on db1 tee "/usr/local/bin/$1" >/dev/null
-    on db1 chmod 755 "/usr/local/bin/$1"
+    on db1 tee "/usr/bin/$1" >/dev/null
+    on db1 chmod 755 "/usr/bin/$1"
 }
 
 # Everything that keyctl can do with a key or ring; says what was allowed.
-script_touch() {
-    script touch <<'END'
+script_fiddle() {
+    script fiddle <<'END'
 #!/bin/sh
 for id; do
     while read -r verb rest; do
@@ -41,30 +41,29 @@ done
 END
 }
 
-# forge KEY TEXT COMMAND...: runs a command with two rings of the mesh's name, in the caller's @u and
-# @s, each with a peer's key in it and with the rights that verimesh gives.
+# Runs a command with two rings of the mesh's name, in the caller's @u and @s, each with web1's key in it
+# and with the rights that verimesh gives.
 script_forge() {
-    script forge <<'END'
+    local key text
+    key=$(on web1 wg show verimesh0 public-key)
+    text=$(on db1 sh -c "keyctl print \$(keyctl search $ring user '$key')")
+    script forge <<END
 #!/bin/sh -e
+keyctl link @u @s
 for at in @u @s; do
-    ring=$(keyctl newring verimesh:verimesh0 $at)
-    key=$(keyctl add user "$1" "$2" "$ring")
-    keyctl setperm "$key" 0x3f3f0000
-    keyctl setperm "$ring" 0x3f3f0000
+    ring=\$(keyctl newring verimesh:verimesh0 \$at)
+    key=\$(keyctl add user '$key' '$text' "\$ring")
+    keyctl setperm "\$key" 0x3f3f0000
+    keyctl setperm "\$ring" 0x3f3f0000
 done
-shift 2
-exec "$@"
+exec "\$@"
 END
 }
 
 # Runs a command as alice, in a session keyring of her own, with her forged rings.
 forged() {
-    run alice@db1 "keyctl session - forge '$KEY' '$TEXT' $1"
+    run alice@db1 "keyctl session - forge $1"
 }
-
-# As su does it: the caller is the real user, root the effective one. The module is asked about a
-# login from web1.
-ask="pamtester-su -I rhost=ADDRESS login alice acct_mgmt"
 
 # What root does to the real ring, and what the module then says; sync mends it.
 disbelieved() {
@@ -92,40 +91,42 @@ demo_admitted
 
 file=/run/verimesh/verimesh0.ring
 ring="\$(cat $file)"
-ask=${ask/ADDRESS/$ADDRESS_A}
-KEY=$(on web1 wg show verimesh0 public-key)
-TEXT=$(on db1 sh -c "keyctl print \$(keyctl search $ring user '$KEY')")
-script_touch
+key="\$(keyctl search $ring user \$(wg show verimesh0 peers))"
+script_fiddle
 script_forge
-on db1 install -m 4755 /usr/bin/pamtester /usr/local/bin/pamtester-su
+
+# As su does it: the caller is the real user, root the effective one. The module is asked about a
+# login from web1.
+on db1 install -m 4755 /usr/bin/pamtester /usr/bin/pamtester-su
+ask="pamtester-su -I rhost=$ADDRESS_A login alice acct_mgmt"
 
 step 'ring, secrets and peer keys are closed to other users, whatever they try'
-run db1 "for name in tunnel identity '$KEY'; do keyctl search $ring user \$name; done; cat $file"
+run db1 "for name in tunnel identity; do keyctl search $ring user \$name; done; echo $key; cat $file"
 gave 0
 ids=${OUT//$'\n'/ }
 [ "$(wc -w <<<"$ids")" -eq 4 ] || failed 'not four keys'
-run alice@db1 'keyctl session - sh -c "touch \$(keyctl add user mine x @s)"'
-gave 0 'allowed: rdescribe' 'allowed: print' 'allowed: revoke'
-run alice@db1 "keyctl session - touch $ids"
+run alice@db1 "keyctl session - sh -c 'fiddle \$(keyctl add user mine x @s)'"
+gave 0 'allowed: rdescribe' 'allowed: print' 'allowed: update' 'allowed: setperm' 'allowed: invalidate'
+run alice@db1 "keyctl session - fiddle $ids"
 gave 0
 ! grep allowed <<<"$OUT" || failed 'that was allowed'
 run alice@web1 "ssh $ADDRESS_B true"
 gave 0
 passed
 
-disbelieved "web1's key is revoked" "keyctl revoke \$(keyctl search $ring user '$KEY')" 'Key has been revoked'
+disbelieved "web1's key is revoked" "keyctl revoke $key" 'Key has been revoked'
 disbelieved "web1's key is gone" "keyctl clear $ring" 'Required key not available'
 disbelieved 'the ring is revoked' "keyctl revoke $ring" 'Key has been revoked'
-disbelieved 'the ring is gone' "keyctl unlink $ring @u" 'Required key not available'
+disbelieved 'the ring is gone' "keyctl unlink $ring @u; while keyctl rdescribe $ring; do sleep 0.02; done 2>&1" \
+    'Required key not available'
 disbelieved 'the serial file is gone' "rm $file" 'No such file or directory'
 disbelieved 'the serial is @u' "echo -4 > $file" 'Operation not permitted'
 disbelieved 'the serial is @s' "echo -3 > $file" 'Operation not permitted'
 
 step "a serial that names alice's ring, open to everybody, is not believed"
-run alice@db1 "keyctl session - forge '$KEY' '$TEXT' sh -c 'ring=\$(keyctl search @u keyring verimesh:verimesh0)
-keyctl setperm \$ring 0x3f3f3f3f; echo \$ring' 2>/dev/null"
+forged "sh -c 'keyctl search @u keyring verimesh:verimesh0 > forged; keyctl setperm \$(cat forged) 0x3f3f3f3f'"
 gave 0
-run db1 "echo ${OUT##*$'\n'} > $file; keyctl rdescribe ${OUT##*$'\n'}"
+run db1 "cat /home/alice/forged > $file; keyctl rdescribe $ring"
 gave 0 '^keyring;2001;.*;verimesh:verimesh0$'
 run db1 "verimesh gate --user alice --from $ADDRESS_A"
 gave 1 'Operation not permitted'
@@ -143,10 +144,10 @@ run db1 'sed -i "1i auth sufficient pam_permit.so" /etc/pam.d/su'
 gave 0
 forged 'su root -c "id -u; keyctl search @s keyring verimesh:verimesh0"'
 gave 0 '^0$'
-run db1 "keyctl unlink $ring @u"
+run db1 "keyctl revoke $ring"
 gave 0
 forged "su root -c 'verimesh gate --user alice --from $ADDRESS_A'"
-gave 1 'Required key not available'
+gave 1 'Key has been revoked'
 forged "su root -c 'verimesh sync && verimesh gate --user alice --from $ADDRESS_A'"
 gave 0
 run db1 "[ \$(keyctl search @u keyring verimesh:verimesh0) = $ring ] && keyctl rdescribe $ring"
@@ -164,7 +165,7 @@ verimesh init solo --self solo --root mesh >/dev/null
 verimesh sync --root mesh
 ring=$(cat mesh/run/verimesh/verimesh0.ring)
 n=0
-while key=$(keyctl add user fill$n "" @s 2>/dev/null || keyctl add user fill$n x @s 2>/dev/null); do n=$((n + 1)); done
+while keyctl add user fill$n x @s >/dev/null 2>&1; do n=$((n + 1)); done
 verimesh sync --root mesh || echo "status $?"
 for name in identity tunnel; do keyctl pipe "$(keyctl search "$ring" user $name)" | wc -c; done
 keyctl clear @s
