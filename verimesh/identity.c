@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "event.h"
@@ -13,12 +14,31 @@
 
 /* ---- files ---- */
 
-static bool write_file(const char *root, const char *name, const char *text, struct err *err) {
+static bool write_file(
+	const char *root, const char *dir, const char *name, const char *text, struct err *err) {
 	char path[PATH_MAX];
 
-	return file_path(path, root, PATH_IDENTITY, NULL, err) && file_mkdir(path, 0700, err) &&
-	       file_path(path, root, PATH_IDENTITY, name, err) &&
-	       file_replace(path, span_str(text), 0600, err);
+	return file_path(path, root, dir, NULL, err) && file_mkdir(path, 0700, err) &&
+	       file_path(path, root, dir, name, err) && file_replace(path, span_str(text), 0600, err);
+}
+
+/* What others could read is no secret any more; what others could write is not ours. name: NULL for the
+ * directory. Not there: errno ENOENT. */
+static bool closed(const char *root, const char *name, struct err *err) {
+	char path[PATH_MAX];
+	struct stat st;
+	bool foreign;
+
+	if (!file_path(path, root, PATH_IDENTITY, name, err))
+		return false;
+	if (stat(path, &st) != 0)
+		return err_set(err, ERR_ENV, "%s: %m", path);
+	foreign = st.st_uid != 0 && st.st_uid != geteuid();
+	errno = EPERM;
+	return (!foreign && !(st.st_mode & (S_IRWXG | S_IRWXO))) ||
+	       err_set(err, ERR_ENV, "%s: %s; %s %s" PATH_IDENTITY, path,
+		       foreign ? "is another user's" : "others may read or write it",
+		       foreign ? "chown -R root" : "chmod -R go=", root);
 }
 
 /* Reads a file that holds one line of 44 characters into text. False with errno ENOENT: not there.
@@ -29,7 +49,8 @@ static bool read_file(const char *root, const char *name, char text[static CESR_
 	bool good;
 	size_t n;
 
-	if (!file_path(path, root, PATH_IDENTITY, name, err) || !file_read(path, 128, &data, &n, err))
+	if (!closed(root, NULL, err) || !closed(root, name, err) ||
+		!file_path(path, root, PATH_IDENTITY, name, err) || !file_read(path, 128, &data, &n, err))
 		return false;
 	good = n == CESR_CHARS + 1 && data[CESR_CHARS] == '\n' &&
 	       span_copy(span_of(data, CESR_CHARS), text, CESR_TEXT);
@@ -39,13 +60,13 @@ static bool read_file(const char *root, const char *name, char text[static CESR_
 	return good || err_set(err, ERR_ENV, "%s: damaged; restore it from a backup", path);
 }
 
-static bool write_seed(
-	const char *root, const char *name, const uint8_t seed[static SEED_BYTES], struct err *err) {
+static bool write_seed(const char *root, const char *dir, const char *name,
+	const uint8_t seed[static SEED_BYTES], struct err *err) {
 	char text[CESR_TEXT + 1];
 	bool good;
 
 	strcat(cesr_encode(CESR_SEED, seed, text), "\n");
-	good = write_file(root, name, text, err);
+	good = write_file(root, dir, name, text, err);
 	sodium_memzero(text, sizeof text);
 	return good;
 }
@@ -61,14 +82,32 @@ static bool read_seed(const char *root, const char *name, uint8_t seed[static SE
 	return good;
 }
 
+static bool write_tunnel(const char *root, const char *dir, const char *name,
+	const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
+	char text[WG_KEY_TEXT + 1];
+	bool good;
+
+	wg_key_encode(secret, text);
+	strcat(text, "\n");
+	good = write_file(root, dir, name, text, err);
+	sodium_memzero(text, sizeof text);
+	return good;
+}
+
+bool host_seed_read(const char *root, uint8_t seed[static SEED_BYTES], struct err *err) {
+	return read_seed(root, "hostseed", seed, err);
+}
+
+bool host_seed_write(const char *root, const uint8_t seed[static SEED_BYTES], struct err *err) {
+	return write_seed(root, PATH_IDENTITY, "hostseed", seed, err);
+}
+
 static bool no_seed(const char *root, struct err *err) {
 	char path[PATH_MAX];
 
 	return file_path(path, root, PATH_IDENTITY, "seed", err) &&
 	       (access(path, F_OK) != 0 ||
-		       err_set(err, ERR_ENV,
-			       "%s: is there without its aid; restore that from a backup, or "
-			       "remove the seed (of an init that was interrupted)",
+		       err_set(err, ERR_ENV, "%s: is there without its aid; restore that from a backup",
 			       path));
 }
 
@@ -94,13 +133,22 @@ bool identity_load(const char *root, struct identity *identity, struct err *err)
 	return identity_need(root, identity->aid, err) && read_seed(root, "seed", identity->seed, err);
 }
 
-bool identity_adopt(const char *root, const struct identity *identity, struct err *err) {
-	char text[CESR_TEXT + 1];
+bool identity_adopt(const char *root, const struct identity *identity, const char *label, struct err *err) {
+	static const char dir[] = PATH_IDENTITY ".new";
+	char from[PATH_MAX], to[PATH_MAX], text[CESR_TEXT + 1];
+	uint8_t secret[WG_KEY_BYTES];
+	bool good = true;
 
+	if (label) {
+		derive_tunnel(identity->seed, label, secret);
+		good = write_tunnel(root, dir, "tunnel", secret, err);
+		sodium_memzero(secret, sizeof secret);
+	}
 	snprintf(text, sizeof text, "%s\n", identity->aid);
-	/* the aid last: it is what counts */
-	return write_seed(root, "next", identity->next, err) &&
-	       write_seed(root, "seed", identity->seed, err) && write_file(root, "aid", text, err);
+	return good && write_seed(root, dir, "next", identity->next, err) &&
+	       write_seed(root, dir, "seed", identity->seed, err) &&
+	       write_file(root, dir, "aid", text, err) && file_path(from, root, dir, NULL, err) &&
+	       file_path(to, root, PATH_IDENTITY, NULL, err) && file_rename(from, to, err);
 }
 
 void identity_wipe(struct identity *identity) {
@@ -167,21 +215,17 @@ bool identity_make(struct identity *identity, char **event, size_t *n, struct er
 	return true;
 }
 
-bool identity_seal(const struct identity *identity, const struct kel *kel, const char *said,
-	const char *replaces, char **event, size_t *n, struct err *err) {
-	char prior[CESR_TEXT], seal[200];
+bool identity_seal(const struct identity *identity, const struct kel *kel, const char *seals, char **event,
+	size_t *n, struct err *err) {
+	char prior[CESR_TEXT];
 	int size;
 
-	if (replaces)
-		snprintf(seal, sizeof seal, "{\"i\":\"%s\",\"s\":\"1\",\"d\":\"%s\"}", replaces, said);
-	else
-		snprintf(seal, sizeof seal, "{\"d\":\"%s\"}", said);
 	kel_said(kel, kel->count - 1, prior);
 	size = asprintf(event,
-		"{\"v\":\"KERI10JSON000000_\",\"t\":\"ixn\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%"
-		"llx\",\"p\":\"%s\","
+		"{\"v\":\"KERI10JSON000000_\",\"t\":\"ixn\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%llx\",\"p\":"
+		"\"%s\","
 		"\"a\":[%s]}",
-		EVENT_BLANK_SAID, identity->aid, (unsigned long long)kel->count, prior, seal);
+		EVENT_BLANK_SAID, identity->aid, (unsigned long long)kel->count, prior, seals);
 	if (size < 0)
 		return err_set(err, ERR_ENV, "out of memory");
 	*n = (size_t)size;
@@ -224,14 +268,7 @@ static const char *tunnel_name(bool next) {
 
 bool tunnel_secret_write(
 	const char *root, bool next, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
-	char text[WG_KEY_TEXT + 1];
-	bool good;
-
-	wg_key_encode(secret, text);
-	strcat(text, "\n");
-	good = write_file(root, tunnel_name(next), text, err);
-	sodium_memzero(text, sizeof text);
-	return good;
+	return write_tunnel(root, PATH_IDENTITY, tunnel_name(next), secret, err);
 }
 
 bool tunnel_secret_read(const char *root, bool next, uint8_t secret[static WG_KEY_BYTES], struct err *err) {

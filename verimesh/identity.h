@@ -34,15 +34,21 @@ bool identity_load(const char *root, struct identity *identity, struct err *err)
 /* Makes fresh seeds and the inception event: *event is malloc'd, with its signature. */
 bool identity_make(struct identity *identity, char **event, size_t *n, struct err *err);
 
-/* Writes one just made: from now on this host holds it. */
-bool identity_adopt(const char *root, const struct identity *identity, struct err *err);
+/* Writes one just made, and the tunnel secret of this host, if it has a label: all at once, so that it is
+ * held from now on or, after a crash, not at all. A directory that holds anything is not replaced. */
+bool identity_adopt(const char *root, const struct identity *identity, const char *label, struct err *err);
 
 void identity_wipe(struct identity *identity);
 
-/* The next event of the log: an interaction that seals a card. replaces: the SAID of the card that
- * it replaces (the seal then voids that one), or NULL. *event is malloc'd, with its signature. */
-bool identity_seal(const struct identity *identity, const struct kel *kel, const char *said,
-	const char *replaces, char **event, size_t *n, struct err *err);
+/* The next event of the log: an interaction that anchors what `seals`, JSON maps, say. *event is malloc'd,
+ * with its signature. */
+bool identity_seal(const struct identity *identity, const struct kel *kel, const char *seals, char **event,
+	size_t *n, struct err *err);
+
+/* The seed that this host's keys grow from where another host holds the identity. Reading: errno ENOENT when
+ * there is none. */
+bool host_seed_read(const char *root, uint8_t seed[static SEED_BYTES], struct err *err);
+bool host_seed_write(const char *root, const uint8_t seed[static SEED_BYTES], struct err *err);
 
 /* X25519 secret of a host's tunnel, grown from its host seed (DESIGN.md 7). The caller wipes it. */
 void derive_tunnel(

@@ -1,8 +1,6 @@
-/* init.c: `verimesh init`: this organisation's identity, its first card, a commented configuration.
- */
+/* init.c: `verimesh init`: this organisation's identity, its first card, a commented configuration. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,8 +8,6 @@
 #include "file.h"
 #include "issue.h"
 #include "paths.h"
-#include "policy.h"
-#include "verimesh.h"
 
 #define DEFAULT_SELF "self"
 
@@ -95,10 +91,10 @@ static bool write_conf(const char *root, const char *conf, struct err *err) {
 				file_mkdir(dir, 0755, err) && file_replace(path, span_str(conf), 0644, err));
 }
 
-/* The identity counts only when it is adopted, which comes last: an init that fails before may be repeated.
- * One that is killed while it adopts leaves a seed that the next one asks to remove, never overwrites. */
-static bool make_identity(struct store *store, struct identity *identity, struct options *options,
-	const char *conf, char said[static CESR_TEXT], struct err *err) {
+/* The identity counts only when it is adopted, which comes last: an init that fails or is killed before may
+ * be repeated. */
+static bool make_identity(struct store *store, const struct policy *policy, struct identity *identity,
+	struct options *options, const char *conf, char said[static CESR_TEXT], struct err *err) {
 	char *event;
 	bool good;
 	size_t n;
@@ -107,42 +103,42 @@ static bool make_identity(struct store *store, struct identity *identity, struct
 		return false;
 	good = book_own(&store->book, event, n, err);
 	free(event);
-	return good && issue_card(store, identity, options, true, said, err) && store_commit(store, err) &&
+	return good && issue_own_keys(policy, identity, options, err) &&
+	       issue_card(store, identity, &options->card, said, err) && store_commit(store, err) &&
 	       write_conf(store->root, conf, err) &&
-	       write_own_secret(store->root, identity, options->label, err) &&
-	       identity_adopt(store->root, identity, err);
+	       identity_adopt(store->root, identity, policy->adopt ? NULL : options->label, err);
 }
 
 static bool refuse_second(const char *root, struct err *err) {
-	char aid[CESR_TEXT];
+	char aid[CESR_TEXT], path[PATH_MAX];
 
-	if (!identity_aid(root, aid, err))
+	if (!identity_aid(root, aid, err) || !file_path(path, root, PATH_IDENTITY, NULL, err))
 		return false;
-	return !aid[0] ||
-	       err_set(err, ERR_ENV, PATH_IDENTITY ": holds %s already; use verimesh issue for cards", aid);
+	if (aid[0])
+		return err_set(
+			err, ERR_ENV, PATH_IDENTITY ": holds %s already; use verimesh issue for cards", aid);
+	return rmdir(path) == 0 || errno == ENOENT ||
+	       err_set(err, ERR_ENV,
+		       "%s: holds the keys of verimesh key; move it away to make an identity here", path);
 }
 
 int verb_init(const struct command *command) {
 	struct identity identity = {0};
 	struct policy policy = {0};
 	struct options options;
+	int status = options_read(&options, command, FOR_INIT);
 	struct store store;
 	char said[CESR_TEXT], *conf = NULL;
 	struct err err;
 	bool good;
 
-	if (!options_read(&options, command->args, command->nargs, true, now_micros(), &err))
-		return err.status == ERR_USAGE ? usage(command, err.text) : problem(&err);
-	if (options.card.key) {
-		options_free(&options);
-		options_own_key(&err);
-		return usage(command, err.text);
-	}
+	if (status != 0)
+		return status;
 	good = store_open(&store, command->root, true, &err);
 	if (good) {
 		good = refuse_second(command->root, &err) &&
 		       read_conf(command->root, &options, &policy, &conf, &err) &&
-		       make_identity(&store, &identity, &options, conf, said, &err);
+		       make_identity(&store, &policy, &identity, &options, conf, said, &err);
 		store_close(&store);
 	}
 	if (good)

@@ -3,20 +3,22 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
 #include "cards.h"
 #include "issue.h"
 #include "paths.h"
-#include "policy.h"
-#include "verimesh.h"
+#include "wireguard.h"
 
-int64_t now_micros(void) {
-	struct timespec now;
+#define OVERLAP INT64_C(3600000000) /* microseconds past `from` (DESIGN.md 8) */
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
+/* A card, and the seal that is to anchor it. */
+struct draft {
+	uint8_t *body; /* malloc'd */
+	size_t n;
+	char said[CESR_TEXT];
+	char seal[128];
+};
 
 static void note_own_verdict(void *ctx, const struct verdict *verdict) {
 	struct err *err = ctx;
@@ -44,73 +46,119 @@ const struct kel *store_own_kel(const struct store *store, const char *aid, stru
 	return kel;
 }
 
-/* said gets the last card of the host; "" when there is none to void. */
-static bool find_replaced(const struct book *book, const struct kel *kel, const char *label,
-	char said[static CESR_TEXT], struct err *err) {
-	const struct cards_entry *last;
-	struct cards_entry *entries;
+/* Fills in the seal: it voids the last card of the same host, if there is one to void. kel: NULL if
+ * there is none. */
+static bool draft_seal(struct draft *draft, const struct book *book, const struct kel *kel,
+	const struct card_content *card, struct err *err) {
+	const struct cards_entry *last = NULL;
+	struct cards_entry *entries = NULL;
+	char until[TIME_TEXT];
+	bool good = true;
 	size_t n;
 
-	said[0] = 0;
-	if (!cards_list(book, kel, &entries, &n, err))
+	if (kel && !cards_list(book, kel, &entries, &n, err))
 		return false;
-	last = cards_last(entries, n, span_str(label));
-	if (last && !last->voided)
-		span_copy(last->card.said, said, CESR_TEXT);
+	if (kel)
+		last = cards_last(entries, n, span_str(card->host));
+	if (last && last->voided)
+		last = NULL;
+	if (!card->key && !(last && last->card.has_key))
+		good = err_set(err, ERR_NO, "%s: has no card to withdraw", card->host);
+	else if (card->key && last && last->card.from > card->issued - OVERLAP)
+		good = err_set(err, ERR_NO, "%s: changes its key; wait until %s, or withdraw it", card->host,
+			time_format(last->card.from + OVERLAP, until));
+	else if (last)
+		snprintf(draft->seal, sizeof draft->seal, "{\"i\":\"%.44s\",\"s\":\"1\",\"d\":\"%s\"}",
+			(const char *)last->card.said.p, draft->said);
+	else
+		snprintf(draft->seal, sizeof draft->seal, "{\"d\":\"%s\"}", draft->said);
 	free(entries);
-	return true;
-}
-
-static bool seal_card(struct store *store, const struct identity *identity, const char *label,
-	struct span card, char said[static CESR_TEXT], struct err *err) {
-	const struct kel *kel = store_own_kel(store, identity->aid, err);
-	char replaced[CESR_TEXT], *event;
-	bool good;
-	size_t n;
-
-	if (!kel || !card_check_said(card, said, err) ||
-		!find_replaced(&store->book, kel, label, replaced, err) ||
-		!identity_seal(identity, kel, said, replaced[0] ? replaced : NULL, &event, &n, err))
-		return false;
-	good = book_own(&store->book, event, n, err) && book_own(&store->book, card.p, card.n, err);
-	free(event);
 	return good;
 }
 
-bool issue_card(struct store *store, const struct identity *identity, struct options *options, bool own,
-	char said[static CESR_TEXT], struct err *err) {
-	struct card_content *card = &options->card;
-	uint8_t secret[WG_KEY_BYTES], *body;
-	bool good;
-	size_t n;
-
-	if (own) {
-		derive_tunnel(identity->seed, options->label, secret);
-		tunnel_public(secret, options->key);
-		sodium_memzero(secret, sizeof secret);
-		card->key = options->key;
-	}
-	if (own && !card->journal) {
-		derive_journal(identity->seed, options->label, options->journal);
-		card->journal = options->journal;
-	}
-	if (!card->key)
-		return err_set(err, ERR_USAGE,
-			"%s: is not this host (Host in verimesh.conf); give its --key", options->label);
-	card->issuer = identity->aid;
+/* On failure there is nothing to free. */
+static bool draft_make(struct draft *draft, const struct book *book, const struct kel *kel,
+	struct card_content *card, struct err *err) {
 	card->issued = now_micros();
-	if (!card_write(card, &body, &n, err)) {
+	if (!card_write(card, &draft->body, &draft->n, err)) {
 		/* each option was looked at: there are too many of one */
 		if (err->status == ERR_NO)
 			err->status = ERR_USAGE;
-		return err_at(err, "card of %s", options->label);
+		return err_at(err, "card of %s", card->host);
 	}
-	good = seal_card(store, identity, options->label, span_of(body, n), said, err);
-	free(body);
+	if (card_check_said(span_of(draft->body, draft->n), draft->said, err) &&
+		draft_seal(draft, book, kel, card, err))
+		return true;
+	free(draft->body);
+	return false;
+}
+
+bool issue_card(struct store *store, const struct identity *identity, struct card_content *card,
+	char said[static CESR_TEXT], struct err *err) {
+	const struct kel *kel = store_own_kel(store, identity->aid, err);
+	struct draft draft;
+	char *event;
+	bool good;
+	size_t n;
+
+	card->issuer = identity->aid;
+	if (!kel || !draft_make(&draft, &store->book, kel, card, err))
+		return false;
+	memcpy(said, draft.said, CESR_TEXT);
+	good = identity_seal(identity, kel, draft.seal, &event, &n, err);
+	if (good) {
+		good = book_own(&store->book, event, n, err) &&
+		       book_own(&store->book, draft.body, draft.n, err);
+		free(event);
+	}
+	free(draft.body);
 	return good;
 }
 
-bool write_own_secret(
+int issue_elsewhere(const char *root, struct options *options) {
+	const struct kel *kel;
+	struct draft draft;
+	struct store store;
+	struct err err;
+	bool good;
+
+	if (!store_open(&store, root, false, &err))
+		return problem(&err);
+	options->card.issuer = options->aid;
+	kel = book_kel(&store.book, options->aid);
+	/* a log that cannot be read may have a card that must be voided */
+	good = kel || !store.damage.text[0];
+	if (!good)
+		err = store.damage;
+	good = good && draft_make(&draft, &store.book, kel, &options->card, &err);
+	store_close(&store);
+	if (!good)
+		return problem(&err);
+	fwrite(draft.body, 1, draft.n, stdout);
+	fprintf(stderr, "%s\n", draft.seal);
+	free(draft.body);
+	return 0;
+}
+
+bool issue_own_keys(const struct policy *policy, const struct identity *identity, struct options *options,
+	struct err *err) {
+	uint8_t secret[WG_KEY_BYTES];
+
+	(void)policy;
+	(void)err;
+	derive_tunnel(identity->seed, options->label, secret);
+	tunnel_public(secret, options->key);
+	sodium_memzero(secret, sizeof secret);
+	options->card.key = options->key;
+	if (!options->card.journal) {
+		derive_journal(identity->seed, options->label, options->journal);
+		options->card.journal = options->journal;
+	}
+	return true;
+}
+
+/* As the card in the store names it: after store_commit. */
+static bool write_secret(
 	const char *root, const struct identity *identity, const char *label, struct err *err) {
 	uint8_t secret[WG_KEY_BYTES];
 	bool good;
@@ -121,35 +169,52 @@ bool write_own_secret(
 	return good;
 }
 
-int verb_issue(const struct command *command) {
-	struct identity identity = {0};
-	struct policy policy = {0};
-	struct options options;
+static bool issue_here(const char *root, const struct policy *policy, struct options *options,
+	char said[static CESR_TEXT], struct err *err) {
+	const char *label = options->label;
+	bool own = strcmp(label, policy->host) == 0;
+	struct identity identity;
 	struct store store;
-	char said[CESR_TEXT];
-	struct err err;
-	bool good, own;
+	bool good;
 
-	if (!options_read(&options, command->args, command->nargs, false, now_micros(), &err))
-		return err.status == ERR_USAGE ? usage(command, err.text) : problem(&err);
-	good = policy_load(command->root, &policy, &err);
-	own = good && strcmp(options.label, policy.host) == 0;
-	if (own && options.card.key)
-		good = options_own_key(&err);
-	good = good && store_open(&store, command->root, true, &err);
-	if (good) {
-		good = identity_load(command->root, &identity, &err) &&
-		       issue_card(&store, &identity, &options, own, said, &err) &&
-		       store_commit(&store, &err) &&
-		       (!own || write_own_secret(command->root, &identity, options.label, &err));
-		store_close(&store);
-	}
+	if (own && options->card.key)
+		return options_own_key(err);
+	if (!store_open(&store, root, true, err))
+		return false;
+	good = identity_load(root, &identity, err) &&
+	       (!own || issue_own_keys(policy, &identity, options, err)) &&
+	       (options->card.key ||
+		       err_set(err, ERR_USAGE,
+			       "%s: is not this host (Host in verimesh.conf); give its --key", label)) &&
+	       issue_card(&store, &identity, &options->card, said, err) && store_commit(&store, err) &&
+	       (!own || policy->adopt || write_secret(root, &identity, label, err));
 	identity_wipe(&identity);
-	policy_free(&policy);
+	store_close(&store);
+	return good;
+}
+
+int verb_issue(const struct command *command) {
+	struct options options;
+	int status = options_read(&options, command, FOR_ISSUE);
+	char said[CESR_TEXT];
+	struct policy policy;
+	struct err err;
+	bool good;
+
+	if (status != 0)
+		return status;
+	if (options.aid) {
+		status = issue_elsewhere(command->root, &options);
+		options_free(&options);
+		return status;
+	}
+	good = policy_load(command->root, &policy, &err);
+	if (good) {
+		good = issue_here(command->root, &policy, &options, said, &err);
+		policy_free(&policy);
+	}
 	if (good)
-		printf("%s: card %s\nverimesh sync makes it known on this host, verimesh export to "
-		       "others.\n",
-			options.label, said);
+		printf("%s: card %s\n" ISSUE_NEXT, options.label, said);
 	options_free(&options);
 	return good ? 0 : problem(&err);
 }

@@ -5,24 +5,30 @@
 
 #include "identity.h"
 #include "options.h"
+#include "policy.h"
 #include "store.h"
 
-/* Issues the card that the options ask for and adds it to the store's book; store_commit is the
- * caller's. Voids the last card of the same host in the same event. own: the label is this very
- * host, whose keys grow from the identity's seed. said gets the card's SAID. */
-bool issue_card(struct store *store, const struct identity *identity, struct options *options, bool own,
+/* The card's keys are this very host's: they grow from the identity, or the interface has its own (Adopt).
+ */
+bool issue_own_keys(const struct policy *policy, const struct identity *identity, struct options *options,
+	struct err *err);
+
+#define ISSUE_NEXT "verimesh sync makes it known on this host, verimesh export to others.\n"
+
+/* Issues a card and adds it to the store's book; store_commit is the caller's. Voids the last card of the
+ * same host in the same event. A card without a key withdraws the host, which must have one that is not
+ * withdrawn; another one is refused while the host changes its key (DESIGN.md 8). said gets its SAID. */
+bool issue_card(struct store *store, const struct identity *identity, struct card_content *card,
 	char said[static CESR_TEXT], struct err *err);
+
+/* The card of an organisation with its own DKMS, to stdout, and the seal to anchor, to stderr (DESIGN.md 6).
+ * Changes nothing. Returns the exit status. */
+int issue_elsewhere(const char *root, struct options *options);
 
 /* The own organisation's log; NULL, an error, when the store has lost it. */
 const struct kel *store_own_kel(const struct store *store, const char *aid, struct err *err);
 
-/* Writes this host's tunnel secret, as its card in the store names it: after store_commit. */
-bool write_own_secret(const char *root, const struct identity *identity, const char *label, struct err *err);
-
 /* Hands own bytes to the book; they must all be accepted. */
 bool book_own(struct book *book, const void *bytes, size_t n, struct err *err);
-
-/* Microseconds since 1970. */
-int64_t now_micros(void);
 
 #endif

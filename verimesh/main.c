@@ -13,6 +13,10 @@
 #include "file.h"
 #include "verimesh.h"
 
+#define OWN_DKMS                                                                             \
+	"--aid AID, for an organisation with its own DKMS: prints the card, and on stderr\n" \
+	"the seal to anchor in its log; changes nothing."
+
 static const struct verb {
 	const char *name;
 	int (*run)(const struct command *command);
@@ -22,9 +26,15 @@ static const struct verb {
 	{"init", verb_init, "LABEL [--self PETNAME] [card options]",
 		"Makes this organisation's identity and its first card, for this host.\n"
 		"Writes /etc/verimesh/verimesh.conf where there is none."},
-	{"issue", verb_issue, "LABEL [card options]",
+	{"key", verb_key, "[--renew]",
+		"Makes the seed of this host where another host holds the identity, and prints\n"
+		"the public keys that grow from it, for `verimesh issue` there.\n"
+		"--renew: new ones, which this host takes once their card is in force."},
+	{"issue", verb_issue, "LABEL [--aid AID] [card options]",
 		"Issues the card of a host, or replaces it: what is not given is left out.\n"
-		"Another host than this one needs --key."},
+		"Another host than this one needs --key.\n" OWN_DKMS},
+	{"withdraw", verb_withdraw, "LABEL [--aid AID]",
+		"Issues a card that takes a host out of the mesh, and voids its last one.\n" OWN_DKMS},
 	{"export", verb_export, "", "Prints this organisation's log and cards as one CESR stream."},
 	{"verify", verb_verify, "[--json] FILE|-",
 		"Verifies a stream and prints the key states. Touches nothing."},
@@ -60,7 +70,7 @@ static void help(const struct verb *verb) {
 	else
 		puts("verimesh VERB ...: one root of trust for tunnels, names and logins\n");
 	for (size_t i = 0; !verb && i < sizeof verbs / sizeof verbs[0]; i++)
-		printf("  verimesh %-7s %s\n", verbs[i].name, verbs[i].usage);
+		printf("  verimesh %-8s %s\n", verbs[i].name, verbs[i].usage);
 	puts("\nEvery verb takes --root DIR (all paths are below DIR) and --help.");
 }
 
@@ -93,9 +103,9 @@ bool read_stream(const char *name, uint8_t **data, size_t *n, struct err *err) {
 
 /* Takes --root DIR and --help out of the words. False: it was --root without a directory. */
 static bool take_common(struct command *command, char root[static PATH_MAX], bool *wants_help) {
-	int kept = 1;
+	int kept = 0;
 
-	for (int i = 1; i < command->nargs; i++) {
+	for (int i = 0; i < command->nargs; i++) {
 		char *arg = command->args[i], *dir = NULL;
 
 		if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
@@ -138,16 +148,7 @@ static bool open_standard_streams(void) {
 	return fd >= 0;
 }
 
-static int run_verb(const struct verb *verb, struct command *command) {
-	char root[PATH_MAX];
-	bool wants_help = false;
-
-	if (!take_common(command, root, &wants_help))
-		return usage(command, "--root needs a directory that is there");
-	if (wants_help) {
-		help(verb);
-		return 0;
-	}
+static int run_verb(const struct verb *verb, const struct command *command) {
 	forbid_dumps();
 	umask(022);
 	if (sodium_init() < 0) {
@@ -157,23 +158,41 @@ static int run_verb(const struct verb *verb, struct command *command) {
 	return verb->run(command);
 }
 
+static const struct verb *find_verb(const char *name) {
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (strcmp(name, verbs[i].name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
 static int dispatch(int argc, char **argv) {
 	struct command command = {.root = "", .args = argv + 1, .nargs = argc - 1};
+	const struct verb *verb;
+	bool wants_help = false;
+	char root[PATH_MAX];
 	struct err err;
 
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		help(NULL);
-		return argc < 2 ? ERR_USAGE : 0;
+	if (!take_common(&command, root, &wants_help)) {
+		err_set(&err, ERR_USAGE, "--root: needs a directory that is there");
+		return problem(&err);
 	}
-	if (strcmp(argv[1], "--version") == 0) {
+	if (!command.nargs) {
+		help(NULL);
+		return wants_help ? 0 : ERR_USAGE;
+	}
+	if (strcmp(command.args[0], "--version") == 0) {
 		puts("verimesh " VERIMESH_VERSION);
 		return 0;
 	}
-	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-		if (strcmp(argv[1], verbs[i].name) == 0)
-			return run_verb(&verbs[i], &command);
-	err_set(&err, ERR_USAGE, "%s: no such verb (see verimesh --help)", argv[1]);
-	return problem(&err);
+	verb = find_verb(command.args[0]);
+	if (!verb) {
+		err_set(&err, ERR_USAGE, "%s: no such verb (see verimesh --help)", command.args[0]);
+		return problem(&err);
+	}
+	if (!wants_help)
+		return run_verb(verb, &command);
+	help(verb);
+	return 0;
 }
 
 int main(int argc, char **argv) {

@@ -1,4 +1,4 @@
-/* options.c: the card options of init and issue; see options.h. */
+/* options.c: LABEL and options of init, issue and withdraw; see options.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <getopt.h>
 #include <limits.h>
@@ -27,7 +27,8 @@ enum option_id {
 	OPT_FROM,
 	OPT_UNTIL,
 	OPT_ROSENPASS,
-	OPT_SELF
+	OPT_SELF,
+	OPT_AID
 };
 
 static const struct option names[] = {
@@ -42,6 +43,7 @@ static const struct option names[] = {
 	{"until", required_argument, NULL, OPT_UNTIL},
 	{"rosenpass", required_argument, NULL, OPT_ROSENPASS},
 	{"self", required_argument, NULL, OPT_SELF},
+	{"aid", required_argument, NULL, OPT_AID},
 	{0},
 };
 
@@ -109,6 +111,13 @@ static bool add_login(struct options *o, char *arg, struct err *err) {
 		return false;
 	snprintf(both, sizeof both, "%s:%s", arg, key);
 	return add(o, OPT_LOGINKEY, both, err);
+}
+
+int64_t now_micros(void) {
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * SECOND + now.tv_nsec / 1000;
 }
 
 /* 10m, 12h, 30d from now on, or 2026-01-31T12:00:00Z, or as KERI writes it. */
@@ -195,6 +204,9 @@ static bool take_value(struct options *o, enum option_id id, char *arg, int64_t 
 	case OPT_ROSENPASS:
 		o->card.rosenpass = o->rosenpass;
 		return read_digest(arg, o->rosenpass, err);
+	case OPT_AID:
+		o->aid = arg;
+		return cesr_is_aid(span_str(arg)) || err_set(err, ERR_USAGE, "--aid %s: no AID", arg);
 	default:
 		o->self = arg;
 		return label_valid(span_str(arg)) ||
@@ -202,46 +214,70 @@ static bool take_value(struct options *o, enum option_id id, char *arg, int64_t 
 	}
 }
 
-static bool take_options(
-	struct options *o, char **args, int nargs, bool with_self, int64_t now, struct err *err) {
+static bool takes(enum options_verb verb, int id) {
+	switch (id) {
+	case OPT_SELF:
+		return verb == FOR_INIT;
+	case OPT_AID:
+		return verb != FOR_INIT;
+	default:
+		return id != '?' && verb != FOR_WITHDRAW;
+	}
+}
+
+static bool take_options(struct options *o, const struct command *command, enum options_verb verb,
+	int64_t now, struct err *err) {
 	unsigned seen = 0;
 	bool good = true;
 	int id, name;
 
 	opterr = 0;
 	optind = 1;
-	while (good && (id = getopt_long(nargs, args, "", names, &name)) != -1) {
-		if (id == '?' || (id == OPT_SELF && !with_self))
-			good = err_set(err, ERR_USAGE, "unknown option or no value: %s", args[optind - 1]);
-		else if (id < OPT_LISTS)
+	while (good && (id = getopt_long(command->nargs, command->args, "", names, &name)) != -1) {
+		if (!takes(verb, id))
+			return err_set(
+				err, ERR_USAGE, "unknown option or no value: %s", command->args[optind - 1]);
+		if (id < OPT_LISTS)
 			good = take_list(o, (enum option_id)id, optarg, err);
 		else if (seen & 1U << id)
 			good = err_set(err, ERR_USAGE, "--%s: may be given once", names[name].name);
 		else
 			good = take_value(o, (enum option_id)id, optarg, now, err);
-		seen |= id == '?' ? 0 : 1U << id;
+		seen |= 1U << id;
 	}
 	return good;
 }
 
-bool options_read(struct options *o, char **args, int nargs, bool with_self, int64_t now, struct err *err) {
-	bool good;
+static bool take_all(
+	struct options *o, const struct command *command, enum options_verb verb, struct err *err) {
+	int64_t now = now_micros();
 
-	*o = (struct options){.card = {.until = now + DEFAULT_LIFE}};
-	good = take_options(o, args, nargs, with_self, now, err);
-	if (good && o->card.until <= now)
-		good = err_set(err, ERR_USAGE, "--until: lies in the past");
-	if (good && optind + 1 != nargs)
-		good = err_set(err, ERR_USAGE, "one LABEL is needed");
-	if (good && !label_valid(span_str(args[optind])))
-		good = err_set(err, ERR_USAGE, "%s: no label; letters a-z, digits and -, at most %d",
-			args[optind], LABEL_MAX);
-	if (good)
-		o->label = args[optind];
-	else
-		options_free(o);
+	o->card.until = verb == FOR_WITHDRAW ? NEVER : now + DEFAULT_LIFE;
+	if (!take_options(o, command, verb, now, err))
+		return false;
+	if (o->card.until <= now)
+		return err_set(err, ERR_USAGE, "--until: lies in the past");
+	if (verb == FOR_INIT && o->card.key)
+		return options_own_key(err);
+	if (verb == FOR_ISSUE && o->aid && !o->card.key)
+		return err_set(err, ERR_USAGE, "--aid: needs --key, the host's");
+	if (optind + 1 != command->nargs)
+		return err_set(err, ERR_USAGE, "one LABEL is needed");
+	o->label = command->args[optind];
 	o->card.host = o->label;
-	return good;
+	return label_valid(span_str(o->label)) ||
+	       err_set(err, ERR_USAGE, "%s: no label; letters a-z, digits and -, at most %d", o->label,
+		       LABEL_MAX);
+}
+
+int options_read(struct options *o, const struct command *command, enum options_verb verb) {
+	struct err err;
+
+	*o = (struct options){0};
+	if (take_all(o, command, verb, &err))
+		return 0;
+	options_free(o);
+	return err.status == ERR_USAGE ? usage(command, err.text) : problem(&err);
 }
 
 bool options_own_key(struct err *err) {

@@ -1,33 +1,34 @@
-/* options.h: the card options of init and issue. */
+/* options.h: LABEL and options of init, issue and withdraw. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef VERIMESH_OPTIONS_H
 #define VERIMESH_OPTIONS_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "base64.h"
 #include "card.h"
 #include "cesr.h"
-#include "err.h"
+#include "verimesh.h"
 
 /* What was given. The lists are malloc'd and NULL-terminated; options_free releases them. */
 struct options {
 	char *label;
-	char *self;		  /* --self, NULL if not given */
+	char *self, *aid;	  /* --self, --aid; NULL if not given */
 	struct card_content card; /* issuer and issued are not set; key only with --key */
 	uint8_t key[WG_KEY_BYTES];
 	char rosenpass[CESR_TEXT], journal[CESR_TEXT];
 	size_t nlists[5];
 };
 
-/* Reads LABEL and options out of args[1..]. with_self: --self is one of them. now: microseconds
- * since 1970. A wrong call has status ERR_USAGE in err; *options is then empty. */
-bool options_read(
-	struct options *options, char **args, int nargs, bool with_self, int64_t now, struct err *err);
+enum options_verb { FOR_INIT, FOR_ISSUE, FOR_WITHDRAW };
+
+/* Reads LABEL and the verb's options out of the command's words. Returns 0; else what is wrong was printed:
+ * the exit status, and *options is empty. */
+int options_read(struct options *options, const struct command *command, enum options_verb verb);
 
 /* The error for --key where the card is this very host's. */
 bool options_own_key(struct err *err);
+
+/* Microseconds since 1970. */
+int64_t now_micros(void);
 
 void options_free(struct options *options);
 

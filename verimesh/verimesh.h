@@ -32,9 +32,11 @@ int verb_gate(const struct command *command);
 int verb_import(const struct command *command);
 int verb_init(const struct command *command);
 int verb_issue(const struct command *command);
+int verb_key(const struct command *command);
 int verb_sync(const struct command *command);
 int verb_up(const struct command *command);
 int verb_verify(const struct command *command);
+int verb_withdraw(const struct command *command);
 
 /* Prints one problem: "verimesh: WHERE: WHAT" on stderr. Returns its exit status. */
 int problem(const struct err *err);

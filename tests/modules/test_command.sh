@@ -122,7 +122,7 @@ synced() {
 
 # ---- calling it ----
 
-verbs='init issue export verify import sync up down gate'
+verbs='init key issue withdraw export verify import sync up down gate'
 
 each_verb_explains_itself() {
     for verb in $verbs; do
@@ -851,7 +851,8 @@ a_stranger_may_not_write() {
     root=$(host stranger)
     organisation "$root" a db1
     before=$(state "$root")
-    chmod 555 "$root/var/lib/verimesh" "$root/var/lib/verimesh/kel" "$root/var/lib/verimesh/identity"
+    chmod 555 "$root/var/lib/verimesh" "$root/var/lib/verimesh/kel"
+    chmod 500 "$root/var/lib/verimesh/identity"
     chmod 400 "$root"/var/lib/verimesh/kel/*
     for verb in 'issue db1' sync "import $VECTORS/card/golden-1-issued.cesr"; do
         # shellcheck disable=SC2086

@@ -35,7 +35,7 @@ static const char *in(const char *name, char out[static PATH]) {
 
 /* The host as it was before init. */
 static void forget(void) {
-	static const char *const names[] = {"aid", "seed", "next", "tunnel", "tunnel.next", ""};
+	static const char *const names[] = {"aid", "seed", "next", "tunnel", "tunnel.next", "hostseed", ""};
 	char path[PATH];
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -63,6 +63,7 @@ static void write_text(const char *name, const char *text) {
 
 	assert_non_null(f);
 	fputs(text, f);
+	assert_int_equal(fchmod(fileno(f), 0600), 0);
 	assert_int_equal(fclose(f), 0);
 }
 
@@ -189,7 +190,7 @@ static void it_counts_only_once_adopted(void **state) {
 	free(event);
 	assert_true(identity_aid(root, aid, &err));
 	assert_string_equal(aid, "");
-	assert_true(identity_adopt(root, &identity, &err));
+	assert_true(identity_adopt(root, &identity, NULL, &err));
 	assert_true(identity_aid(root, aid, &err));
 	assert_string_equal(aid, identity.aid);
 	assert_true(identity_load(root, &loaded, &err));
@@ -216,7 +217,7 @@ static void seeds_without_an_aid_are_kept(void **state) {
 	(void)state;
 	make(&identity, &event, &n);
 	free(event);
-	assert_true(identity_adopt(root, &identity, &err));
+	assert_true(identity_adopt(root, &identity, NULL, &err));
 	assert_int_equal(unlink(in("aid", path)), 0);
 	assert_false(identity_aid(root, aid, &err));
 	assert_string_equal(aid, "");
@@ -244,7 +245,7 @@ static void no_two_are_alike(void **state) {
 
 /* Twenty interactions, so that sn needs a second digit. */
 static void its_seals_are_accepted(void **state) {
-	char said[2][CESR_TEXT], *event;
+	char said[2][CESR_TEXT], seals[200], *event;
 	struct book book = {.keep = true};
 	struct identity identity;
 	const struct kel *kel;
@@ -258,8 +259,12 @@ static void its_seals_are_accepted(void **state) {
 	kel = book_kel(&book, identity.aid);
 	for (size_t i = 0; i < 20; i++) {
 		cesr_digest(span_of(&i, sizeof i), said[i % 2]);
-		assert_true(identity_seal(
-			&identity, kel, said[i % 2], i ? said[(i + 1) % 2] : NULL, &event, &n, &err));
+		if (i)
+			snprintf(seals, sizeof seals, "{\"i\":\"%s\",\"s\":\"1\",\"d\":\"%s\"}",
+				said[(i + 1) % 2], said[i % 2]);
+		else
+			snprintf(seals, sizeof seals, "{\"d\":\"%s\"}", said[i % 2]);
+		assert_true(identity_seal(&identity, kel, seals, &event, &n, &err));
 		read_all(&book, event, n);
 		free(event);
 		assert_int_equal(kel->count, i + 2);
@@ -299,14 +304,131 @@ static void secrets_are_closed_to_others_under_any_umask(void **state) {
 
 		make(&identity, &event, &n);
 		free(event);
-		assert_true(tunnel_secret_write(root, false, identity.seed, NULL));
-		assert_true(identity_adopt(root, &identity, NULL));
+		assert_true(identity_adopt(root, &identity, "db1", NULL));
 		umask(before);
 		assert_int_equal(mode_of(""), 0700);
 		for (size_t k = 0; k < 4; k++)
 			assert_int_equal(mode_of(names[k]), 0600);
 		forget();
 	}
+}
+
+/* What others may read or write is not used, whatever it is; the line says how to mend it. */
+static void what_is_open_to_others_is_refused(void **state) {
+	static const char *const names[] = {"", "aid", "seed", "tunnel", "tunnel.next", "hostseed"};
+	static const mode_t modes[] = {0710, 0704, 0702, 0640, 0604, 0620, 0602, 0601};
+	struct identity identity;
+	char *event, path[PATH];
+	uint8_t seed[SEED_BYTES];
+	struct err err, expected;
+	size_t n;
+
+	(void)state;
+	make(&identity, &event, &n);
+	free(event);
+	assert_true(identity_adopt(root, &identity, "db1", &err));
+	assert_true(tunnel_secret_write(root, true, identity.seed, &err));
+	assert_true(host_seed_write(root, identity.seed, &err));
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		for (size_t k = 0; k < sizeof modes / sizeof modes[0]; k++) {
+			bool one = false;
+
+			assert_int_equal(chmod(in(names[i], path), modes[k] | (*names[i] ? 0 : 0700)), 0);
+			err_set(&expected, ERR_ENV,
+				"%s: others may read or write it; chmod -R go= %s" PATH_IDENTITY, path,
+				root);
+			if (i < 3)
+				one = identity_load(root, &identity, &err);
+			else if (i < 5)
+				one = tunnel_secret_read(root, i == 4, seed, &err);
+			else
+				one = host_seed_read(root, seed, &err);
+			assert_false(one);
+			assert_string_equal(err.text, expected.text);
+			assert_int_not_equal(errno, ENOENT);
+			assert_int_equal(chmod(path, *names[i] ? 0600 : 0700), 0);
+		}
+	assert_true(identity_load(root, &identity, &err));
+	forget();
+}
+
+static void what_is_another_users_is_refused(void **state) {
+	struct identity identity;
+	char *event, path[PATH];
+	struct err err, expected;
+	size_t n;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("only root can give a file away\n");
+		skip();
+	}
+	make(&identity, &event, &n);
+	free(event);
+	assert_true(identity_adopt(root, &identity, "db1", &err));
+	assert_int_equal(chown(in("seed", path), 65534, 0), 0);
+	assert_false(identity_load(root, &identity, &err));
+	err_set(&expected, ERR_ENV, "%s: is another user's; chown -R root %s" PATH_IDENTITY, path, root);
+	assert_string_equal(err.text, expected.text);
+	forget();
+}
+
+static void the_host_seed_comes_back(void **state) {
+	uint8_t seed[SEED_BYTES], back[SEED_BYTES];
+	struct err err;
+
+	(void)state;
+	assert_false(host_seed_read(root, back, &err));
+	assert_int_equal(errno, ENOENT);
+	randombytes_buf(seed, sizeof seed);
+	assert_true(host_seed_write(root, seed, &err));
+	assert_int_equal(mode_of("hostseed"), 0600);
+	assert_true(host_seed_read(root, back, &err));
+	assert_memory_equal(seed, back, sizeof seed);
+	forget();
+}
+
+/* One that was killed while it wrote left a directory beside, which counts for nothing. */
+static void adopting_is_all_or_nothing(void **state) {
+	uint8_t secret[WG_KEY_BYTES], expected[WG_KEY_BYTES];
+	struct identity identity, loaded;
+	char aid[CESR_TEXT], *event, path[PATH], beside[PATH + 8];
+	struct err err;
+	size_t n;
+
+	(void)state;
+	make(&identity, &event, &n);
+	free(event);
+	assert_true(identity_adopt(root, &identity, "db1", &err));
+	snprintf(beside, sizeof beside, "%s.new", in("", path));
+	assert_int_equal(rename(path, beside), 0);
+	assert_true(identity_aid(root, aid, &err));
+	assert_string_equal(aid, "");
+	make(&identity, &event, &n);
+	free(event);
+	assert_true(identity_adopt(root, &identity, "db2", &err));
+	assert_int_equal(access(beside, F_OK), -1);
+	assert_true(identity_load(root, &loaded, &err));
+	assert_string_equal(loaded.aid, identity.aid);
+	assert_memory_equal(loaded.seed, identity.seed, SEED_BYTES);
+	assert_true(tunnel_secret_read(root, false, secret, &err));
+	derive_tunnel(identity.seed, "db2", expected);
+	assert_memory_equal(secret, expected, sizeof secret);
+	/* a second one does not take its place */
+	make(&identity, &event, &n);
+	free(event);
+	assert_false(identity_adopt(root, &identity, "db2", &err));
+	assert_true(identity_aid(root, aid, &err));
+	assert_string_equal(aid, loaded.aid);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const names[] = {"/aid", "/seed", "/next", "/tunnel"};
+		char file[PATH + 20];
+
+		snprintf(file, sizeof file, "%s%s", beside, names[i]);
+		assert_int_equal(unlink(file), 0);
+	}
+	assert_int_equal(rmdir(beside), 0);
+	forget();
 }
 
 static void nothing_else_is_left_behind(void **state) {
@@ -319,7 +441,7 @@ static void nothing_else_is_left_behind(void **state) {
 	(void)state;
 	make(&identity, &event, &n);
 	free(event);
-	assert_true(identity_adopt(root, &identity, NULL));
+	assert_true(identity_adopt(root, &identity, NULL, NULL));
 	dir = opendir(in("", path));
 	assert_non_null(dir);
 	while ((entry = readdir(dir)))
@@ -350,7 +472,7 @@ static void a_damaged_file_is_named(void **state) {
 	free(event);
 	for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++)
 		for (size_t k = 0; k < 2; k++) {
-			assert_true(identity_adopt(root, &identity, &err));
+			assert_true(identity_adopt(root, &identity, NULL, &err));
 			write_text(names[k], contents[i]);
 			assert_false(identity_load(root, &loaded, &err));
 			assert_int_equal(err.status, ERR_ENV);
@@ -361,7 +483,9 @@ static void a_damaged_file_is_named(void **state) {
 			assert_false(tunnel_secret_read(root, false, secret, &err));
 			assert_int_not_equal(errno, ENOENT);
 			assert_non_null(strstr(err.text, "tunnel: damaged; restore"));
+			forget();
 		}
+	assert_true(identity_adopt(root, &identity, NULL, &err));
 	write_text("aid", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
 	assert_false(identity_aid(root, aid, &err));
 	forget();
@@ -414,6 +538,10 @@ int main(void) {
 		cmocka_unit_test(no_two_are_alike),
 		cmocka_unit_test(its_seals_are_accepted),
 		cmocka_unit_test(secrets_are_closed_to_others_under_any_umask),
+		cmocka_unit_test(what_is_open_to_others_is_refused),
+		cmocka_unit_test(what_is_another_users_is_refused),
+		cmocka_unit_test(the_host_seed_comes_back),
+		cmocka_unit_test(adopting_is_all_or_nothing),
 		cmocka_unit_test(nothing_else_is_left_behind),
 		cmocka_unit_test(a_damaged_file_is_named),
 		cmocka_unit_test(the_tunnel_secret_comes_back),
