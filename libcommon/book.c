@@ -361,6 +361,10 @@ static enum kel_outcome apply(struct book *book, struct book_log *log, const str
 		err_set(err, ERR_NO, "the event before it waits");
 		return KEL_GAP;
 	}
+	if (log->frozen && !kel_knows(&log->kel, event)) {
+		err_set(err, ERR_NO, "frozen by duplicity; see verimesh import --resolve");
+		return KEL_REFUSED;
+	}
 	outcome = kel_apply(&log->kel, event, attachments, delegator, progress, err);
 	if (outcome != KEL_RECOVERS)
 		return outcome;
@@ -386,10 +390,22 @@ static bool waits(enum kel_outcome outcome) {
 	return outcome == KEL_NO_RECEIPTS || outcome == KEL_NO_DELEGATOR;
 }
 
+/* An interaction that comes behind the rotation that supersedes it: whoever once had an old key can still
+ * make one, and must not be able to freeze who recovered from him. */
+static bool is_late(const struct kel *kel, const struct event *event) {
+	return event->ilk == EVENT_IXN && kel_est_at(kel, event->sn);
+}
+
 /* An event that failed for good. Forgiving: nothing more of this identifier. */
 static bool reject(struct book *book, struct book_log *log, uint64_t number, const struct event *event,
-	enum kel_outcome outcome, const struct err *err) {
+	struct span attachments, enum kel_outcome outcome, const struct err *err) {
 	log->closed = true;
+	if (outcome == KEL_DUPLICITOUS && book->record && !is_late(&log->kel, event)) {
+		log->frozen = true;
+		if (!append(&log->evidence, &log->nevidence, event->body) ||
+			!append(&log->evidence, &log->nevidence, attachments))
+			return no_memory(book);
+	}
 	return refuse(book, verdict_on(outcome == KEL_DUPLICITOUS ? VERDICT_DUPLICITOUS : VERDICT_REFUSED,
 				    number, event, err->text));
 }
@@ -409,7 +425,7 @@ static bool try_pending(struct book *book, struct pending *p) {
 	if (outcome == KEL_ACCEPTED)
 		go_on = accepted(book, p->log, p->number, &p->event, attachments) || no_memory(book);
 	else if (outcome != KEL_KNOWN)
-		go_on = reject(book, p->log, p->number, &p->event, outcome, &err);
+		go_on = reject(book, p->log, p->number, &p->event, attachments, outcome, &err);
 	free_pending(p);
 	return go_on;
 }
@@ -469,7 +485,7 @@ static bool take_new_event(struct book *book, struct book_log *log, uint64_t num
 	kel_progress_free(&progress);
 	if (outcome == KEL_ACCEPTED)
 		return accepted(book, log, number, event, attachments) ? settle(book) : no_memory(book);
-	return outcome == KEL_KNOWN || reject(book, log, number, event, outcome, &err);
+	return outcome == KEL_KNOWN || reject(book, log, number, event, attachments, outcome, &err);
 }
 
 static bool take_event(
@@ -648,6 +664,7 @@ void book_free(struct book *book) {
 	for (size_t i = 0; i < book->nlogs; i++) {
 		kel_free(&book->logs[i]->kel);
 		free(book->logs[i]->fresh);
+		free(book->logs[i]->evidence);
 		free(book->logs[i]);
 	}
 	free(book->logs);

@@ -47,7 +47,12 @@ struct book_log {
 	size_t nfresh;
 	size_t stored; /* bytes of its file in the store */
 	bool grown;    /* in this run */
-	bool damaged;  /* its file there does not verify: nothing of it is believed */
+	/* Two versions of an event were seen: nothing new is taken (DESIGN.md 6, import). The other
+	 * version's message, when that was in this run and `record` set. */
+	bool frozen;
+	uint8_t *evidence;
+	size_t nevidence;
+	bool damaged; /* its file there does not verify: nothing of it is believed */
 };
 
 /* A body that is no key event: an ACDC or a registry event. Its SAID was checked. */

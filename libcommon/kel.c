@@ -619,7 +619,7 @@ static bool recovers(const struct kel *kel, const struct event *event) {
 	       event->sn > kel->ests[kel->nests - 1].ev.sn;
 }
 
-static bool known(const struct kel *kel, const struct event *event) {
+bool kel_knows(const struct kel *kel, const struct event *event) {
 	uint8_t said[CESR_RAW];
 
 	return cesr_decode(event->said, CESR_BLAKE3, said) &&
@@ -637,7 +637,7 @@ enum kel_outcome kel_apply(struct kel *kel, const struct event *event, struct sp
 		err_set(err, ERR_NO, "an inception with an sn other than 0");
 		return KEL_REFUSED;
 	}
-	if (known(kel, event))
+	if (kel_knows(kel, event))
 		return KEL_KNOWN;
 	if (sn > kel->count) {
 		err_set(err, ERR_NO, "the event before it is missing");

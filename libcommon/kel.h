@@ -82,6 +82,9 @@ enum kel_outcome kel_apply(struct kel *kel, const struct event *event, struct sp
 
 void kel_progress_free(struct kel_progress *progress);
 
+/* The event was accepted before, be it superseded since. */
+bool kel_knows(const struct kel *kel, const struct event *event);
+
 /* Takes back all events from sn on, for a recovery. They stay known. False: out of memory. */
 bool kel_supersede(struct kel *kel, uint64_t sn);
 

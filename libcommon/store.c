@@ -19,6 +19,7 @@
 
 #define STORE_FILE_MAX ((size_t)1 << 30)
 #define SUFFIX ".cesr"
+#define EVIDENCE ".duplicity"
 
 /* What was wrong with a file, while the store is read. */
 struct damage {
@@ -67,17 +68,18 @@ int store_lock(const char *root, struct err *err) {
 	return fd;
 }
 
-static bool file_name(const char *root, const char *aid, char path[static PATH_MAX], struct err *err) {
-	char name[CESR_CHARS + sizeof SUFFIX];
+static bool file_name(
+	const char *root, const char *aid, const char *suffix, char path[static PATH_MAX], struct err *err) {
+	char name[CESR_CHARS + sizeof EVIDENCE];
 
-	snprintf(name, sizeof name, "%.44s" SUFFIX, aid);
+	snprintf(name, sizeof name, "%.44s%.10s", aid, suffix);
 	return file_path(path, root, PATH_STORE, name, err);
 }
 
 bool store_read(const char *root, const char *aid, uint8_t **data, size_t *n, struct err *err) {
 	char path[PATH_MAX];
 
-	return file_name(root, aid, path, err) && file_read(path, STORE_FILE_MAX, data, n, err);
+	return file_name(root, aid, SUFFIX, path, err) && file_read(path, STORE_FILE_MAX, data, n, err);
 }
 
 static bool load_file(struct store *store, const char *aid, struct err *err) {
@@ -106,6 +108,20 @@ static void mark_stored(const void *node, VISIT visit, void *ctx) {
 		(*(struct book_body *const *)node)->stored = true;
 }
 
+/* Only now, because a frozen log takes nothing. */
+static bool note_frozen(struct store *store, struct err *err) {
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < store->book.nlogs; i++) {
+		struct book_log *log = store->book.logs[i];
+
+		if (!file_name(store->root, log->kel.aid, EVIDENCE, path, err))
+			return false;
+		log->frozen = access(path, F_OK) == 0;
+	}
+	return true;
+}
+
 static bool load_all(struct store *store, struct err *err) {
 	char path[PATH_MAX], aid[CESR_TEXT];
 	struct dirent *entry;
@@ -122,20 +138,22 @@ static bool load_all(struct store *store, struct err *err) {
 			strcmp(entry->d_name + CESR_CHARS, SUFFIX) != 0)
 			continue;
 		snprintf(aid, sizeof aid, "%.44s", entry->d_name);
-		good = load_file(store, aid, err);
+		if (!store->resolved || strcmp(store->resolved, aid) != 0)
+			good = load_file(store, aid, err);
 	}
 	if (good && errno)
 		good = err_set(err, ERR_ENV, "%s: %m", path);
 	closedir(dir);
 	((struct damage *)store->book.ctx)->finishing = true;
 	book_finish(&store->book);
-	return good;
+	return good && note_frozen(store, err);
 }
 
-bool store_open(struct store *store, const char *root, bool writing, struct err *err) {
+static bool open_store(
+	struct store *store, const char *root, bool writing, const char *resolved, struct err *err) {
 	struct damage damage = {.store = store};
 
-	*store = (struct store){.root = root, .lock = -1};
+	*store = (struct store){.root = root, .lock = -1, .resolved = resolved};
 	store->book = (struct book){.forgiving = true, .keep = true, .report = note_damage, .ctx = &damage};
 	if (writing)
 		store->lock = store_lock(root, err);
@@ -149,6 +167,22 @@ bool store_open(struct store *store, const char *root, bool writing, struct err 
 	store->book.report = NULL;
 	store->book.ctx = NULL;
 	return true;
+}
+
+bool store_open(struct store *store, const char *root, bool writing, struct err *err) {
+	return open_store(store, root, writing, NULL, err);
+}
+
+bool store_resolve(struct store *store, const char *root, const char *aid, struct err *err) {
+	char path[PATH_MAX];
+
+	if (!open_store(store, root, true, aid, err))
+		return false;
+	if (file_name(root, aid, EVIDENCE, path, err) &&
+		(access(path, F_OK) == 0 || err_set(err, ERR_NO, "%s: is not frozen", aid)))
+		return true;
+	store_close(store);
+	return false;
 }
 
 /* Writes the bodies that a seal names, if they are there and not stored yet. */
@@ -187,7 +221,7 @@ static bool replace(
 	size_t n = 0;
 	bool good;
 
-	if (!file_name(store->root, log->kel.aid, path, err) ||
+	if (!file_name(store->root, log->kel.aid, SUFFIX, path, err) ||
 		(log->stored && !store_read(store->root, log->kel.aid, &old, &n, err)))
 		return false;
 	all = realloc(old, n + new.n);
@@ -214,6 +248,19 @@ static bool commit_log(struct store *store, struct book_log *log, struct err *er
 	}
 	free(text);
 	return good;
+}
+
+/* Keeps the first message that contradicts the log; or, when that was replaced, drops it. */
+static bool commit_evidence(struct store *store, const struct book_log *log, struct err *err) {
+	char path[PATH_MAX];
+
+	if (!file_name(store->root, log->kel.aid, EVIDENCE, path, err))
+		return false;
+	if (log->nevidence)
+		return file_replace(path, span_of(log->evidence, log->nevidence), 0644, err);
+	if (!store->resolved || strcmp(store->resolved, log->kel.aid) != 0)
+		return true;
+	return unlink(path) == 0 || err_set(err, ERR_ENV, "%s: %m", path);
 }
 
 /* A claim to a tunnel key: that of a host's last card, or of one that stays in force meanwhile. */
@@ -266,7 +313,8 @@ bool store_commit(struct store *store, struct err *err) {
 
 		if (!book_kel(&store->book, log->kel.aid))
 			continue;
-		if (!commit_log(store, log, err) || (log->grown && !note_keys(store, &log->kel, err)))
+		if (!commit_log(store, log, err) || !commit_evidence(store, log, err) ||
+			(log->grown && !note_keys(store, &log->kel, err)))
 			return false;
 	}
 	ledger_drop_keys(&store->ledger, is_gone, store);

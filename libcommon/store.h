@@ -11,13 +11,15 @@
 
 /* root + PATH_STORE holds AID.cesr for each identifier: its accepted events with their attachments in the
  * order of acceptance, and the cards and registry events that they seal. A file only grows, and is replaced
- * whole: a crash at any moment leaves the old or the new one. */
+ * whole: a crash at any moment leaves the old or the new one. Beside it, AID.duplicity holds a message that
+ * contradicts it; as long as it is there the log is frozen. */
 struct store {
 	const char *root;
 	int lock; /* held while the store is open for writing, else -1 */
 	struct book book;
 	struct ledger ledger;
-	struct err damage; /* text "": none; else the first file that does not verify */
+	struct err damage;    /* text "": none; else the first file that does not verify */
+	const char *resolved; /* whose log is to be replaced, or NULL */
 };
 
 /* Takes the lock that every writer holds (DESIGN.md 6: one writer at a time), waiting for another,
@@ -28,6 +30,10 @@ int store_lock(const char *root, struct err *err);
  * verify is unknown until the file is restored, and noted in store->damage; the others are not hurt. On
  * failure nothing is left open. */
 bool store_open(struct store *store, const char *root, bool writing, struct err *err);
+
+/* The same, for writing, without the log of a frozen AID: the next commit replaces it and releases the AID
+ * (DESIGN.md 6, import --resolve). One that is not frozen is an error. aid stays the caller's. */
+bool store_resolve(struct store *store, const char *root, const char *aid, struct err *err);
 
 /* Writes what the book accepted since store_open, durably, identifier by identifier, and notes in the ledger
  * since when an identifier claims a tunnel key (DESIGN.md 5.3). */

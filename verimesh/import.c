@@ -8,8 +8,21 @@
 #include "store.h"
 #include "verimesh.h"
 
+/* What show_verdict needs: the name of the stream, and the book that it goes into. */
+struct import {
+	const char *name;
+	const struct book *book;
+};
+
 static void show_verdict(void *ctx, const struct verdict *verdict) {
-	print_verdict(ctx, verdict);
+	const struct import *import = ctx;
+	const struct book_log *log = book_log(import->book, verdict->aid);
+	struct verdict shown = *verdict;
+
+	if (verdict->kind == VERDICT_DUPLICITOUS && log && log->frozen)
+		snprintf(shown.reason, sizeof shown.reason, "%.400s; frozen until verimesh import --resolve",
+			verdict->reason);
+	print_verdict(import->name, &shown);
 }
 
 /* One line for each identifier of which something was added. */
@@ -44,17 +57,21 @@ static void complain(const void *node, VISIT visit, void *ctx) {
 	problem(&err);
 }
 
-static bool import(
+static bool take(
 	struct store *store, const char *name, struct span stream, bool *complete, struct err *err) {
 	struct complaint complaint = {.name = name};
 	struct book *book = &store->book;
+	struct import import = {name, book};
 	size_t *before;
 	bool good;
 
 	book->report = show_verdict;
-	book->ctx = (void *)name;
+	book->ctx = &import;
 	book_read(book, stream);
 	*complete = book_finish(book);
+	if (store->resolved && (!*complete || !book_kel(book, store->resolved)))
+		return err_set(
+			err, ERR_NO, "%s: does not settle %s; nothing was changed", name, store->resolved);
 	before = calloc(book->nlogs + 1, sizeof *before);
 	if (!before)
 		return err_set(err, ERR_ENV, "out of memory");
@@ -71,24 +88,39 @@ static bool import(
 	return good;
 }
 
+/* [--resolve AID] FILE */
+static bool read_words(const struct command *command, const char **aid, const char **name) {
+	uint8_t raw[CESR_RAW];
+
+	*name = command->args[command->nargs - 1];
+	*aid = command->nargs == 4 ? command->args[2] : NULL;
+	if (command->nargs == 4)
+		return strcmp(command->args[1], "--resolve") == 0 && !is_option(*name) &&
+		       (cesr_decode(span_str(*aid), CESR_BLAKE3, raw) ||
+			       cesr_decode(span_str(*aid), CESR_ED25519, raw) ||
+			       cesr_decode(span_str(*aid), CESR_ED25519N, raw));
+	return command->nargs == 2 && !is_option(*name);
+}
+
 int verb_import(const struct command *command) {
-	const char *name = command->args[1];
 	bool good, complete = false, damaged = false;
+	const char *aid, *name;
 	struct store store;
 	uint8_t *data;
 	struct err err;
 	size_t n;
 
-	if (command->nargs != 2 || is_option(name))
-		return usage(command, "one FILE, or - for standard input");
+	if (!read_words(command, &aid, &name))
+		return usage(command, "one FILE, or - for standard input; before it perhaps --resolve AID");
 	if (!read_stream(name, &data, &n, &err))
 		return problem(&err);
-	good = store_open(&store, command->root, true, &err);
+	good = aid ? store_resolve(&store, command->root, aid, &err)
+		   : store_open(&store, command->root, true, &err);
 	if (good) {
 		damaged = store.damage.text[0];
 		if (damaged)
 			problem(&store.damage);
-		good = import(&store, name, span_of(data, n), &complete, &err);
+		good = take(&store, name, span_of(data, n), &complete, &err);
 		store_close(&store);
 	}
 	free(data);

@@ -19,29 +19,37 @@ void mesh_print(void *ctx, const struct err *what) {
 	problem(what);
 }
 
-/* A peer of whom nothing is known yet is no failure, but nobody would see why its names are
- * missing. */
-static void report_unknown_peers(const struct mesh *mesh, mesh_report *report, void *ctx) {
+/* A peer of whom nothing is known, or nothing new is taken, is no failure, but nobody would see why its
+ * names are missing or old. */
+static void report_peers(const struct mesh *mesh, mesh_report *report, void *ctx) {
 	struct err err;
 
 	for (size_t i = 0; i < mesh->policy.npeers; i++) {
 		const struct policy_peer *peer = &mesh->policy.peers[i];
+		const struct book_log *log = book_log(&mesh->store.book, peer->aid);
 
-		if (book_kel(&mesh->store.book, peer->aid))
+		if (!book_kel(&mesh->store.book, peer->aid))
+			err_set(&err, ERR_NO, "%s: no log of %s yet; get its stream and verimesh import it",
+				peer->name, peer->aid);
+		else if (log->frozen)
+			err_set(&err, ERR_NO,
+				"%s: showed two versions of an event and is frozen; ask them which one "
+				"holds, then verimesh import --resolve %s FILE",
+				peer->name, peer->aid);
+		else
 			continue;
-		err_set(&err, ERR_NO, "%s: no log of %s yet; get its stream and verimesh import it",
-			peer->name, peer->aid);
 		report(ctx, &err);
 	}
 }
 
-/* The own organisation's section is implied where its identity is (DESIGN.md 5.5). */
-static bool settle_self(struct mesh *mesh, struct err *err) {
+/* The own organisation's section is implied where its identity is (DESIGN.md 5.5). Who only reads and may
+ * not read that goes on without a log of it. */
+static bool settle_self(struct mesh *mesh, bool writing, struct err *err) {
 	const struct policy_peer *own = policy_peer(&mesh->policy, mesh->policy.self);
 	char aid[CESR_TEXT];
 
 	if (!identity_aid(mesh->root, aid, err))
-		return false;
+		return !writing && errno == EACCES;
 	if (aid[0])
 		return policy_imply_self(&mesh->policy, aid, err);
 	return !own || own->aid[0] ||
@@ -75,13 +83,13 @@ static bool build_roster(struct mesh *mesh, mesh_report *report, void *ctx, stru
 bool mesh_open(
 	struct mesh *mesh, const char *root, bool writing, mesh_report *report, void *ctx, struct err *err) {
 	*mesh = (struct mesh){.root = root, .store.lock = -1};
-	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, err) &&
+	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, writing, err) &&
 		(!writing || read_secret(mesh, err)) && store_open(&mesh->store, root, writing, err) &&
 		build_roster(mesh, report, ctx, err) &&
 		(!writing || ledger_save(&mesh->store.ledger, root, err))) {
 		if (mesh->store.damage.text[0])
 			report(ctx, &mesh->store.damage);
-		report_unknown_peers(mesh, report, ctx);
+		report_peers(mesh, report, ctx);
 		return true;
 	}
 	mesh_close(mesh);

@@ -199,6 +199,23 @@ issue
 issue a b
 issue a --self b
 issue a --key hu29hnQZTzZEqYg/MN0mHVKXzr7LXL4+p9grKGJMgz8
+issue a --aid EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2
+issue a --aid EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC --key hu29hnQZTzZEqYg/MN0mHVKXzr7LXL4+p9grKGJMgz8=
+issue a --aid CDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2 --key hu29hnQZTzZEqYg/MN0mHVKXzr7LXL4+p9grKGJMgz8=
+init a --aid EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2
+withdraw
+withdraw a b
+withdraw A
+withdraw a --aid
+withdraw a --aid a
+withdraw a --self b
+withdraw a --until 1d
+withdraw a --key hu29hnQZTzZEqYg/MN0mHVKXzr7LXL4+p9grKGJMgz8=
+key a
+key --new
+key --renew a
+--root
+--root /ROOT/that/is/not/there init a
 export x
 export --json
 verify
@@ -438,6 +455,289 @@ a_lost_log_is_told() {
     run 3 issue db1 --root "$root"
 }
 
+# ---- withdraw ----
+
+key1=hu29hnQZTzZEqYg/MN0mHVKXzr7LXL4+p9grKGJMgz8=
+key2=xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=
+
+# The SAID of the card that the last call made.
+card_said() {
+    grep -o 'card E[A-Za-z0-9_-]\{43\}' "$work/out" | cut -d ' ' -f 2
+}
+exported() { # exported ROOT: into $work/stream, in which every event and body holds
+    run 0 export --root "$1"
+    cp "$work/out" "$work/stream"
+    run 0 verify "$work/stream"
+}
+
+withdraw_voids_the_last_card() {
+    local root card
+    root=$(host withdraw)
+    organisation "$root" a db1
+    run 0 issue web1 --key "$key1" --login alice --root "$root"
+    card=$(card_said)
+    synced "$root"
+    knows "$root" web1.a.mesh.internal
+    run 0 withdraw web1 --root "$root"
+    quiet err
+    cp "$work/out" "$work/said-by-withdraw"
+    exported "$root"
+    grep -aqF "\"s\":\"3\",\"p\":" "$work/stream" || fail 'no event'
+    ! grep -aqF "\"s\":\"4\",\"p\":" "$work/stream" || fail 'more than one event'
+    cp "$work/said-by-withdraw" "$work/out"
+    diff "$work/out" - <<END
+web1: withdrawn by card $(card_said)
+verimesh sync makes it known on this host, verimesh export to others.
+END
+    grep -aqF "\"a\":[{\"i\":\"$card\",\"s\":\"1\",\"d\":\"$(card_said)\"}]}" "$work/stream" || fail 'the seal'
+    # like golden-3: nothing but the time and the host
+    grep -aoE "\"d\":\"$(card_said)\",\"i\":\"$(aid "$root")\",\"s\":\"E[^\"]*\",\"a\":\{[^}]*\}\}" "$work/stream" |
+        grep -Eq '"a":\{"dt":"[^"]{32}","host":"web1"\}\}$' || fail 'the card'
+    synced "$root"
+    knows_no "$root" web1.a.
+    knows "$root" db1.a.mesh.internal
+}
+
+a_host_without_a_card_is_not_withdrawn() {
+    local root before label
+    root=$(host unknown)
+    organisation "$root" a db1
+    run 0 issue web1 --key "$key1" --root "$root"
+    run 0 withdraw web1 --root "$root"
+    before=$(state "$root")
+    for label in web1 web2; do
+        run 1 withdraw "$label" --root "$root"
+        says "verimesh: $label: has no card to withdraw"
+        quiet out
+    done
+    unchanged "$before" "$root"
+    rm -r "$root/var/lib/verimesh/identity"
+    run 3 withdraw db1 --root "$root"
+    says 'verimesh: /var/lib/verimesh/identity: this host holds no identity; make one with verimesh init'
+}
+
+a_withdrawn_host_comes_back_with_a_new_card() {
+    local root card
+    root=$(host back)
+    organisation "$root" a db1
+    run 0 withdraw db1 --root "$root"
+    card=$(card_said)
+    synced "$root"
+    knows_no "$root" db1.a.
+    run 0 issue db1 --root "$root"
+    cp "$work/out" "$work/issued"
+    exported "$root"
+    cp "$work/issued" "$work/out"
+    grep -aqF "{\"i\":\"$card\",\"s\":\"1\",\"d\":\"$(card_said)\"}" "$work/stream" || fail 'not voided'
+    synced "$root"
+    knows "$root" db1.a.mesh.internal
+}
+
+# Two changes of key at once would leave a gap (DESIGN.md 8).
+a_change_of_key_is_waited_for() {
+    local root before from
+    root=$(host waiting)
+    organisation "$root" a db1
+    for from in "$(date -u -d '20 minutes' +%FT%TZ)" "$(date -u -d '-50 minutes' +%FT%TZ)"; do
+        run 0 issue web1 --key "$key1" --root "$root"
+        run 0 issue web1 --key "$key2" --from "$from" --root "$root"
+        before=$(state "$root")
+        run 1 issue web1 --key "$key1" --root "$root"
+        says "verimesh: web1: changes its key; wait until $(date -u -d "$from 1 hour" +%FT%T.000000+00:00), or withdraw it"
+        quiet out
+        unchanged "$before" "$root"
+        run 1 issue web1 --aid "$(aid "$root")" --key "$key1" --root "$root"
+        grep -q 'changes its key' "$work/err" || fail 'not with --aid'
+        run 0 issue web2 --key "$key1" --root "$root"
+        run 0 withdraw web1 --root "$root"
+    done
+    run 0 issue web1 --key "$key1" --from "$(date -u -d '-61 minutes' +%FT%TZ)" --root "$root"
+    run 0 issue web1 --key "$key2" --root "$root"
+}
+
+# ---- issue, withdraw --aid: an organisation with its own DKMS ----
+
+# What comes out is a card on stdout and its seal on stderr.
+drafts() { # drafts SEAL WORD...: SEAL has CARD for the card's SAID
+    local seal=$1 card
+    shift
+    "$verimesh" "$@" >"$work/card" 2>"$work/err" </dev/null || fail "$*: $(cat "$work/err")"
+    card=$(sed 's/^{"v":"ACDC10JSON[0-9a-f]\{6\}_","d":"\(E[^"]\{43\}\)",.*/\1/' "$work/card")
+    [ "${#card}" -eq 44 ] || fail "no card: $(cat "$work/card")"
+    [ "$(wc -l <"$work/card")" -eq 0 ] || fail 'a line end, which is no CESR'
+    says "${seal//CARD/$card}"
+}
+
+a_card_for_another_log_is_printed() {
+    local root before other=EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2
+    root=$(host dkms)
+    before=$(state "$root")
+    # the first card: neither a store nor a configuration is needed
+    drafts '{"d":"CARD"}' issue db1 --aid "$other" --key "$key1" --addr 10.77.2.5 --until never --root "$root"
+    grep -Eq "\"i\":\"$other\",\"s\":\"E[^\"]*\",\"a\":\{\"dt\":\"[^\"]{32}\",\"host\":\"db1\",\"key\":\"CIbtvYZ0GU82RKmIPzDdJh1Sl86-y1y-PqfYKyhiTIM_\",\"addr\":\[\"10.77.2.5\"\]\}\}\$" "$work/card" || fail "$(cat "$work/card")"
+    unchanged "$before" "$root"
+    run 1 withdraw db1 --aid "$other" --root "$root"
+    says 'verimesh: db1: has no card to withdraw'
+    quiet out
+    unchanged "$before" "$root"
+}
+
+a_card_for_another_log_voids_the_last_one() {
+    local before golden=EGw6m53qIwpwmE5qWvOz-mTCVF0E7rLd36djPVtHX8tP
+    local first=EHrpaxeZMQKxs10HsHFVU4ytlHyqs_rTlCvFWkaWIcEi
+    local second=EEmUDF3lPIkFzLBrW0ZhLno8iNJuF_IGVRhT2q9mdmlC
+    local last=EO249hmr2chQY7DDTa5Oa-c14IXpgPytj0wcOum4CkxX
+    two
+    run 0 import "$VECTORS/card/golden-1-issued.cesr" --root "$b"
+    before=$(state "$b")
+    drafts "{\"i\":\"$first\",\"s\":\"1\",\"d\":\"CARD\"}" issue db1 --aid "$golden" --key "$key1" --root "$b"
+    drafts "{\"i\":\"$first\",\"s\":\"1\",\"d\":\"CARD\"}" withdraw db1 --aid "$golden" --root "$b"
+    grep -Eq '"a":\{"dt":"[^"]{32}","host":"db1"\}\}$' "$work/card" || fail "$(cat "$work/card")"
+    drafts '{"d":"CARD"}' issue web1 --aid "$golden" --key "$key1" --root "$b"
+    # of another organisation, though of the same label
+    drafts '{"d":"CARD"}' issue web1 --aid "$(aid "$b")" --key "$key1" --root "$b"
+    unchanged "$before" "$b"
+    # the log and the card behind it are one stream
+    cat "$VECTORS/card/golden-1-issued.cesr" "$work/card" >"$work/stream"
+    run_with "$work/stream" 0 import - --root "$b"
+    matches 'verimesh: -: card E.{43}: no log seals it; left out'
+    run 0 import "$VECTORS/card/golden-2-replaced.cesr" --root "$b"
+    drafts "{\"i\":\"$second\",\"s\":\"1\",\"d\":\"CARD\"}" withdraw db1 --aid "$golden" --root "$b"
+    run 0 import "$VECTORS/card/golden-3-withdrawn.cesr" --root "$b"
+    drafts "{\"i\":\"$last\",\"s\":\"1\",\"d\":\"CARD\"}" issue db1 --aid "$golden" --key "$key1" --root "$b"
+    run 1 withdraw db1 --aid "$golden" --root "$b"
+    says 'verimesh: db1: has no card to withdraw'
+    # its last card may be in the part that cannot be read
+    printf x >>"$b/var/lib/verimesh/kel/$golden.cesr"
+    run 3 issue db1 --aid "$golden" --key "$key1" --root "$b"
+    grep -q "/$golden.cesr: damaged at event" "$work/err" || fail "$(cat "$work/err")"
+    quiet out
+}
+
+# ---- key ----
+
+# A host whose organisation's identity is somewhere else.
+sibling() { # sibling ROOT AID LABEL
+    mkdir -p "$1/etc/verimesh"
+    printf '[Interface]\nSelf = a\nHost = %s\nName = %s\n[Peer a]\nAID = %s\n' "$3" "$interface" "$2" \
+        >"$(conf "$1")"
+}
+identity() { # identity ROOT FILE
+    cat "$1/var/lib/verimesh/identity/$2"
+}
+
+key_makes_what_issue_takes() {
+    local a b words mask
+    a=$(host a)
+    organisation "$a" a db1
+    for mask in 000 077; do
+        b=$(host "b$mask")
+        sibling "$b" "$(aid "$a")" db2
+        (umask "$mask" && run 0 key --root "$b")
+        quiet err
+        words=$(cat "$work/out")
+        [[ $words =~ ^--key\ [A-Za-z0-9+/]{43}=\ --journal\ D[A-Za-z0-9_-]{43}$ ]] || fail "$words"
+        [ "$(cd "$b/var/lib/verimesh" && stat -c '%a %n' identity identity/* | tr '\n' ' ')" = \
+            '700 identity 600 identity/hostseed 600 identity/tunnel ' ] || fail 'files'
+        run 0 key --root "$b"
+        [ "$(cat "$work/out")" = "$words" ] || fail 'not the same again'
+        rm "$b/var/lib/verimesh/identity/tunnel" # as after a crash
+        run 0 key --root "$b"
+        [ "$(cat "$work/out")" = "$words" ] || fail 'not the same after a crash'
+        if command -v wg >/dev/null; then
+            [[ $words == "--key $(identity "$b" tunnel | wg pubkey) "* ]] || fail 'not the key on disk'
+        fi
+    done
+    # shellcheck disable=SC2086
+    run 0 issue db2 $words --root "$a"
+    exported "$a"
+    run 0 import "$work/stream" --root "$b"
+    synced "$b"
+    knows "$b" db2.a.mesh.internal
+    synced "$a"
+    knows "$a" db2.a.mesh.internal
+}
+
+# The key in use stays until the card that names the new one is in force.
+key_renew_leaves_the_key_in_use() {
+    local root words renewed tunnel
+    root=$(host renew)
+    sibling "$root" EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2 db2
+    run 0 key --renew --root "$root"
+    words=$(cat "$work/out")
+    tunnel=$(identity "$root" tunnel)
+    [ ! -e "$root/var/lib/verimesh/identity/tunnel.next" ] || fail 'the first key has to wait'
+    run 0 key --renew --root "$root"
+    quiet err
+    renewed=$(cat "$work/out")
+    [[ ${renewed% --*} != "${words% --*}" && ${renewed##* } != "${words##* }" ]] || fail 'the same'
+    [ "$(identity "$root" tunnel)" = "$tunnel" ] || fail 'the key in use was replaced'
+    [ "$(identity "$root" tunnel.next)" != "$tunnel" ] || fail 'the next key is the old one'
+    run 0 key --root "$root"
+    [ "$(cat "$work/out")" = "$renewed" ] || fail 'not what waits'
+    run 1 key --renew --root "$root"
+    says 'verimesh: /var/lib/verimesh/identity/tunnel.next: waits for a card with what verimesh key prints; issue it and sync'
+    quiet out
+    rm "$root/var/lib/verimesh/identity/tunnel.next" # as after a crash
+    run 0 key --root "$root"
+    [ "$(cat "$work/out")" = "$renewed" ] || fail 'not the same after a crash'
+    [ "$(identity "$root" tunnel)" = "$tunnel" ] || fail 'the key in use was replaced'
+}
+
+keys_grow_from_the_identity_where_that_is() {
+    local root before
+    root=$(host grown)
+    run 3 key --root "$root"
+    matches "verimesh: $(conf "$root"): .*"
+    organisation "$root" a db1
+    before=$(state "$root")
+    run 1 key --root "$root"
+    says "verimesh: /var/lib/verimesh/identity: holds $(aid "$root"); this host's keys grow from the identity"
+    run 1 key --renew --root "$root"
+    quiet out
+    unchanged "$before" "$root"
+}
+
+init_takes_no_place_of_a_hosts_keys() {
+    local root before
+    root=$(host taken)
+    sibling "$root" EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2 db2
+    run 0 key --root "$root"
+    sed -i '/^\[Peer a\]/,$d' "$(conf "$root")"
+    before=$(state "$root")
+    run 3 init db2 --root "$root"
+    says "verimesh: $root/var/lib/verimesh/identity: holds the keys of verimesh key; move it away to make an identity here"
+    unchanged "$before" "$root"
+    : >"$root/var/lib/verimesh/identity/hostseed"
+    run 3 key --root "$root"
+    says "verimesh: $root/var/lib/verimesh/identity/hostseed: damaged; restore it from a backup"
+    quiet out
+}
+
+secrets_that_others_can_open_are_not_used() {
+    local root verb file
+    root=$(host open)
+    organisation "$root" a db1
+    for file in '' /aid /seed; do
+        chmod g+r "$root/var/lib/verimesh/identity$file"
+        for verb in 'issue db1' 'withdraw db1'; do
+            # shellcheck disable=SC2086
+            run 3 $verb --root "$root"
+            says "verimesh: $root/var/lib/verimesh/identity$file: others may read or write it; chmod -R go= $root/var/lib/verimesh/identity"
+        done
+        chmod -R go= "$root/var/lib/verimesh/identity"
+    done
+    chmod g+r "$root/var/lib/verimesh/identity/tunnel"
+    run 3 sync --root "$root"
+    grep -q 'tunnel: others may read or write it' "$work/err" || fail "$(cat "$work/err")"
+    root=$(host openseed)
+    sibling "$root" EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2 db2
+    mkdir -p "$root/var/lib/verimesh/identity"
+    run 3 key --root "$root"
+    says "verimesh: $root/var/lib/verimesh/identity: others may read or write it; chmod -R go= $root/var/lib/verimesh/identity"
+    [ ! -e "$root/var/lib/verimesh/identity/hostseed" ] || fail 'a seed where others can read'
+}
+
 # ---- verify, import ----
 
 verify_touches_nothing() {
@@ -513,6 +813,71 @@ what_does_not_verify_is_not_imported() {
     run 0 import "$work/a.cesr" --root "$b"
     synced "$b"
     knows "$b" web1.clinic-a.mesh.internal
+}
+
+# An organisation restored from a snapshot issues a second event 2.
+a_fork_freezes_until_resolved() {
+    local a fork c before
+    a=$(host fa) fork=$work/ff c=$(host fc)
+    rm -rf "$fork"
+    run 0 init a1 --root "$a"
+    run 0 export --root "$a"
+    cp "$work/out" "$work/first.cesr"
+    cp -a "$a" "$fork"
+    run 0 issue a1 --login alice --root "$a"
+    run 0 export --root "$a"
+    cp "$work/out" "$work/a.cesr"
+    run 0 issue a1 --login mallory --root "$fork"
+    run 0 export --root "$fork"
+    cp "$work/out" "$work/fork.cesr"
+    run 0 import "$work/a.cesr" --root "$c"
+    before=$(sha256sum <"$c/var/lib/verimesh/kel/$(aid "$a").cesr")
+
+    run 1 import --resolve "$(aid "$a")" "$work/fork.cesr" --root "$c"
+    says "verimesh: $(aid "$a"): is not frozen"
+    run 1 import "$work/fork.cesr" --root "$c"
+    grep -q 'duplicitous: another event was accepted at sn 2; frozen until verimesh import --resolve$' \
+        "$work/err" || fail "said: $(cat "$work/err")"
+    [ "$before" = "$(sha256sum <"$c/var/lib/verimesh/kel/$(aid "$a").cesr")" ] || fail "the log changed"
+    grep -q '"t":"ixn"' "$c/var/lib/verimesh/kel/$(aid "$a").duplicity" || fail "no evidence"
+
+    # what is known is no news; nothing new is taken of it, and of others all
+    run 0 import "$work/first.cesr" --root "$c"
+    run 0 issue a1 --login bob --root "$a"
+    run 0 export --root "$a"
+    cp "$work/out" "$work/more.cesr"
+    run 0 init b1 --root "$(host fb)"
+    run 0 export --root "$work/fb"
+    cp "$work/out" "$work/other.cesr"
+    cat "$work/out" >>"$work/more.cesr"
+    run 1 import "$work/more.cesr" --root "$c"
+    grep -q 'refused: frozen by duplicity; see verimesh import --resolve$' "$work/err" || fail "$(cat "$work/err")"
+    [ "$before" = "$(sha256sum <"$c/var/lib/verimesh/kel/$(aid "$a").cesr")" ] || fail "the log changed"
+    [ -e "$c/var/lib/verimesh/kel/$(aid "$work/fb").cesr" ] || fail "the other one was not taken"
+
+    # a sync says so, and what was in force stays
+    mkdir -p "$c/etc/verimesh"
+    printf '%s\n' '[Interface]' "Name = $interface" 'Self = c' 'Host = c1' '[Peer a]' "AID = $(aid "$a")" \
+        >"$c/etc/verimesh/verimesh.conf"
+    run "$([ "$keyring" = yes ] && echo 0 || echo 3)" sync --root "$c"
+    grep -q "^verimesh: a: showed two versions of an event and is frozen; .* import --resolve $(aid "$a") FILE$" \
+        "$work/err" || fail "$(cat "$work/err")"
+    knows "$c" a1.a.mesh.internal
+
+    # only a whole log, from inception, settles it
+    before=$(state "$c/var/lib/verimesh/kel")
+    head -c 900 "$work/fork.cesr" >"$work/half.cesr"
+    run 1 import --resolve "$(aid "$a")" "$work/half.cesr" --root "$c"
+    grep -q "half.cesr: does not settle $(aid "$a"); nothing was changed$" "$work/err" || fail "$(cat "$work/err")"
+    run 1 import --resolve "$(aid "$a")" "$work/other.cesr" --root "$c"
+    unchanged "$before" "$c/var/lib/verimesh/kel"
+    run 0 import --resolve "$(aid "$a")" "$work/fork.cesr" --root "$c"
+    quiet err
+    run 0 import "$work/fork.cesr" --root "$c"
+    run 1 import "$work/a.cesr" --root "$c"
+    grep -q 'duplicitous: ' "$work/err" || fail "$(cat "$work/err")"
+    run 2 import --resolve nobody "$work/a.cesr" --root "$c"
+    matches 'verimesh: import: one FILE.*'
 }
 
 a_tampered_stream_is_refused() {
@@ -835,6 +1200,40 @@ a_killed_writer_leaves_a_good_store() {
     run 0 verify "$work/stream"
 }
 
+# Killed at any moment, init can be called again, or has made all.
+a_killed_init_can_be_repeated() {
+    local root i status made=0
+    for i in $(seq 40); do
+        root=$(host "init$i")
+        timeout -s KILL "0.00$((i % 10))$((i % 7))" "$verimesh" init db1 --root "$root" >/dev/null 2>&1 || true
+        status=0
+        "$verimesh" init db1 --root "$root" >"$work/out" 2>"$work/err" </dev/null || status=$?
+        if [ "$status" -ne 0 ]; then
+            says "verimesh: /var/lib/verimesh/identity: holds $(aid "$root") already; use verimesh issue for cards"
+            made=$((made + 1))
+        fi
+        run 0 issue db1 --root "$root"
+        exported "$root"
+        [ ! -e "$root/var/lib/verimesh/identity.new" ] || fail 'something was left behind'
+    done
+    [ "$made" -lt 40 ] || fail 'none was killed in time'
+}
+
+root_may_stand_before_the_verb() {
+    local root
+    root=$(host before)
+    run 0 --root "$root" init db1
+    run 0 "--root=$root" export
+    cp "$work/out" "$work/stream"
+    run 0 export --root "$root"
+    cmp "$work/out" "$work/stream"
+    run 0 --help --root "$root" issue
+    grep -q '^verimesh issue' "$work/out" || fail 'not of the verb'
+    run 2 --root "$root"
+    run 2 --root "$root" frobnicate
+    says 'verimesh: frobnicate: no such verb (see verimesh --help)'
+}
+
 roots_may_be_relative() {
     local root
     root=$(host relative)
@@ -869,7 +1268,7 @@ a_stranger_may_not_write() {
 # Last: all that was ever printed, against all seeds that were ever made.
 no_secret_was_printed() {
     local file n=0
-    for file in "$work"/*/var/lib/verimesh/identity/{seed,next,tunnel}; do
+    for file in "$work"/*/var/lib/verimesh/identity/{seed,next,tunnel,hostseed}; do
         ! grep -aqFf "$file" "$work/said" || fail "$file was printed"
         tail -c +2 "$file" | head -c 42 >"$work/inner"
         ! grep -aqFf "$work/inner" "$work/said" || fail "part of $file was printed"
@@ -896,9 +1295,21 @@ for name in \
     keys_come_out_of_files \
     without_an_identity_there_is_nothing_to_issue \
     a_lost_log_is_told \
+    withdraw_voids_the_last_card \
+    a_host_without_a_card_is_not_withdrawn \
+    a_withdrawn_host_comes_back_with_a_new_card \
+    a_change_of_key_is_waited_for \
+    a_card_for_another_log_is_printed \
+    a_card_for_another_log_voids_the_last_one \
+    key_makes_what_issue_takes \
+    key_renew_leaves_the_key_in_use \
+    keys_grow_from_the_identity_where_that_is \
+    init_takes_no_place_of_a_hosts_keys \
+    secrets_that_others_can_open_are_not_used \
     verify_touches_nothing \
     an_exported_stream_is_imported \
     what_does_not_verify_is_not_imported \
+    a_fork_freezes_until_resolved \
     a_tampered_stream_is_refused \
     a_card_that_does_not_count_makes_no_host \
     a_bad_configuration_leaves_the_last_good_map \
@@ -914,6 +1325,8 @@ for name in \
     closed_streams_do_no_harm \
     writers_wait_for_each_other \
     a_killed_writer_leaves_a_good_store \
+    a_killed_init_can_be_repeated \
+    root_may_stand_before_the_verb \
     roots_may_be_relative \
     a_stranger_may_not_write \
     no_secret_was_printed; do

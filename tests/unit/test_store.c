@@ -494,6 +494,48 @@ static void two_who_contradict_themselves_hurt_nobody_else(void **state) {
 	drop(&s);
 }
 
+static bool is_frozen(const char *aid) {
+	struct store store;
+	bool frozen;
+
+	open_store(&store, false);
+	frozen = book_log(&store.book, aid)->frozen;
+	store_close(&store);
+	return frozen;
+}
+
+/* Duplicity freezes; but whoever stole an old signing key can still sign an interaction behind the rotation
+ * that cut him off, and must freeze nobody with it. What does not verify freezes nobody either. */
+static void only_duplicity_freezes(void **state) {
+	struct id org = {.name = "org"}, thief, twin, forger;
+	struct text stream = {0}, late = {0}, forged = {0}, fork = {0}, body;
+
+	(void)state;
+	incept(&stream, &org, "");
+	thief = org;
+	rotate(&stream, &org, "");
+	import_text(&stream);
+	interact(&late, &thief, "{}");
+	import_text(&late);
+	assert_false(is_frozen(org.aid));
+
+	twin = forger = org;
+	interact(&stream, &org, "");
+	import_text(&stream);
+	body = id_state(&forger, draft_ixn(&forger, "[{}]"));
+	text_join(&forged, &body);
+	add_signatures(&forged, &forger, span_str("another message"));
+	import_text(&forged);
+	assert_false(is_frozen(org.aid));
+	interact(&fork, &twin, "{}");
+	import_text(&fork);
+	assert_true(is_frozen(org.aid));
+	interact(&stream, &org, "");
+	import_text(&stream);
+	assert_int_equal(count_of(org.aid), 3);
+	text_free(&body);
+}
+
 static void other_files_are_no_logs(void **state) {
 	struct scene s = replaced(0);
 	struct span file;
@@ -638,6 +680,7 @@ int main(void) {
 		test(a_damaged_middle_is_told),
 		test(a_missing_middle_is_told),
 		test(two_who_contradict_themselves_hurt_nobody_else),
+		test(only_duplicity_freezes),
 		test(other_files_are_no_logs),
 		test(garbage_is_told),
 		test(a_second_writer_waits),
