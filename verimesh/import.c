@@ -90,15 +90,11 @@ static bool take(
 
 /* [--resolve AID] FILE */
 static bool read_words(const struct command *command, const char **aid, const char **name) {
-	uint8_t raw[CESR_RAW];
-
 	*name = command->args[command->nargs - 1];
 	*aid = command->nargs == 4 ? command->args[2] : NULL;
 	if (command->nargs == 4)
 		return strcmp(command->args[1], "--resolve") == 0 && !is_option(*name) &&
-		       (cesr_decode(span_str(*aid), CESR_BLAKE3, raw) ||
-			       cesr_decode(span_str(*aid), CESR_ED25519, raw) ||
-			       cesr_decode(span_str(*aid), CESR_ED25519N, raw));
+		       cesr_is_aid(span_str(*aid));
 	return command->nargs == 2 && !is_option(*name);
 }
 
