@@ -254,14 +254,13 @@ static bool check_block(struct span block, struct span said, struct err *err) {
 
 static bool read_attributes(struct span block, struct card *card, struct err *err) {
 	struct span said = {0}, key;
-	int64_t issued;
 	struct json j;
 
 	json_init(&j, block);
 	json_open(&j, '{');
 	if (json_optional(&j, "d"))
 		said = json_string(&j);
-	if (!read_time(&j, "dt", true, &issued, err))
+	if (!read_time(&j, "dt", true, &card->issued, err))
 		return false;
 	json_field(&j, "host");
 	card->host = json_string(&j);

@@ -33,7 +33,7 @@ struct card {
 	struct span host;		    /* label */
 	bool has_key;			    /* false: this card withdraws the host */
 	uint8_t key[WG_KEY_BYTES];
-	int64_t from, until; /* microseconds since 1970; 0 and NEVER when left out */
+	int64_t issued, from, until; /* microseconds since 1970; from 0 and until NEVER when left out */
 	struct span endpoint, journal, rosenpass;
 	/* raw lists of strings, all elements checked; walk them with event_next_text */
 	struct span addrs, routes, logins, loginkeys, hostkeys;

@@ -138,30 +138,37 @@ static bool mark(const char *path, uint32_t superseded) {
 	return good;
 }
 
-bool map_build(const struct roster *roster, const char *path, struct err *err) {
+bool map_make(const struct roster *roster, const char *path, uint8_t **data, size_t *n, struct err *err) {
 	int fd = memfd_create("map", MFD_CLOEXEC);
-	uint8_t *data = NULL;
 	uint64_t size;
-	size_t n;
-	bool good = false;
+	bool good;
 
-	if (fd < 0 || !write_map(roster, fd) || lseek(fd, 0, SEEK_SET) != 0) {
-		err_set(err, ERR_ENV, "%s: %m", path);
-		goto out;
+	if (fd >= 0 && write_map(roster, fd) && lseek(fd, 0, SEEK_SET) == 0)
+		good = file_read_fd(fd, path, INT32_MAX, data, n, err);
+	else
+		good = err_set(err, ERR_ENV, "%s: %m", path);
+	if (fd >= 0)
+		close(fd);
+	if (good) {
+		size = htole64(*n);
+		memcpy(*data + SIZE_AT, &size, sizeof size);
 	}
-	if (!file_read_fd(fd, path, INT32_MAX, &data, &n, err))
-		goto out;
-	size = htole64(n);
-	memcpy(data + SIZE_AT, &size, sizeof size);
+	return good;
+}
+
+bool map_build(const struct roster *roster, const char *path, struct err *err) {
+	uint8_t *data;
+	size_t n;
+	bool good;
+
+	if (!map_make(roster, path, &data, &n, err))
+		return false;
 	if (mark(path, 1))
 		good = file_replace(path, span_of(data, n), 0644, err);
 	else
-		err_set(err, ERR_ENV, "%s: %m", path);
+		good = err_set(err, ERR_ENV, "%s: %m", path);
 	if (!good)
 		mark(path, 0);
-out:
-	if (fd >= 0)
-		close(fd);
 	free(data);
 	return good;
 }
