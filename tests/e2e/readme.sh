@@ -4,6 +4,7 @@
 #
 #     readme_host NAME ADDRESS [behind ROUTER]   a host on which verimesh is installed, no more
 #     readme TITLE                               runs what the section of that title prints
+#     readme_two_servers                         the first set-up with its hosts, which others build on
 #
 # A line `host# COMMAND` or `user@host$ COMMAND` is a command, with its here-document and what follows
 # a backslash at its end; it must succeed. Lines below it are its output: if there are any they must be
@@ -21,6 +22,7 @@ readme_host() {
     host_start "$@"
     on "$1" sed -i '/pam_verimesh/d' /etc/pam.d/sshd /etc/pam.d/su /etc/pam.d/login /etc/pam.d/other
     on "$1" sed -i 's/ verimesh \[NOTFOUND=return\]//' /etc/nsswitch.conf
+    on "$1" sh -c 'command -v ping >/dev/null || ln -s busybox /usr/bin/ping'
     # says nothing of host keys that it sees for the first time
     on "$1" tee -a /etc/ssh/ssh_config >/dev/null <<<'LogLevel ERROR'
 }
@@ -117,4 +119,11 @@ readme() {
     [ -n "$COMMAND" ] || failed "README.md has no commands under '### $1'"
     readme_run
     passed
+}
+
+readme_two_servers() {
+    readme_host db1 198.51.100.7
+    host_start router 198.51.100.20
+    readme_host web1 192.168.1.10 behind router
+    readme 'Two servers, one of them behind NAT'
 }

@@ -5,10 +5,7 @@
 # shellcheck source=tests/e2e/readme.sh
 . tests/e2e/readme.sh
 
-readme_host db1 198.51.100.7
-host_start router 198.51.100.20
-readme_host web1 192.168.1.10 behind router
-readme 'Two servers, one of them behind NAT'
+readme_two_servers
 
 step 'web1 has no address of its own out there'
 run db1 'wg show verimesh0 endpoints'
