@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "accounts.h"
+#include "array.h"
 #include "card.h"
 #include "file.h"
 
@@ -38,18 +39,14 @@ static int compare_ids(const void *a, const void *b) {
 
 static bool add_local(struct builder *b, struct local *local, const char *name, uint32_t id) {
 	const struct policy_peer *peer = policy_peer(b->policy, name);
+	uint32_t *grown;
 
 	if (peer)
 		b->petname_taken[peer - b->policy->peers] = true;
-	if (local->n == local->size) {
-		size_t size = local->size ? 2 * local->size : 64;
-		uint32_t *grown = reallocarray(local->ids, size, sizeof *grown);
-
-		if (!grown)
-			return false;
-		local->ids = grown;
-		local->size = size;
-	}
+	grown = array_grow(local->ids, &local->size, local->n, sizeof *grown);
+	if (!grown)
+		return false;
+	local->ids = grown;
 	local->ids[local->n++] = id;
 	return true;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "array.h"
 #include "book.h"
 #include "card.h"
 #include "event.h"
@@ -152,18 +153,14 @@ struct book_log *book_log(const struct book *book, const char *aid) {
 /* Finds the log or makes an empty one. */
 static struct book_log *open_log(struct book *book, struct span aid) {
 	struct book_log *log = find_node(&book->log_tree, aid);
-	size_t size = book->logs_size ? book->logs_size * 2 : 16;
-	void *grown = book->logs;
+	struct book_log **grown;
 
 	if (log)
 		return log;
-	if (book->nlogs == book->logs_size) {
-		grown = reallocarray(book->logs, size, sizeof *book->logs);
-		if (!grown)
-			return NULL;
-		book->logs = grown;
-		book->logs_size = size;
-	}
+	grown = array_grow(book->logs, &book->logs_size, book->nlogs, sizeof *grown);
+	if (!grown)
+		return NULL;
+	book->logs = grown;
 	log = calloc(1, sizeof *log);
 	if (!log)
 		return NULL;

@@ -258,6 +258,15 @@ bool event_next_text(struct span *list, struct span *text) {
 	return !j.error;
 }
 
+size_t event_count_texts(struct span list) {
+	struct span text;
+	size_t n = 0;
+
+	while (event_next_text(&list, &text))
+		n++;
+	return n;
+}
+
 /* A seal counts only as a map of exactly the fields named, all strings (DESIGN.md 5.2). */
 static void read_seal(struct span text, struct seal *seal) {
 	struct span i = {0}, s = {0}, d;

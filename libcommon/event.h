@@ -67,6 +67,9 @@ bool event_next_seal(struct span *list, struct seal *seal);
 /* Walks a list of strings: the next one's characters; false at its end. */
 bool event_next_text(struct span *list, struct span *text);
 
+/* How many it has. */
+size_t event_count_texts(struct span list);
+
 /* What stands for a SAID until event_fill. */
 #define EVENT_BLANK_SAID "############################################"
 

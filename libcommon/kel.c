@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "array.h"
 #include "json.h"
 #include "kel.h"
 
@@ -146,15 +147,6 @@ static void est_free(struct kel_est *est) {
 	*est = (struct kel_est){0};
 }
 
-static size_t list_length(struct span list) {
-	struct span text;
-	size_t n = 0;
-
-	while (event_next_text(&list, &text))
-		n++;
-	return n;
-}
-
 static bool out_of_memory(struct err *err) {
 	return err_set(err, ERR_ENV, "out of memory");
 }
@@ -162,7 +154,7 @@ static bool out_of_memory(struct err *err) {
 static bool read_keys(struct kel_est *est, struct err *err) {
 	struct span list = est->ev.keys, text;
 
-	est->nkeys = list_length(list);
+	est->nkeys = event_count_texts(list);
 	if (est->nkeys < 1 || est->nkeys > KEL_LIST_MAX)
 		return err_set(err, ERR_NO, "%zu keys", est->nkeys);
 	est->keys = calloc(est->nkeys, sizeof *est->keys);
@@ -185,7 +177,7 @@ static bool read_keys(struct kel_est *est, struct err *err) {
 static bool read_next(struct kel_est *est, struct err *err) {
 	struct span list = est->ev.next, text;
 
-	est->nnext = list_length(list);
+	est->nnext = event_count_texts(list);
 	if (est->nnext > KEL_LIST_MAX)
 		return err_set(err, ERR_NO, "%zu next keys", est->nnext);
 	est->next = calloc(est->nnext + 1, sizeof *est->next);
@@ -207,7 +199,7 @@ static bool find(uint8_t (*list)[CESR_RAW], size_t n, const uint8_t raw[static C
 /* The new list: the old one minus the cuts, in order, then the added ones (facts/keri.md,
  * Witnesses). */
 static bool read_witnesses(struct kel_est *est, const struct kel_est *prior, struct err *err) {
-	size_t room = list_length(est->ev.witnesses), at;
+	size_t room = event_count_texts(est->ev.witnesses), at;
 	struct span cuts = est->ev.cuts, adds = est->ev.witnesses, text;
 	uint8_t raw[CESR_RAW];
 
@@ -516,19 +508,6 @@ static enum kel_outcome verify(const struct kel *kel, const struct event *event,
 	return outcome;
 }
 
-/* Makes room for one more element in an array that grows; NULL: out of memory. */
-static void *grow(void *items, size_t *size, size_t count, size_t element) {
-	size_t wanted = count ? count * 2 : 1;
-	void *more;
-
-	if (count < *size)
-		return items;
-	more = reallocarray(items, wanted, element);
-	if (more)
-		*size = wanted;
-	return more;
-}
-
 static bool add_seals(struct kel *kel, const struct event *event) {
 	struct span list = event->seals;
 	struct seal seal, *seals;
@@ -536,7 +515,7 @@ static bool add_seals(struct kel *kel, const struct event *event) {
 	while (event_next_seal(&list, &seal)) {
 		if (!seal.i[0] && !seal.d[0])
 			continue; /* opaque, or names nothing */
-		seals = grow(kel->seals, &kel->seals_size, kel->nseals, sizeof *seals);
+		seals = array_grow(kel->seals, &kel->seals_size, kel->nseals, sizeof *seals);
 		if (!seals)
 			return false;
 		kel->seals = seals;
@@ -588,8 +567,8 @@ static void read_traits(struct kel *kel, const struct event *event) {
 
 /* Takes est over. */
 static bool advance(struct kel *kel, const struct event *event, struct kel_est *est) {
-	struct kel_est *ests = grow(kel->ests, &kel->ests_size, kel->nests, sizeof *ests);
-	void *saids = grow(kel->saids, &kel->saids_size, (size_t)kel->count, CESR_RAW);
+	struct kel_est *ests = array_grow(kel->ests, &kel->ests_size, kel->nests, sizeof *ests);
+	void *saids = array_grow(kel->saids, &kel->saids_size, (size_t)kel->count, CESR_RAW);
 	size_t nseals = kel->nseals;
 
 	if (ests)

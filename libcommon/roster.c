@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "array.h"
 #include "cards.h"
 #include "event.h"
 #include "owners.h"
@@ -29,22 +30,6 @@ struct claim {
 	bool route;
 	size_t host;
 };
-
-/* Makes room for one more in an array; false without memory. */
-static bool grow(void *array, size_t *size, size_t n, size_t element) {
-	size_t wanted = n ? 2 * n : 64;
-	void *p;
-
-	if (n < *size)
-		return true;
-	memcpy(&p, array, sizeof p);
-	p = reallocarray(p, wanted, element);
-	if (!p)
-		return false;
-	memcpy(array, &p, sizeof p);
-	*size = wanted;
-	return true;
-}
 
 __attribute__((format(printf, 3, 4))) static void refuse(
 	struct builder *b, const struct roster_host *host, const char *fmt, ...) {
@@ -107,20 +92,15 @@ static bool is_self(const struct policy *policy, const struct policy_peer *peer,
 	return strcmp(peer->name, policy->self) == 0 && span_is(label, policy->host);
 }
 
-static size_t count_texts(struct span list) {
-	struct span text;
-	size_t n = 0;
-
-	while (event_next_text(&list, &text))
-		n++;
-	return n;
-}
-
 static bool add_claim(struct builder *b, const struct roster_host *host, struct prefix prefix, bool route) {
+	struct claim *claims;
+
 	if (!may_claim(b, host, &prefix))
 		return true;
-	if (!grow(&b->claims, &b->claims_size, b->nclaims, sizeof *b->claims))
+	claims = array_grow(b->claims, &b->claims_size, b->nclaims, sizeof *claims);
+	if (!claims)
 		return false;
+	b->claims = claims;
 	b->claims[b->nclaims++] = (struct claim){prefix, route, b->roster->nhosts - 1};
 	return true;
 }
@@ -132,8 +112,8 @@ static bool read_claims(struct builder *b, struct roster_host *host, const struc
 	struct prefix prefix;
 	struct addr addr;
 
-	host->addrs = calloc(count_texts(addrs) + 1, sizeof *host->addrs);
-	host->routes = calloc(count_texts(routes) + 1, sizeof *host->routes);
+	host->addrs = calloc(event_count_texts(addrs) + 1, sizeof *host->addrs);
+	host->routes = calloc(event_count_texts(routes) + 1, sizeof *host->routes);
 	if (!host->addrs || !host->routes)
 		return false;
 	host->addrs[0] = derived_addr(host->peer->aid, card->host);
@@ -164,7 +144,7 @@ static bool is_unwritten_root(const struct policy_peer *peer, const struct polic
 static bool read_logins(struct builder *b, struct roster_host *host, const struct card *card) {
 	struct span logins = card->logins, text;
 
-	host->logins = calloc(count_texts(logins) + 1, sizeof *host->logins);
+	host->logins = calloc(event_count_texts(logins) + 1, sizeof *host->logins);
 	if (!host->logins)
 		return false;
 	while (event_next_text(&logins, &text)) {
@@ -209,10 +189,12 @@ static int64_t seconds(int64_t micros) {
 static bool add_host(struct builder *b, const struct policy_peer *peer, const struct kel *kel,
 	const struct cards_entry *entry, const struct cards_entry *next) {
 	const struct card *card = &entry->card;
-	struct roster_host *host;
+	struct roster_host *hosts, *host;
 
-	if (!grow(&b->roster->hosts, &b->hosts_size, b->roster->nhosts, sizeof *host))
+	hosts = array_grow(b->roster->hosts, &b->hosts_size, b->roster->nhosts, sizeof *hosts);
+	if (!hosts)
 		return false;
+	b->roster->hosts = hosts;
 	host = &b->roster->hosts[b->roster->nhosts++];
 	*host = (struct roster_host){.peer = peer, .sn = kel->count - 1, .place = entry->place};
 	host->expires = seconds(card->until);
