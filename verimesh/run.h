@@ -9,9 +9,11 @@
 #include "span.h"
 
 /* Runs a program of the system's own directories with a fixed environment and waits for it. input
- * becomes its standard input (in memory, wiped afterwards: it may hold a secret); its output is
- * thrown away. False when it cannot be started or fails: err names the program and has the first
- * line of its complaint. */
+ * becomes its standard input (in memory, wiped afterwards: it may hold a secret). False when it cannot
+ * be started or fails: err names the program and has the first line of its complaint. */
 bool run(const char *const argv[], struct span input, struct err *err);
+
+/* The same, and said becomes all that it printed, complaints or not, cut to the size. */
+bool run_said(const char *const argv[], struct span input, char *said, size_t size, struct err *err);
 
 #endif

@@ -59,34 +59,134 @@ static bool settle_self(struct mesh *mesh, bool writing, struct err *err) {
 		       own->line, own->name);
 }
 
-static bool read_secret(struct mesh *mesh, struct err *err) {
-	mesh->has_secret = tunnel_secret_read(mesh->root, false, mesh->secret, err);
-	return mesh->has_secret || errno == ENOENT;
+/* One that is not there is no error. */
+static bool read_secret(
+	const char *root, bool next, bool *has, uint8_t secret[static WG_KEY_BYTES], struct err *err) {
+	*has = tunnel_secret_read(root, next, secret, err);
+	return *has || errno == ENOENT;
 }
 
-static bool build_roster(struct mesh *mesh, mesh_report *report, void *ctx, struct err *err) {
-	uint8_t key[WG_KEY_BYTES];
+/* An interface that another made, or is to make, has its own key, and ours are not used. */
+static bool is_shared(const struct mesh *mesh) {
+	return mesh->policy.adopt && mesh->wireguard.state != INTERFACE_OURS;
+}
+
+static bool read_secrets(struct mesh *mesh, struct err *err) {
+	return is_shared(mesh) || (read_secret(mesh->root, false, &mesh->has_secret, mesh->secret, err) &&
+					  read_secret(mesh->root, true, &mesh->has_next, mesh->next, err));
+}
+
+/* The public key of this host's interface; false when it has none, or that cannot be found out. */
+static bool own_key(const struct mesh *mesh, uint8_t key[static WG_KEY_BYTES]) {
+	if (is_shared(mesh))
+		return mesh->wireguard.state == INTERFACE_SHARED && mesh->wireguard.error == 0 &&
+		       wireguard_public(mesh->policy.interface, key, NULL);
+	if (mesh->has_secret)
+		tunnel_public(mesh->secret, key);
+	return mesh->has_secret;
+}
+
+/* Where a report goes, and what the roster asks about. */
+struct asked {
+	struct wireguard *wireguard;
+	mesh_report *report;
+	void *ctx;
+};
+
+static void hand_on(void *ctx, const struct err *what) {
+	const struct asked *asked = ctx;
+
+	asked->report(asked->ctx, what);
+}
+
+static bool is_foreign_key(void *ctx, const uint8_t key[static WG_KEY_BYTES]) {
+	return wireguard_is_foreign_key(((struct asked *)ctx)->wireguard, key);
+}
+
+static bool is_foreign_prefix(void *ctx, const struct prefix *prefix) {
+	return wireguard_is_foreign_prefix(((struct asked *)ctx)->wireguard, prefix);
+}
+
+static bool had_handshake(void *ctx, const uint8_t key[static WG_KEY_BYTES]) {
+	return wireguard_had_handshake(((struct asked *)ctx)->wireguard, key);
+}
+
+static bool build_roster(
+	struct mesh *mesh, const uint8_t *key, mesh_report *report, void *ctx, struct err *err) {
+	struct asked asked = {&mesh->wireguard, report, ctx};
 	struct roster_sources sources = {.root = mesh->root,
 		.policy = &mesh->policy,
 		.book = &mesh->store.book,
 		.ledger = &mesh->store.ledger,
-		.own_key = mesh->has_secret ? key : NULL,
+		.own_key = key,
 		.now = time(NULL),
-		.report = report,
-		.ctx = ctx};
+		.is_foreign_key = is_foreign_key,
+		.is_foreign_prefix = is_foreign_prefix,
+		.had_handshake = had_handshake,
+		.report = hand_on,
+		.ctx = &asked};
 
-	if (mesh->has_secret)
-		tunnel_public(mesh->secret, key);
 	return roster_build(&mesh->roster, &sources, err);
+}
+
+/* The key that waited for its card takes its place when that is in force. */
+static bool promote(struct mesh *mesh, struct err *err) {
+	if (!tunnel_secret_promote(mesh->root, err))
+		return false;
+	memcpy(mesh->secret, mesh->next, sizeof mesh->secret);
+	sodium_memzero(mesh->next, sizeof mesh->next);
+	mesh->has_secret = true;
+	mesh->has_next = false;
+	return true;
+}
+
+/* This host must have the key that its own card names. key: what own_key found, or NULL. */
+static void settle_key(struct mesh *mesh, const uint8_t *key, mesh_report *report, void *ctx) {
+	const struct roster_host *self = mesh->roster.self;
+	bool shared = is_shared(mesh);
+	uint8_t next[WG_KEY_BYTES];
+	struct err err;
+
+	if (!self || (shared && !key) || (key && memcmp(key, self->key, WG_KEY_BYTES) == 0))
+		return;
+	mesh->strange_key = true;
+	if (shared)
+		err_set(&err, ERR_NO,
+			"%s.%s: its card names another key than %s has; issue its card anew (verimesh "
+			"issue)",
+			self->label, self->peer->name, mesh->policy.interface);
+	else
+		err_set(&err, ERR_NO,
+			"%s.%s: its card names another key than this host has; see verimesh key, then issue "
+			"its card with --key",
+			self->label, self->peer->name);
+	if (mesh->has_next) {
+		tunnel_public(mesh->next, next);
+		if (memcmp(next, self->key, sizeof next) == 0)
+			mesh->strange_key = !promote(mesh, &err);
+	}
+	if (mesh->strange_key)
+		report(ctx, &err);
+}
+
+static bool open_roster(struct mesh *mesh, bool writing, mesh_report *report, void *ctx, struct err *err) {
+	uint8_t key[WG_KEY_BYTES];
+	bool has_key = own_key(mesh, key);
+
+	if (!build_roster(mesh, has_key ? key : NULL, report, ctx, err))
+		return false;
+	if (writing)
+		settle_key(mesh, has_key ? key : NULL, report, ctx);
+	return true;
 }
 
 bool mesh_open(
 	struct mesh *mesh, const char *root, bool writing, mesh_report *report, void *ctx, struct err *err) {
 	*mesh = (struct mesh){.root = root, .store.lock = -1};
 	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, writing, err) &&
-		(!writing || read_secret(mesh, err)) && store_open(&mesh->store, root, writing, err) &&
-		build_roster(mesh, report, ctx, err) &&
-		(!writing || ledger_save(&mesh->store.ledger, root, err))) {
+		store_open(&mesh->store, root, writing, err) &&
+		wireguard_read(&mesh->wireguard, root, mesh->policy.interface, mesh->policy.adopt, err) &&
+		(!writing || read_secrets(mesh, err)) && open_roster(mesh, writing, report, ctx, err)) {
 		if (mesh->store.damage.text[0])
 			report(ctx, &mesh->store.damage);
 		report_peers(mesh, report, ctx);
@@ -98,6 +198,8 @@ bool mesh_open(
 
 void mesh_close(struct mesh *mesh) {
 	sodium_memzero(mesh->secret, sizeof mesh->secret);
+	sodium_memzero(mesh->next, sizeof mesh->next);
+	wireguard_free(&mesh->wireguard);
 	roster_free(&mesh->roster);
 	store_close(&mesh->store);
 	policy_free(&mesh->policy);
@@ -106,12 +208,6 @@ void mesh_close(struct mesh *mesh) {
 bool mesh_no_secret(struct err *err) {
 	return err_set(
 		err, ERR_ENV, PATH_IDENTITY "/tunnel: not there; make this host's key with verimesh init");
-}
-
-static bool sync_map(const struct mesh *mesh, struct err *err) {
-	char path[PATH_MAX];
-
-	return file_path(path, mesh->root, PATH_MAP, NULL, err) && map_build(&mesh->roster, path, err);
 }
 
 static bool put_seed(const struct mesh *mesh, int32_t ring, struct err *err) {
@@ -129,40 +225,62 @@ static bool put_seed(const struct mesh *mesh, int32_t ring, struct err *err) {
 	return good;
 }
 
-/* The ring holds the peers' keys, this host's secret, and the seed where the identity is. */
+static bool put_secret(int32_t ring, const char *name, bool has, const uint8_t secret[static WG_KEY_BYTES],
+	struct err *err) {
+	return has ? keyring_put(ring, name, span_of(secret, WG_KEY_BYTES), err)
+		   : keyring_drop(ring, name, err);
+}
+
+/* The ring holds the peers' keys, this host's secrets, and the seed where the identity is. */
 static bool sync_keyring(const struct mesh *mesh, struct err *err) {
 	int32_t ring;
 
 	return keyring_make(mesh->root, mesh->policy.interface, &ring, err) &&
 	       keyring_sync(ring, &mesh->roster, err) &&
-	       (!mesh->has_secret ||
-		       keyring_put(ring, "tunnel", span_of(mesh->secret, WG_KEY_BYTES), err)) &&
-	       put_seed(mesh, ring, err);
+	       put_secret(ring, "tunnel", mesh->has_secret, mesh->secret, err) &&
+	       put_secret(ring, "tunnel.next", mesh->has_next, mesh->next, err) && put_seed(mesh, ring, err);
 }
 
-static bool sync_interface(const struct mesh *mesh, struct err *err) {
-	switch (wireguard_state(mesh->root, mesh->policy.interface)) {
-	case WIREGUARD_OURS:
-		return mesh->has_secret ? wireguard_sync(&mesh->roster, mesh->secret, err)
-					: mesh_no_secret(err);
-	case WIREGUARD_FOREIGN:
-		return wireguard_refuse_foreign(&mesh->roster, mesh->policy.interface, err);
-	default:
-		return true;
+static int sync_interface(struct mesh *mesh) {
+	struct wireguard *wireguard = &mesh->wireguard;
+	bool ours = wireguard->state == INTERFACE_OURS;
+	struct err err;
+	int peers, rest;
+
+	if (wireguard->state == INTERFACE_FOREIGN) {
+		wireguard_refuse(wireguard, &mesh->roster, &err);
+		return problem(&err);
 	}
+	if (wireguard->state == INTERFACE_NONE || !wireguard->in_use)
+		return 0;
+	if (ours && !mesh->has_secret) {
+		mesh_no_secret(&err);
+		return problem(&err);
+	}
+	peers = wireguard_sync(wireguard, mesh->root, &mesh->roster, ours ? mesh->secret : NULL);
+	rest = interface_sync(&mesh->roster);
+	return peers > rest ? peers : rest;
 }
 
-int mesh_sync(const struct mesh *mesh) {
-	int status = mesh->store.damage.text[0] ? ERR_ENV : mesh->roster.refused ? ERR_NO : 0;
+/* The number that an account got is on disk before anybody sees it. */
+static bool sync_map(struct mesh *mesh, struct err *err) {
+	char path[PATH_MAX];
+
+	return ledger_save(&mesh->store.ledger, mesh->root, err) &&
+	       file_path(path, mesh->root, PATH_MAP, NULL, err) && map_build(&mesh->roster, path, err);
+}
+
+int mesh_sync(struct mesh *mesh) {
+	bool refused = mesh->roster.refused || mesh->strange_key;
+	int status = mesh->store.damage.text[0] ? ERR_ENV : refused ? ERR_NO : 0, failed;
 	struct err err;
 
 	if (!sync_map(mesh, &err))
 		status = problem(&err);
 	if (!sync_keyring(mesh, &err))
 		status = problem(&err);
-	if (!sync_interface(mesh, &err))
-		status = problem(&err);
-	return status;
+	failed = sync_interface(mesh);
+	return failed > status ? failed : status;
 }
 
 int verb_sync(const struct command *command) {

@@ -7,6 +7,7 @@
 #include "policy.h"
 #include "roster.h"
 #include "store.h"
+#include "wireguard.h"
 
 typedef void mesh_report(void *ctx, const struct err *what);
 
@@ -15,14 +16,17 @@ struct mesh {
 	const char *root;
 	struct policy policy;
 	struct store store;
+	struct wireguard wireguard; /* the interface, as it was read first */
 	struct roster roster;
-	bool has_secret; /* this host has a tunnel key */
-	uint8_t secret[WG_KEY_BYTES];
+	bool has_secret, has_next; /* this host has a tunnel key; one that waits for its card */
+	uint8_t secret[WG_KEY_BYTES], next[WG_KEY_BYTES];
+	bool strange_key; /* the own card names another key */
 };
 
-/* Reads configuration, identity and store, and builds the roster. Each refused claim, each peer of whom
- * there is no log and a damaged store are handed to report. writing: takes the lock and reads this host's
- * secrets, for a sync; else an ordinary user may. On failure nothing is left open. */
+/* Reads configuration, identity, store and the interface, and builds the roster. Each refused claim, each
+ * peer of whom there is no log and a damaged store are handed to report. writing: takes the lock and
+ * reads this host's secrets, for a sync; the one that waited takes its place when the own card names it.
+ * Else an ordinary user may, for whom the interface cannot be read. On failure nothing is left open. */
 bool mesh_open(
 	struct mesh *mesh, const char *root, bool writing, mesh_report *report, void *ctx, struct err *err);
 
@@ -34,7 +38,7 @@ void mesh_close(struct mesh *mesh);
 /* Brings the map, the keyring and, where the interface is up, WireGuard in line with the roster.
  * Goes on after a failure, so that a withdrawal takes effect wherever it can; each failure is
  * printed. Returns the exit status, ERR_NO when nothing failed but claims were refused. */
-int mesh_sync(const struct mesh *mesh);
+int mesh_sync(struct mesh *mesh);
 
 /* The error for a host without a tunnel key. */
 bool mesh_no_secret(struct err *err);

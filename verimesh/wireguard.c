@@ -1,289 +1,615 @@
-/* wireguard.c: makes, fills and removes the mesh interface; see wireguard.h. */
+/* wireguard.c: reads the mesh interface and sets what differs: key, port, peers; see wireguard.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
+#include <inttypes.h>
 #include <sodium.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "card.h"
 #include "file.h"
+#include "identity.h"
 #include "paths.h"
 #include "run.h"
-#include "tunnel.h"
+#include "verimesh.h"
 #include "wireguard.h"
 
 #define KEEPALIVE 25 /* seconds (DESIGN.md 6) */
-#define MTU "1420"   /* what is left of 1500 behind IPv6, UDP and WireGuard */
+#define SESSION 180  /* seconds after a handshake for which a session can live */
+#define NOTES_MAX ((size_t)64 << 20)
+#define ENDPOINT_TEXT (ADDR_TEXT + sizeof "[]:65535")
 
-/* ---- whose interface it is ---- */
+static int compare_peers(const void *a, const void *b) {
+	const struct wireguard_peer *x = a, *y = b;
 
-/* The mark of `up`: a file in /run/verimesh that holds the interface's index. */
-static bool mark_path(const char *root, const char *interface, char path[static PATH_MAX], struct err *err) {
-	char name[IFNAMSIZ + 4];
-
-	snprintf(name, sizeof name, "%.15s.up", interface);
-	return file_path(path, root, PATH_RUN, name, err);
+	return memcmp(x->live.key, y->live.key, WG_KEY_BYTES);
 }
 
-enum wireguard_state wireguard_state(const char *root, const char *interface) {
-	unsigned index = if_nametoindex(interface);
-	char path[PATH_MAX], *end;
+static int compare_notes(const void *a, const void *b) {
+	const struct wireguard_note *x = a, *y = b;
+
+	return memcmp(x->key, y->key, WG_KEY_BYTES);
+}
+
+static int compare_prefixes(const void *a, const void *b) {
+	return memcmp(a, b, sizeof(struct prefix));
+}
+
+const struct wireguard_peer *wireguard_find(
+	const struct wireguard *wireguard, const uint8_t key[static WG_KEY_BYTES]) {
+	struct wireguard_peer peer;
+
+	memcpy(peer.live.key, key, WG_KEY_BYTES);
+	return wireguard->npeers
+		       ? bsearch(&peer, wireguard->peers, wireguard->npeers, sizeof peer, compare_peers)
+		       : NULL;
+}
+
+static const struct wireguard_note *find_note(
+	const struct wireguard *wireguard, const uint8_t key[static WG_KEY_BYTES]) {
+	struct wireguard_note note;
+
+	memcpy(note.key, key, WG_KEY_BYTES);
+	return wireguard->nnotes
+		       ? bsearch(&note, wireguard->notes, wireguard->nnotes, sizeof note, compare_notes)
+		       : NULL;
+}
+
+/* ---- the device ---- */
+
+/* Makes room for one more; false without memory. */
+static bool grow(void *array, size_t *size, size_t n, size_t element) {
+	size_t wanted = n ? 2 * n : 64;
+	void *p;
+
+	if (n < *size)
+		return true;
+	memcpy(&p, array, sizeof p);
+	p = reallocarray(p, wanted, element);
+	if (!p)
+		return false;
+	memcpy(array, &p, sizeof p);
+	*size = wanted;
+	return true;
+}
+
+static void add_peer(void *ctx, const struct tunnel_peer *live, const struct prefix *prefix) {
+	struct wireguard *w = ctx;
+	struct wireguard_peer *peer;
+	size_t first = 0;
+
+	if (!grow(&w->peers, &w->peers_size, w->npeers, sizeof *w->peers) ||
+		!grow(&w->prefixes, &w->prefixes_size, w->nprefixes, sizeof *w->prefixes)) {
+		w->error = ENOMEM;
+	} else if (prefix) {
+		w->prefixes[w->nprefixes++] = *prefix;
+	} else {
+		if (w->npeers)
+			first = w->peers[w->npeers - 1].first + w->peers[w->npeers - 1].nprefixes;
+		peer = &w->peers[w->npeers++];
+		*peer = (struct wireguard_peer){*live, first, w->nprefixes - first, false};
+		qsort(w->prefixes + first, peer->nprefixes, sizeof *w->prefixes, compare_prefixes);
+	}
+}
+
+static void read_device(struct wireguard *wireguard, const char *interface) {
+	int rc = EINTR;
+
+	for (int tries = 3; tries > 0 && rc == EINTR; tries--) {
+		wireguard->npeers = wireguard->nprefixes = 0;
+		rc = tunnel_read(interface, add_peer, wireguard, &wireguard->port);
+	}
+	if (rc != 0)
+		wireguard->error = rc;
+	if (wireguard->error)
+		wireguard->npeers = 0;
+	if (wireguard->npeers)
+		qsort(wireguard->peers, wireguard->npeers, sizeof *wireguard->peers, compare_peers);
+}
+
+/* ---- the notes ---- */
+
+/* A line of the file: a peer's public key, and the endpoint of its card or "-". */
+static bool read_note(struct span line, struct wireguard_note *note) {
+	struct span endpoint = span_from(line, WG_KEY_TEXT);
+
+	*note = (struct wireguard_note){0};
+	if (line.n < WG_KEY_TEXT || !wg_key_decode((const char *)line.p, WG_KEY_TEXT - 1, note->key))
+		return false;
+	return span_is(endpoint, "-") || endpoint_parse(endpoint, &note->endpoint, &note->endpoint_port);
+}
+
+/* The lines behind the first, which holds the interface's index and the key that it was given or "-". */
+static bool read_lines(struct wireguard *wireguard, char *text) {
+	char *line = text + strcspn(text, "\n"), *key = strchr(text, ' ');
+	size_t lines = 0, n;
+
+	wireguard->keyed =
+		key && line - key == WG_KEY_TEXT && wg_key_decode(key + 1, WG_KEY_TEXT - 1, wireguard->key);
+	for (const char *p = line; *p; p++)
+		lines += *p == '\n';
+	wireguard->notes = calloc(lines + 1, sizeof *wireguard->notes);
+	if (!wireguard->notes)
+		return false;
+	while (*line && *++line) {
+		n = strcspn(line, "\n");
+		wireguard->nnotes += read_note(span_of(line, n), &wireguard->notes[wireguard->nnotes]);
+		line += n;
+	}
+	qsort(wireguard->notes, wireguard->nnotes, sizeof *wireguard->notes, compare_notes);
+	return true;
+}
+
+/* Those of an interface that is gone are void. */
+static bool read_notes(
+	struct wireguard *wireguard, const char *root, const char *interface, struct err *err) {
+	char path[PATH_MAX];
 	uint8_t *data;
 	size_t n;
 
-	if (index == 0)
-		return WIREGUARD_NONE;
-	if (!mark_path(root, interface, path, NULL) || !file_read(path, 16, &data, &n, NULL))
-		return WIREGUARD_FOREIGN;
-	if (strtoul((char *)data, &end, 10) != index || *end != '\n')
-		index = 0;
-	free(data);
-	return index ? WIREGUARD_OURS : WIREGUARD_FOREIGN;
+	if (!interface_file(root, interface, "peers", path, err))
+		return false;
+	if (!file_read(path, NOTES_MAX, &data, &n, NULL))
+		return true;
+	wireguard->text = (char *)data;
+	wireguard->in_use = true;
+	return strtoul(wireguard->text, NULL, 10) != if_nametoindex(interface) ||
+	       read_lines(wireguard, wireguard->text) || err_set(err, ERR_ENV, "out of memory");
 }
 
-struct counter {
-	const struct roster *roster;
-	size_t unknown;
+/* Who added which peer. */
+static bool settle_foreign(struct wireguard *w, struct err *err) {
+	w->foreign = calloc(w->nprefixes + 1, sizeof *w->foreign);
+	if (!w->foreign)
+		return err_set(err, ERR_ENV, "out of memory");
+	for (struct wireguard_peer *p = w->peers; p < w->peers + w->npeers; p++) {
+		p->ours = w->state == INTERFACE_OURS || find_note(w, p->live.key);
+		if (p->ours)
+			continue;
+		for (size_t i = 0; i < p->nprefixes; i++)
+			w->foreign[w->nforeign++] = w->prefixes[p->first + i];
+	}
+	qsort(w->foreign, w->nforeign, sizeof *w->foreign, compare_prefixes);
+	return true;
+}
+
+bool wireguard_read(
+	struct wireguard *wireguard, const char *root, const char *interface, bool adopt, struct err *err) {
+	*wireguard = (struct wireguard){.state = interface_state(root, interface, adopt)};
+	if (!read_notes(wireguard, root, interface, err))
+		return false;
+	if (wireguard->state == INTERFACE_OURS)
+		wireguard->in_use = true;
+	if (wireguard->state != INTERFACE_NONE)
+		read_device(wireguard, interface);
+	return settle_foreign(wireguard, err);
+}
+
+void wireguard_free(struct wireguard *wireguard) {
+	free(wireguard->peers);
+	free(wireguard->prefixes);
+	free(wireguard->foreign);
+	free(wireguard->notes);
+	free(wireguard->text);
+	*wireguard = (struct wireguard){0};
+}
+
+bool wireguard_is_foreign_key(void *wireguard, const uint8_t key[static WG_KEY_BYTES]) {
+	const struct wireguard_peer *peer = wireguard_find(wireguard, key);
+
+	return peer && !peer->ours;
+}
+
+bool wireguard_is_foreign_prefix(void *wireguard, const struct prefix *prefix) {
+	const struct wireguard *w = wireguard;
+
+	return w->nforeign && bsearch(prefix, w->foreign, w->nforeign, sizeof *prefix, compare_prefixes);
+}
+
+bool wireguard_had_handshake(void *wireguard, const uint8_t key[static WG_KEY_BYTES]) {
+	const struct wireguard_peer *peer = wireguard_find(wireguard, key);
+
+	return peer && peer->live.handshake;
+}
+
+/* ---- what is wanted ---- */
+
+/* A peer that the interface is to have. */
+struct want {
+	uint8_t key[WG_KEY_BYTES];
+	struct addr endpoint; /* family 0: none is known */
+	uint16_t endpoint_port;
+	uint16_t keepalive;
+	const struct roster_host *host; /* whose addresses and routes it has; NULL: none */
 };
 
-static void count_unknown(void *ctx, const struct tunnel_peer *peer, const struct prefix *prefix) {
-	struct counter *counter = ctx;
+struct wants {
+	struct want *list; /* sorted by key */
+	size_t n;
+};
 
-	if (prefix)
-		return;
-	for (size_t i = 0; i < counter->roster->nhosts; i++)
-		if (memcmp(counter->roster->hosts[i].key, peer->key, WG_KEY_BYTES) == 0)
-			return;
-	counter->unknown++;
+static int compare_wants(const void *a, const void *b) {
+	const struct want *x = a, *y = b;
+
+	return memcmp(x->key, y->key, WG_KEY_BYTES);
 }
 
-bool wireguard_refuse_foreign(const struct roster *roster, const char *interface, struct err *err) {
-	struct counter counter = {.roster = roster};
+static bool is_wanted(const struct wants *wants, const uint8_t key[static WG_KEY_BYTES]) {
+	struct want want;
 
-	if (tunnel_read(interface, count_unknown, &counter, NULL) != 0)
-		return err_set(err, ERR_ENV,
-			"%s: is there, and verimesh up did not make it; choose another Name", interface);
-	return err_set(err, ERR_ENV,
-		"%s: %s has %zu peers that verimesh does not know, and verimesh up did not make it; "
-		"choose another Name, or remove it (ip link del)",
-		interface, interface, counter.unknown);
+	memcpy(want.key, key, WG_KEY_BYTES);
+	return wants->n && bsearch(&want, wants->list, wants->n, sizeof want, compare_wants);
 }
 
-/* ---- making and removing ---- */
+/* A key that its host has not yet gets no addresses; when the time comes, and it is known where the host
+ * is, keepalive starts the handshake (DESIGN.md 8). */
+static struct want want_next(const struct wireguard *wireguard, const struct roster_next *next) {
+	struct want want = {.endpoint = next->endpoint, .endpoint_port = next->endpoint_port};
+	const struct wireguard_peer *live = wireguard_find(wireguard, next->key);
 
-/* wireguard-go answers a moment after it went into the background. */
-static bool wait_until_readable(const char *interface, struct err *err) {
-	static const struct timespec pause = {.tv_nsec = 10000000};
-
-	for (unsigned tries = 0; tries < 500; tries++) {
-		if (tunnel_read(interface, NULL, NULL, NULL) == 0)
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	return err_set(err, ERR_ENV, "%s: was made but does not answer", interface);
+	memcpy(want.key, next->key, WG_KEY_BYTES);
+	if (time(NULL) >= next->from && (next->endpoint.family || (live && live->live.endpoint.family)))
+		want.keepalive = KEEPALIVE;
+	return want;
 }
 
-/* One that just went takes its socket along a moment later, and until then a new one cannot start. */
-static void wait_for_old_socket(const char *interface) {
-	static const struct timespec pause = {.tv_nsec = 10000000};
-	char path[64];
-
-	snprintf(path, sizeof path, "/var/run/wireguard/%.15s.sock", interface);
-	for (unsigned tries = 0; tries < 200 && access(path, F_OK) == 0; tries++)
-		nanosleep(&pause, NULL);
-}
-
-static bool add_link(const char *interface, struct err *err) {
-	const char *const kernel[] = {"ip", "link", "add", interface, "type", "wireguard", NULL};
-	const char *const user[] = {"wireguard-go", interface, NULL};
-	struct span nothing = {0};
-	struct err why;
-
-	if (run(kernel, nothing, &why))
-		return true;
-	wait_for_old_socket(interface);
-	if (run(user, nothing, err))
-		return true;
-	return err_at(err, "%s: neither the kernel makes it (%s) nor wireguard-go", interface, why.text);
-}
-
-static bool delete_link(const char *interface, struct err *err) {
-	const char *const del[] = {"ip", "link", "del", interface, NULL};
-
-	return run(del, span_of(NULL, 0), err);
-}
-
-bool wireguard_make(const char *root, const char *interface, struct err *err) {
-	char path[PATH_MAX], dir[PATH_MAX], mark[16];
-
-	if (!mark_path(root, interface, path, err) || !file_path(dir, root, PATH_RUN, NULL, err) ||
-		!file_mkdir(dir, 0755, err) || !add_link(interface, err))
-		return false;
-	if (wait_until_readable(interface, err)) {
-		snprintf(mark, sizeof mark, "%u\n", if_nametoindex(interface));
-		if (file_replace(path, span_str(mark), 0644, err))
-			return true;
-	}
-	/* without its mark, nobody would know that it is ours */
-	delete_link(interface, NULL);
-	return false;
-}
-
-bool wireguard_remove(const char *root, const char *interface, struct err *err) {
-	char path[PATH_MAX];
-
-	if (!mark_path(root, interface, path, err))
-		return false;
-	if (if_nametoindex(interface) && !delete_link(interface, err))
-		return false;
-	wait_for_old_socket(interface);
-	return unlink(path) == 0 || errno == ENOENT || err_set(err, ERR_ENV, "%s: %m", path);
-}
-
-/* ---- filling ---- */
-
-static void write_peer(FILE *out, const struct roster *roster, const struct roster_host *host) {
-	char text[PREFIX_TEXT], key[WG_KEY_TEXT];
-	bool v6 = host->endpoint.family == AF_INET6;
-	struct prefix one;
-
-	wg_key_encode(host->key, key);
-	fprintf(out, "\n[Peer]\nPublicKey = %s\nAllowedIPs = ", key);
-	for (size_t i = 0; i < host->naddrs; i++) {
-		one = prefix_host(&host->addrs[i]);
-		fprintf(out, "%s%s", i ? ", " : "", prefix_format(&one, text));
-	}
-	for (size_t i = 0; i < host->nroutes; i++)
-		fprintf(out, ", %s", prefix_format(&host->routes[i], text));
-	fputc('\n', out);
-	if (host->endpoint.family)
-		fprintf(out, "Endpoint = %s%s%s:%u\n", v6 ? "[" : "", addr_format(&host->endpoint, text),
-			v6 ? "]" : "", host->endpoint_port);
+static bool list_wants(const struct wireguard *wireguard, const struct roster *roster, struct wants *wants) {
 	/* a host that nobody can reach by itself keeps its tunnels open (DESIGN.md 6) */
-	if (!roster->self || !roster->self->endpoint.family)
-		fprintf(out, "PersistentKeepalive = %d\n", KEEPALIVE);
+	const bool reachable = roster->self && roster->self->endpoint.family;
+	struct want *want;
+
+	*wants = (struct wants){calloc(2 * roster->nhosts + 1, sizeof *wants->list), 0};
+	if (!wants->list)
+		return false;
+	for (size_t i = 0; i < roster->nhosts; i++) {
+		const struct roster_host *host = &roster->hosts[i];
+
+		if (host->self)
+			continue;
+		want = &wants->list[wants->n++];
+		*want = (struct want){.endpoint = host->endpoint,
+			.endpoint_port = host->endpoint_port,
+			.keepalive = reachable ? 0 : KEEPALIVE,
+			.host = host};
+		memcpy(want->key, host->key, WG_KEY_BYTES);
+		if (host->next.from)
+			wants->list[wants->n++] = want_next(wireguard, &host->next);
+	}
+	qsort(wants->list, wants->n, sizeof *wants->list, compare_wants);
+	return true;
 }
 
-static void write_peers(FILE *out, const struct roster *roster) {
-	for (size_t i = 0; i < roster->nhosts; i++)
-		if (!roster->hosts[i].self)
-			write_peer(out, roster, &roster->hosts[i]);
+/* ---- writing the notes ---- */
+
+static char *endpoint_format(const struct addr *addr, uint16_t port, char text[static ENDPOINT_TEXT]) {
+	char address[ADDR_TEXT];
+
+	snprintf(text, ENDPOINT_TEXT, addr->family == AF_INET6 ? "[%s]:%u" : "%s:%u",
+		addr_format(addr, address), port);
+	return text;
 }
 
-/* What a writer says about the roster, in memory: *text is malloc'd. */
-static bool write_text(void (*write)(FILE *out, const struct roster *roster), const struct roster *roster,
-	char **text, size_t *n, struct err *err) {
-	FILE *out = open_memstream(text, n);
+static void write_notes(FILE *out, const struct wireguard *wireguard, const char *interface,
+	const struct wants *wants, bool leaving) {
+	char key[WG_KEY_TEXT], endpoint[ENDPOINT_TEXT];
+
+	wg_key_encode(wireguard->key, key);
+	fprintf(out, "%u %s\n", if_nametoindex(interface), wireguard->keyed ? key : "-");
+	for (const struct want *want = wants->list; want < wants->list + wants->n; want++) {
+		const struct wireguard_peer *live = wireguard_find(wireguard, want->key);
+
+		endpoint_format(&want->endpoint, want->endpoint_port, endpoint);
+		wg_key_encode(want->key, key);
+		if (!live || live->ours)
+			fprintf(out, "%s %s\n", key, want->endpoint.family ? endpoint : "-");
+	}
+	for (const struct wireguard_peer *p = wireguard->peers;
+		leaving && p < wireguard->peers + wireguard->npeers; p++)
+		if (p->ours && !is_wanted(wants, p->live.key)) {
+			wg_key_encode(p->live.key, key);
+			fprintf(out, "%s -\n", key);
+		}
+}
+
+/* Notes what is ours, if that is not what the file says: before anything is added, and with what is about
+ * to go (leaving), so that no crash leaves a peer that nobody knows to be ours. */
+static int note(struct wireguard *wireguard, const char *root, const char *interface,
+	const struct wants *wants, bool leaving) {
+	char path[PATH_MAX], dir[PATH_MAX], *text = NULL;
+	struct err err = {.status = ERR_ENV, .text = "out of memory"};
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+	bool good = out;
 
 	if (out) {
-		write(out, roster);
-		if (fclose(out) == 0)
-			return true;
-		free(*text);
+		write_notes(out, wireguard, interface, wants, leaving);
+		good = fclose(out) == 0;
 	}
-	*text = NULL;
-	return err_set(err, ERR_ENV, "out of memory");
-}
-
-/* The secret is written last, and in one place, because memory that grows leaves copies behind. */
-static bool sync_peers(
-	const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
-	static const char head[] = "[Interface]\nListenPort = %u\nPrivateKey = %s\n";
-	const char *const syncconf[] = {"wg", "syncconf", roster->policy->interface, "/dev/stdin", NULL};
-	char *peers, *text, key[WG_KEY_TEXT];
-	size_t n, size;
-	bool good;
-	int at;
-
-	if (!write_text(write_peers, roster, &peers, &n, err))
-		return false;
-	size = sizeof head + sizeof key + n;
-	text = malloc(size);
-	if (!text) {
-		free(peers);
-		return err_set(err, ERR_ENV, "out of memory");
+	if (good && (!wireguard->text || strcmp(text, wireguard->text) != 0)) {
+		good = file_path(dir, root, PATH_RUN, NULL, &err) && file_mkdir(dir, 0755, &err) &&
+		       interface_file(root, interface, "peers", path, &err) &&
+		       file_replace(path, span_of(text, n), 0600, &err);
+		free(wireguard->text);
+		wireguard->text = good ? text : NULL;
+		text = good ? NULL : text;
 	}
-	wg_key_encode(secret, key);
-	at = snprintf(text, size, head, roster->policy->port, key);
-	memcpy(text + at, peers, n);
-	good = run(syncconf, span_of(text, (size_t)at + n), err);
-	sodium_memzero(key, sizeof key);
-	sodium_memzero(text, size);
 	free(text);
-	free(peers);
-	return good;
+	return good ? 0 : problem(&err);
 }
 
-static bool has_addr(const struct roster_host *host, const struct addr *addr) {
-	for (size_t i = 0; i < host->naddrs; i++)
-		if (addr_eq(&host->addrs[i], addr))
-			return true;
-	return false;
+/* ---- peers, by wg set ---- */
+
+#define PEER_PREFIXES (1 + CARD_ADDRS_MAX + CARD_ROUTES_MAX)
+#define PEER_WORDS 8
+#define PEER_TEXT ((PEER_PREFIXES + 4) * PREFIX_TEXT)
+#define BATCH_WORDS 2048
+#define BATCH_TEXT 65536
+
+/* Arguments of wg for many peers at once, of which none is secret. */
+struct batch {
+	const char *words[BATCH_WORDS + PEER_WORDS + 1];
+	char text[BATCH_TEXT + PEER_TEXT];
+	size_t nwords, used;
+	const char *interface;
+	int status;
+};
+
+static void batch_start(struct batch *batch) {
+	static const char *const start[] = {"wg", "set"};
+
+	memcpy(batch->words, start, sizeof start);
+	batch->words[2] = batch->interface;
+	batch->nwords = 3;
+	batch->used = 0;
 }
 
-/* One that `up` gave: a /32 or /128, and no link-local one of the kernel's. */
-static bool is_single(const struct ifaddrs *entry, struct addr *addr) {
-	struct addr mask;
-	bool single = entry->ifa_addr && entry->ifa_netmask && addr_from_sockaddr(entry->ifa_addr, addr) &&
-		      addr_from_sockaddr(entry->ifa_netmask, &mask);
+static void batch_run(struct batch *batch) {
+	struct err err;
 
-	for (size_t i = 0; single && i < addr_size(addr); i++)
-		single = mask.bytes[i] == 0xff;
-	return single;
+	batch->words[batch->nwords] = NULL;
+	if (batch->nwords > 3 && !run(batch->words, span_of(NULL, 0), &err)) {
+		err_at(&err, "%s", batch->interface);
+		batch->status = problem(&err);
+	}
+	batch_start(batch);
 }
 
-/* This host's addresses; those that its card does not give it any more go. */
-static void write_addrs(FILE *out, const struct roster_host *self, const char *interface) {
-	struct ifaddrs *list = NULL;
-	struct prefix prefix;
-	struct addr addr;
+/* Puts text at the end of the word that was begun last. */
+static void add_text(struct batch *batch, const char *text) {
+	size_t n = strlen(text);
+
+	memcpy(batch->text + batch->used, text, n + 1);
+	batch->used += n;
+}
+
+static void add_word(struct batch *batch, const char *text) {
+	batch->used += batch->nwords > 3; /* the NUL of the word before */
+	batch->words[batch->nwords++] = batch->text + batch->used;
+	add_text(batch, text);
+}
+
+/* There is room for one more. */
+static void add_peer_words(struct batch *batch, const uint8_t key[static WG_KEY_BYTES]) {
+	char text[WG_KEY_TEXT];
+
+	if (batch->nwords > BATCH_WORDS || batch->used > BATCH_TEXT)
+		batch_run(batch);
+	wg_key_encode(key, text);
+	add_word(batch, "peer");
+	add_word(batch, text);
+}
+
+static size_t list_prefixes(const struct roster_host *host, struct prefix prefixes[static PEER_PREFIXES]) {
+	size_t n = 0;
+
+	for (size_t i = 0; host && i < host->naddrs; i++)
+		prefixes[n++] = prefix_host(&host->addrs[i]);
+	for (size_t i = 0; host && i < host->nroutes; i++)
+		prefixes[n++] = host->routes[i];
+	qsort(prefixes, n, sizeof *prefixes, compare_prefixes);
+	return n;
+}
+
+static void add_prefixes(struct batch *batch, const struct prefix *prefixes, size_t n) {
 	char text[PREFIX_TEXT];
 
-	for (size_t i = 0; i < self->naddrs; i++) {
-		prefix = prefix_host(&self->addrs[i]);
-		fprintf(out, "address replace %s dev %s\n", prefix_format(&prefix, text), interface);
+	add_word(batch, "allowed-ips");
+	add_word(batch, "");
+	for (size_t i = 0; i < n; i++) {
+		add_text(batch, i ? "," : "");
+		add_text(batch, prefix_format(&prefixes[i], text));
 	}
-	getifaddrs(&list);
-	for (struct ifaddrs *i = list; i; i = i->ifa_next)
-		if (strcmp(i->ifa_name, interface) == 0 && is_single(i, &addr) && !has_addr(self, &addr)) {
-			prefix = prefix_host(&addr);
-			fprintf(out, "address del %s dev %s\n", prefix_format(&prefix, text), interface);
+}
+
+/* Whether the card's endpoint is to be set: a peer that roamed keeps its own while its session lives,
+ * unless the card names another one now. */
+static bool moves(
+	const struct want *want, const struct tunnel_peer *live, const struct wireguard_note *note) {
+	if (!want->endpoint.family ||
+		(addr_eq(&want->endpoint, &live->endpoint) && want->endpoint_port == live->endpoint_port))
+		return false;
+	return !live->endpoint.family || (uint64_t)time(NULL) > live->handshake + SESSION ||
+	       (note && (!addr_eq(&want->endpoint, &note->endpoint) ||
+				want->endpoint_port != note->endpoint_port));
+}
+
+/* One peer that is wanted: what differs. */
+static void change_peer(struct batch *batch, const struct wireguard *wireguard, const struct want *want) {
+	static const struct wireguard_peer nothing = {0};
+	const struct wireguard_peer *live = wireguard_find(wireguard, want->key),
+				    *have = live ? live : &nothing;
+	const struct prefix *prefixes = wireguard->prefixes + have->first;
+	struct prefix wanted[PEER_PREFIXES];
+	size_t n = list_prefixes(want->host, wanted);
+	bool endpoint = moves(want, &have->live, find_note(wireguard, want->key));
+	bool allowed = n != have->nprefixes || (n && memcmp(wanted, prefixes, n * sizeof *wanted) != 0);
+	char text[ENDPOINT_TEXT];
+
+	if (live && (!live->ours || (!endpoint && !allowed && have->live.keepalive == want->keepalive)))
+		return;
+	add_peer_words(batch, want->key);
+	if (endpoint) {
+		add_word(batch, "endpoint");
+		add_word(batch, endpoint_format(&want->endpoint, want->endpoint_port, text));
+	}
+	if (have->live.keepalive != want->keepalive) {
+		add_word(batch, "persistent-keepalive");
+		snprintf(text, sizeof text, "%u", want->keepalive);
+		add_word(batch, text);
+	}
+	if (allowed)
+		add_prefixes(batch, wanted, n);
+}
+
+/* Removals first: what is taken away does not depend on what can be added. */
+static int change_peers(
+	const struct wireguard *wireguard, const char *interface, const struct wants *wants) {
+	struct batch *batch = calloc(1, sizeof *batch);
+	struct err err;
+	int status;
+
+	if (!batch) {
+		err_set(&err, ERR_ENV, "out of memory");
+		return problem(&err);
+	}
+	batch->interface = interface;
+	batch_start(batch);
+	for (const struct wireguard_peer *p = wireguard->peers; p < wireguard->peers + wireguard->npeers;
+		p++)
+		if (p->ours && !is_wanted(wants, p->live.key)) {
+			add_peer_words(batch, p->live.key);
+			add_word(batch, "remove");
 		}
-	freeifaddrs(list);
+	for (size_t i = 0; i < wants->n; i++)
+		change_peer(batch, wireguard, &wants->list[i]);
+	batch_run(batch);
+	status = batch->status;
+	free(batch);
+	return status;
 }
 
-/* Addresses and routes, for `ip -batch`. */
-static void write_batch(FILE *out, const struct roster *roster) {
-	const struct policy *policy = roster->policy;
-	const char *name = policy->interface;
-	struct prefix prefix;
-	char text[PREFIX_TEXT];
+/* ---- key and port ---- */
 
-	if (roster->self)
-		write_addrs(out, roster->self, name);
-	fprintf(out, "link set dev %s mtu " MTU " up\n", name);
-	for (size_t i = 0; i < policy->npeers; i++) {
-		prefix = derived_prefix(policy->peers[i].aid);
-		fprintf(out, "route replace %s dev %s\n", prefix_format(&prefix, text), name);
-		for (size_t k = 0; k < policy->peers[i].nallowed; k++)
-			fprintf(out, "route replace %s dev %s\n",
-				prefix_format(&policy->peers[i].allowed[k], text), name);
-	}
-}
-
-bool wireguard_sync(
-	const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
-	const char *const batch[] = {"ip", "-batch", "-", NULL};
-	char *text;
+static int set_key(
+	struct wireguard *wireguard, const char *interface, const uint8_t secret[static WG_KEY_BYTES]) {
+	const char *const set[] = {"wg", "set", interface, "private-key", "/dev/stdin", NULL};
+	char text[WG_KEY_TEXT];
+	uint8_t key[WG_KEY_BYTES];
+	struct err err;
 	bool good;
-	size_t n;
 
-	if (!sync_peers(roster, secret, err) || !write_text(write_batch, roster, &text, &n, err))
-		return false;
-	good = run(batch, span_of(text, n), err);
-	free(text);
-	return good;
+	tunnel_public(secret, key);
+	if (wireguard->keyed && memcmp(key, wireguard->key, sizeof key) == 0)
+		return 0;
+	wg_key_encode(secret, text);
+	good = run(set, span_str(text), &err);
+	sodium_memzero(text, sizeof text);
+	if (!good) {
+		err_at(&err, "%s", interface);
+		return problem(&err);
+	}
+	wireguard->keyed = true;
+	memcpy(wireguard->key, key, sizeof key);
+	return 0;
+}
+
+static int set_port(const struct wireguard *wireguard, const char *interface, uint16_t port) {
+	char text[8];
+	const char *const set[] = {"wg", "set", interface, "listen-port", text, NULL};
+	struct err err;
+
+	snprintf(text, sizeof text, "%u", port);
+	if (wireguard->port == port || run(set, span_of(NULL, 0), &err))
+		return 0;
+	err_at(&err, "%s: ListenPort = %u", interface, port);
+	return problem(&err);
+}
+
+static int worse(int a, int b) {
+	return a > b ? a : b;
+}
+
+int wireguard_sync(
+	struct wireguard *wireguard, const char *root, const struct roster *roster, const uint8_t *secret) {
+	const char *interface = roster->policy->interface;
+	struct wants wants;
+	struct err err;
+	int status = 0, noted;
+
+	if (wireguard->error || !list_wants(wireguard, roster, &wants)) {
+		err_set(&err, ERR_ENV, "%s: is no WireGuard interface that can be read: %s", interface,
+			strerror(wireguard->error ? wireguard->error : ENOMEM));
+		return problem(&err);
+	}
+	if (secret) {
+		status = worse(status, set_key(wireguard, interface, secret));
+		status = worse(status, set_port(wireguard, interface, roster->policy->port));
+	} else {
+		wireguard->keyed = false;
+	}
+	noted = note(wireguard, root, interface, &wants, true);
+	/* what would not be known to be ours later is not added to another's interface */
+	if (noted == 0 || secret)
+		status = worse(status, change_peers(wireguard, interface, &wants));
+	if (noted == 0 && status == 0)
+		noted = note(wireguard, root, interface, &wants, false);
+	free(wants.list);
+	return worse(status, noted);
+}
+
+int wireguard_release(const char *root, const char *interface) {
+	struct policy policy = {0};
+	struct roster nobody = {.policy = &policy};
+	struct wireguard wireguard;
+	char path[PATH_MAX];
+	struct err err;
+	int status;
+
+	span_copy(span_str(interface), policy.interface, sizeof policy.interface);
+	if (!wireguard_read(&wireguard, root, interface, true, &err)) {
+		status = problem(&err);
+	} else {
+		status = wireguard_sync(&wireguard, root, &nobody, NULL);
+		status = worse(status, interface_sync(&nobody));
+	}
+	wireguard_free(&wireguard);
+	if (status == 0 && interface_file(root, interface, "peers", path, NULL))
+		unlink(path);
+	return status;
+}
+
+/* ---- others' interfaces ---- */
+
+bool wireguard_public(const char *interface, uint8_t key[static WG_KEY_BYTES], struct err *err) {
+	const char *const show[] = {"wg", "show", interface, "public-key", NULL};
+	char text[256];
+
+	if (!run_said(show, span_of(NULL, 0), text, sizeof text, err))
+		return err_at(err, "%s", interface);
+	return wg_key_decode(text, strcspn(text, "\n"), key) ||
+	       err_set(err, ERR_ENV, "%s: has no key; give it one (wg set %s private-key FILE)", interface,
+		       interface);
+}
+
+bool wireguard_refuse(const struct wireguard *wireguard, const struct roster *roster, struct err *err) {
+	const char *interface = roster->policy->interface;
+	size_t unknown = 0, i;
+
+	if (wireguard->error)
+		return err_set(err, ERR_ENV,
+			"%s: is there, and verimesh up did not make it; choose another Name", interface);
+	for (const struct wireguard_peer *p = wireguard->peers; p < wireguard->peers + wireguard->npeers;
+		p++) {
+		for (i = 0; i < roster->nhosts; i++)
+			if (memcmp(roster->hosts[i].key, p->live.key, WG_KEY_BYTES) == 0)
+				break;
+		unknown += i == roster->nhosts;
+	}
+	return err_set(err, ERR_ENV,
+		"%s: %s has %zu peers that verimesh does not know, and verimesh up did not make it; set "
+		"Adopt = yes, or choose another Name",
+		interface, interface, unknown);
 }

@@ -1,4 +1,4 @@
-/* wireguard.h: makes, fills and removes the mesh interface, through ip and wg. */
+/* wireguard.h: what a WireGuard interface has, and its key, port and peers, set through wg. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef VERIMESH_WIREGUARD_H
 #define VERIMESH_WIREGUARD_H
@@ -8,24 +8,73 @@
 
 #include "base64.h"
 #include "err.h"
+#include "interface.h"
 #include "roster.h"
+#include "tunnel.h"
 
-/* Whether there is such an interface, and whether `up` made it. */
-enum wireguard_state { WIREGUARD_NONE, WIREGUARD_OURS, WIREGUARD_FOREIGN };
+struct wireguard_peer {
+	struct tunnel_peer live;
+	size_t first, nprefixes; /* its prefixes, sorted, among those of all */
+	bool ours;		 /* up made the interface, or verimesh added the peer */
+};
 
-enum wireguard_state wireguard_state(const char *root, const char *interface);
+/* What verimesh noted of a peer that it added. */
+struct wireguard_note {
+	uint8_t key[WG_KEY_BYTES];
+	struct addr endpoint; /* of its card, at the last sync; family 0: none */
+	uint16_t endpoint_port;
+};
 
-/* Makes the interface: by the kernel, else by wireguard-go. Marks it as ours. */
-bool wireguard_make(const char *root, const char *interface, struct err *err);
+/* An interface as it was read, and what verimesh noted of it. wireguard_free releases it. */
+struct wireguard {
+	enum interface_state state;
+	int error; /* errno value: why it could not be read; 0: what follows is what it has */
+	uint16_t port;
+	struct wireguard_peer *peers; /* sorted by key */
+	size_t npeers, peers_size;
+	struct prefix *prefixes;
+	size_t nprefixes, prefixes_size;
+	struct prefix *foreign; /* prefixes of the peers that are not ours, sorted */
+	size_t nforeign;
 
-/* Gives it the key, the port and the peers of the roster (all hosts but this one), this host's
- * addresses, and a route for every prefix of the peers. Sessions of unchanged peers go on. */
-bool wireguard_sync(const struct roster *roster, const uint8_t secret[static WG_KEY_BYTES], struct err *err);
+	bool in_use;		      /* `up` made it, or adopted it */
+	bool keyed;		      /* noted: */
+	uint8_t key[WG_KEY_BYTES];    /* the public key that it was given */
+	struct wireguard_note *notes; /* sorted by key */
+	size_t nnotes;
+	char *text; /* the file of notes, as it stands */
+};
 
-/* Removes the interface, if it is there, and the mark. */
-bool wireguard_remove(const char *root, const char *interface, struct err *err);
+/* Reads the interface of that name, and the notes. A device that cannot be read is told by
+ * wireguard->error (of INTERFACE_NONE: 0); false only without memory. */
+bool wireguard_read(
+	struct wireguard *wireguard, const char *root, const char *interface, bool adopt, struct err *err);
+void wireguard_free(struct wireguard *wireguard);
+
+/* The peer of this key, NULL for none. */
+const struct wireguard_peer *wireguard_find(
+	const struct wireguard *wireguard, const uint8_t key[static WG_KEY_BYTES]);
+
+/* For the roster (struct roster_sources); ctx is the struct wireguard. */
+bool wireguard_is_foreign_key(void *wireguard, const uint8_t key[static WG_KEY_BYTES]);
+bool wireguard_is_foreign_prefix(void *wireguard, const struct prefix *prefix);
+bool wireguard_had_handshake(void *wireguard, const uint8_t key[static WG_KEY_BYTES]);
+
+/* Brings the interface in line with the roster (all hosts but this one) by what differs: sessions of
+ * unchanged peers go on, a peer that roams keeps its endpoint, and peers that are not ours are left as
+ * they are. secret NULL: key and port are left, too. Peers that verimesh has added are noted in
+ * PATH_RUN/INTERFACE.peers. Goes on after a failure; each is printed. Returns the exit status. */
+int wireguard_sync(
+	struct wireguard *wireguard, const char *root, const struct roster *roster, const uint8_t *secret);
+
+/* Takes away what verimesh added to an interface that it did not make, and the notes. Prints and returns
+ * as wireguard_sync. */
+int wireguard_release(const char *root, const char *interface);
+
+/* The public key of an interface. */
+bool wireguard_public(const char *interface, uint8_t key[static WG_KEY_BYTES], struct err *err);
 
 /* The error for an interface that up did not make: how many peers verimesh does not know. */
-bool wireguard_refuse_foreign(const struct roster *roster, const char *interface, struct err *err);
+bool wireguard_refuse(const struct wireguard *wireguard, const struct roster *roster, struct err *err);
 
 #endif
