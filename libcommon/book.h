@@ -46,7 +46,6 @@ struct book_log {
 	uint8_t *fresh; /* messages accepted while `record` was set */
 	size_t nfresh;
 	size_t stored; /* bytes of its file in the store */
-	bool grown;    /* in this run */
 	/* Two versions of an event were seen: nothing new is taken (DESIGN.md 6, import). The other
 	 * version's message, when that was in this run and `record` set. */
 	bool frozen;

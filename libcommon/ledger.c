@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "array.h"
 #include "base64.h"
 #include "cesr.h"
 #include "file.h"
@@ -14,11 +15,13 @@
 
 #define LEDGER_MAX ((size_t)1 << 30)
 #define NAME_TEXT WG_KEY_TEXT /* longer than any login */
+#define LINE_TEXT 128
 
 struct ledger_entry {
 	enum ledger_kind kind;
 	char aid[CESR_TEXT], name[NAME_TEXT];
 	uint64_t number;
+	bool claimed; /* a key, by ledger_claim */
 };
 
 static const char *const kinds[] = {[LEDGER_KEY] = "key", [LEDGER_UID] = "uid", [LEDGER_GID] = "gid"};
@@ -59,15 +62,10 @@ static bool index_entry(struct ledger *ledger, struct ledger_entry *entry) {
 static bool add(struct ledger *ledger, const struct ledger_entry *content) {
 	struct ledger_entry *entry, **grown;
 
-	if (ledger->n == ledger->size) {
-		size_t size = ledger->size ? 2 * ledger->size : 64;
-
-		grown = reallocarray(ledger->entries, size, sizeof *grown);
-		if (!grown)
-			return false;
-		ledger->entries = grown;
-		ledger->size = size;
-	}
+	grown = array_grow(ledger->entries, &ledger->size, ledger->n, sizeof *grown);
+	if (!grown)
+		return false;
+	ledger->entries = grown;
 	entry = malloc(sizeof *entry);
 	if (!entry)
 		return false;
@@ -76,31 +74,40 @@ static bool add(struct ledger *ledger, const struct ledger_entry *content) {
 	return index_entry(ledger, entry);
 }
 
-/* One line, without its end. */
-static bool parse(const char *line, struct ledger_entry *entry) {
-	char kind[4];
-	int end = 0;
-
-	*entry = (struct ledger_entry){0};
-	if (sscanf(line, "%3s %44s %44s %" SCNu64 "%n", kind, entry->aid, entry->name, &entry->number,
-		    &end) != 4 ||
-		line[end])
-		return false;
-	while (entry->kind <= LEDGER_GID && strcmp(kind, kinds[entry->kind]) != 0)
-		entry->kind++;
-	return entry->kind == LEDGER_KEY || (entry->kind <= LEDGER_GID && entry->number <= UINT32_MAX);
+static int write_line(const struct ledger_entry *entry, char line[static LINE_TEXT]) {
+	return snprintf(line, LINE_TEXT, "%s %s %s %" PRIu64 "\n", kinds[entry->kind], entry->aid,
+		entry->name, entry->number);
 }
 
-static bool read_lines(struct ledger *ledger, char *text, const char *path, struct err *err) {
-	struct ledger_entry entry;
-	unsigned number = 1;
-	bool whole;
+/* A number that somebody can have: what is no id in passwd, or would be root, is damage. */
+static bool is_possible(const struct ledger_entry *entry) {
+	if (entry->kind == LEDGER_KEY)
+		return entry->number <= INT64_MAX;
+	return entry->number > 0 && entry->number < UINT32_MAX - 1;
+}
 
-	for (char *line = text, *end; *line; line = end + 1, number++) {
-		end = strchrnul(line, '\n');
-		whole = *end;
-		*end = 0;
-		if (!whole || !parse(line, &entry))
+/* Takes the first line of a text, which is just what would be written of it. */
+static bool parse(struct span *text, struct ledger_entry *entry) {
+	char kind[4], line[LINE_TEXT];
+	struct span start;
+
+	*entry = (struct ledger_entry){0};
+	if (sscanf((const char *)text->p, "%3s %44s %44s %" SCNu64, kind, entry->aid, entry->name,
+		    &entry->number) != 4)
+		return false;
+	while (entry->kind < LEDGER_GID && strcmp(kind, kinds[entry->kind]) != 0)
+		entry->kind++;
+	start = span_cut(*text, 0, (size_t)write_line(entry, line));
+	*text = span_from(*text, start.n);
+	return span_is(start, line) && cesr_is_aid(span_str(entry->aid)) && is_possible(entry);
+}
+
+/* text has a NUL behind it. */
+static bool read_lines(struct ledger *ledger, struct span text, const char *path, struct err *err) {
+	struct ledger_entry entry;
+
+	for (unsigned number = 1; text.n > 0; number++) {
+		if (!parse(&text, &entry))
 			return err_set(
 				err, ERR_ENV, "%s:%u: damaged; restore it from a backup", path, number);
 		if (!add(ledger, &entry))
@@ -120,9 +127,7 @@ bool ledger_open(struct ledger *ledger, const char *root, struct err *err) {
 		return false;
 	if (!file_read(path, LEDGER_MAX, &data, &n, err))
 		return errno == ENOENT;
-	good = strlen((char *)data) == n
-		       ? read_lines(ledger, (char *)data, path, err)
-		       : err_set(err, ERR_ENV, "%s: damaged; restore it from a backup", path);
+	good = read_lines(ledger, span_of(data, n), path, err);
 	free(data);
 	if (!good)
 		ledger_free(ledger);
@@ -130,7 +135,7 @@ bool ledger_open(struct ledger *ledger, const char *root, struct err *err) {
 }
 
 bool ledger_save(struct ledger *ledger, const char *root, struct err *err) {
-	char path[PATH_MAX], *text;
+	char path[PATH_MAX], line[LINE_TEXT], *text;
 	FILE *out;
 	size_t n;
 
@@ -141,12 +146,8 @@ bool ledger_save(struct ledger *ledger, const char *root, struct err *err) {
 	out = open_memstream(&text, &n);
 	if (!out)
 		return err_set(err, ERR_ENV, "out of memory");
-	for (size_t i = 0; i < ledger->n; i++) {
-		const struct ledger_entry *entry = ledger->entries[i];
-
-		fprintf(out, "%s %s %s %" PRIu64 "\n", kinds[entry->kind], entry->aid, entry->name,
-			entry->number);
-	}
+	for (size_t i = 0; i < ledger->n; i++)
+		fwrite(line, 1, (size_t)write_line(ledger->entries[i], line), out);
 	if (fclose(out) != 0)
 		err_set(err, ERR_ENV, "out of memory");
 	else if (file_replace(path, span_of(text, n), 0644, err))
@@ -209,20 +210,35 @@ bool ledger_put(
 	return add(ledger, &entry);
 }
 
-void ledger_drop_keys(
-	struct ledger *ledger, bool (*gone)(void *ctx, const char *aid, const char *key), void *ctx) {
+bool ledger_claim(struct ledger *ledger, const char *aid, const char *key, uint64_t now) {
+	struct ledger_entry entry = make(LEDGER_KEY, aid, key, now), *there;
+
+	entry.claimed = true;
+	there = find(&ledger->by_owner, &entry, compare_owners);
+	if (there) {
+		there->claimed = true;
+		return true;
+	}
+	ledger->changed = true;
+	return add(ledger, &entry);
+}
+
+void ledger_drop_claims(struct ledger *ledger, bool (*is_known)(void *ctx, const char *aid), void *ctx) {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < ledger->n; i++) {
 		struct ledger_entry *entry = ledger->entries[i];
 
-		if (entry->kind == LEDGER_KEY && gone(ctx, entry->aid, entry->name)) {
-			tdelete(entry, &ledger->by_owner, compare_owners);
-			free(entry);
-			ledger->changed = true;
-		} else {
+		if (entry->kind != LEDGER_KEY || entry->claimed || !is_known(ctx, entry->aid)) {
+			entry->claimed = false;
 			ledger->entries[kept++] = entry;
+			continue;
 		}
+		/* of a line that stood twice the last one is in the tree */
+		if (find(&ledger->by_owner, entry, compare_owners) == entry)
+			tdelete(entry, &ledger->by_owner, compare_owners);
+		free(entry);
+		ledger->changed = true;
 	}
 	ledger->n = kept;
 }

@@ -9,7 +9,7 @@
 
 #include "err.h"
 
-/* root + PATH_LEDGER, a text of lines `KIND AID NAME NUMBER`, sorted as written. */
+/* root + PATH_LEDGER, a text of lines `KIND AID NAME NUMBER` in the order of their making. */
 enum ledger_kind {
 	LEDGER_KEY, /* NAME: a tunnel key that AID claims, base64; NUMBER: since when, seconds since 1970 */
 	LEDGER_UID, /* NAME: a login; NUMBER: its uid, now or once */
@@ -41,12 +41,15 @@ bool ledger_find(const struct ledger *ledger, enum ledger_kind kind, const char 
 bool ledger_owner(const struct ledger *ledger, enum ledger_kind kind, uint64_t number, const char **aid,
 	const char **name);
 
-/* Puts a number in force. What was in force before stays given. False: out of memory. */
+/* Puts a uid or gid in force. What was in force before stays given. False: out of memory. */
 bool ledger_put(
 	struct ledger *ledger, enum ledger_kind kind, const char *aid, const char *name, uint64_t number);
 
-/* Forgets the claims to tunnel keys that are gone. */
-void ledger_drop_keys(
-	struct ledger *ledger, bool (*gone)(void *ctx, const char *aid, const char *key), void *ctx);
+/* Notes that an identifier claims a tunnel key: since now, unless it did before. False: out of memory. */
+bool ledger_claim(struct ledger *ledger, const char *aid, const char *key, uint64_t now);
+
+/* Forgets the claims that were not made by ledger_claim since ledger_open or the last call, of the
+ * identifiers whose claims are known. */
+void ledger_drop_claims(struct ledger *ledger, bool (*is_known)(void *ctx, const char *aid), void *ctx);
 
 #endif

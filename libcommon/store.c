@@ -185,14 +185,23 @@ bool store_resolve(struct store *store, const char *root, const char *aid, struc
 	return false;
 }
 
+/* A card stands in its issuer's file, whoever else seals it: damage to one file hurts nobody else. */
+static bool belongs(const struct book_log *log, const struct book_body *body) {
+	struct card card;
+
+	return !body->acdc || (card_parse(span_of(body->bytes, body->n), &card, NULL) &&
+				      span_is(card.issuer, log->kel.aid));
+}
+
 /* Writes the bodies that a seal names, if they are there and not stored yet. */
-static void write_bodies(const struct book *book, const struct seal *seal, FILE *out) {
+static void write_bodies(
+	const struct book *book, const struct book_log *log, const struct seal *seal, FILE *out) {
 	const char *saids[] = {seal->d, seal->i};
 
 	for (size_t i = 0; i < 2; i++) {
 		struct book_body *body = book_body(book, saids[i]);
 
-		if (!body || body->stored)
+		if (!body || body->stored || !belongs(log, body))
 			continue;
 		fwrite(body->bytes, 1, body->n, out);
 		body->stored = true;
@@ -208,7 +217,7 @@ static bool write_new(
 		if (log->nfresh)
 			fwrite(log->fresh, 1, log->nfresh, out);
 		for (size_t i = 0; i < log->kel.nseals; i++)
-			write_bodies(book, &log->kel.seals[i], out);
+			write_bodies(book, log, &log->kel.seals[i], out);
 	}
 	return (out && fclose(out) == 0) || err_set(err, ERR_ENV, "out of memory");
 }
@@ -243,7 +252,6 @@ static bool commit_log(struct store *store, struct book_log *log, struct err *er
 
 	if (good) {
 		log->stored += n;
-		log->grown = log->grown || n;
 		log->nfresh = 0;
 	}
 	free(text);
@@ -273,38 +281,21 @@ static bool note_keys(struct store *store, const struct kel *kel, struct err *er
 	struct cards_entry *entries;
 	char key[WG_KEY_TEXT];
 	bool good = true;
-	uint64_t since;
 	size_t n;
 
 	if (!cards_list(&store->book, kel, &entries, &n, err))
 		return false;
 	for (size_t i = 0; good && i < n; i++) {
 		wg_key_encode(entries[i].card.key, key);
-		if (claims_key(&entries[i]) &&
-			!ledger_find(&store->ledger, LEDGER_KEY, kel->aid, key, &since))
-			good = ledger_put(&store->ledger, LEDGER_KEY, kel->aid, key, (uint64_t)time(NULL));
+		good = !claims_key(&entries[i]) ||
+		       ledger_claim(&store->ledger, kel->aid, key, (uint64_t)time(NULL));
 	}
 	free(entries);
 	return good || err_set(err, ERR_ENV, "out of memory");
 }
 
-/* Whether a log that grew claims the key no longer. One whose cards cannot be read is given the benefit. */
-static bool is_gone(void *ctx, const char *aid, const char *key) {
-	struct store *store = ctx;
-	struct book_log *log = book_log(&store->book, aid);
-	struct cards_entry *entries;
-	char text[WG_KEY_TEXT];
-	bool gone = true;
-	size_t n;
-
-	if (!log || !log->grown || !cards_list(&store->book, &log->kel, &entries, &n, NULL))
-		return false;
-	for (size_t i = 0; gone && i < n; i++) {
-		wg_key_encode(entries[i].card.key, text);
-		gone = !claims_key(&entries[i]) || strcmp(text, key) != 0;
-	}
-	free(entries);
-	return gone;
+static bool is_known(void *ctx, const char *aid) {
+	return book_kel(&((struct store *)ctx)->book, aid);
 }
 
 bool store_commit(struct store *store, struct err *err) {
@@ -314,10 +305,10 @@ bool store_commit(struct store *store, struct err *err) {
 		if (!book_kel(&store->book, log->kel.aid))
 			continue;
 		if (!commit_log(store, log, err) || !commit_evidence(store, log, err) ||
-			(log->grown && !note_keys(store, &log->kel, err)))
+			!note_keys(store, &log->kel, err))
 			return false;
 	}
-	ledger_drop_keys(&store->ledger, is_gone, store);
+	ledger_drop_claims(&store->ledger, is_known, store);
 	return ledger_save(&store->ledger, store->root, err);
 }
 

@@ -587,6 +587,168 @@ static void garbage_is_told(void **state) {
 	drop(&s);
 }
 
+/* ---- claims to tunnel keys ---- */
+
+#define WG_KEY "hu29hnQZTzZEqYg/MN0mHVKXzr7LXL4+p9grKGJMgz8="
+
+/* Since when the ledger has the claim to that key; 0: it has none. */
+static uint64_t claimed_since(const char *aid) {
+	struct store store;
+	uint64_t since = 0;
+
+	open_store(&store, false);
+	ledger_find(&store.ledger, LEDGER_KEY, aid, WG_KEY, &since);
+	store_close(&store);
+	return since;
+}
+
+/* The ledger's only line. */
+static void remember(const char *aid, const char *key, unsigned since) {
+	struct text line = {0};
+	char path[PATH];
+
+	snprintf(path, sizeof path, "%s" PATH_LEDGER, root);
+	text_add(&line, "key %s %s %u\n", aid, key, since);
+	write_path(path, text_span(&line));
+	text_free(&line);
+}
+
+static void a_claim_is_noted_when_it_is_first_seen(void **state) {
+	struct scene s = replaced(0);
+	uint64_t before = (uint64_t)time(NULL), since;
+
+	(void)state;
+	import(text_span(&s.first));
+	since = claimed_since(s.org.aid);
+	assert_true(since >= before && since <= (uint64_t)time(NULL));
+	remember(s.org.aid, WG_KEY, 5);
+	import(text_span(&s.first));
+	assert_int_equal(claimed_since(s.org.aid), 5);
+	/* another card, the same claim */
+	import(text_span(&s.second));
+	assert_int_equal(claimed_since(s.org.aid), 5);
+	drop(&s);
+}
+
+static void a_claim_withdrawn_and_made_again_is_new(void **state) {
+	struct scene s = replaced(0);
+	struct text again = {0};
+	char gone[SAID], seal[SEAL], said[SAID];
+
+	(void)state;
+	import(text_span(&s.first));
+	import(text_span(&s.second));
+	remember(s.org.aid, WG_KEY, 5);
+	add_card(NULL, &s.org, NULL, "\"host\":\"db1\"", gone);
+	interact(&again, &s.org, event_seal(s.new, "1", gone, seal));
+	import_text(&again);
+	/* the body that withdraws it was left out: void all the same */
+	assert_int_equal(claimed_since(s.org.aid), 0);
+	issue_card(&again, &s.org, DB1 ",\"logins\":[\"bob\"]", said);
+	import_text(&again);
+	assert_true(claimed_since(s.org.aid) > 5);
+	drop(&s);
+}
+
+/* While a host changes its key it claims both. */
+static void in_the_overlap_both_keys_are_claimed(void **state) {
+	static const char next[] =
+		"\"host\":\"db1\",\"key\":\"COE6vEGTekQfMyLB9AvHRe2oHlmusp5u3IAii0kzhtEa\","
+		"\"from\":\"2999-01-01T00:00:00.000000+00:00\"";
+	static const char next_key[] = "4Tq8QZN6RB8zIsH0C8dF7ageWa6ynm7cgCKLSTOG0Ro=";
+	struct scene s = replaced(0);
+	char said[SAID], seal[SEAL];
+	struct text stream = {0};
+	struct store store;
+	uint64_t since;
+
+	(void)state;
+	import(text_span(&s.first));
+	import(text_span(&s.second));
+	add_card(&stream, &s.org, NULL, next, said);
+	interact(&stream, &s.org, event_seal(s.new, "1", said, seal));
+	import_text(&stream);
+	assert_true(claimed_since(s.org.aid) > 0);
+	open_store(&store, false);
+	assert_true(ledger_find(&store.ledger, LEDGER_KEY, s.org.aid, next_key, &since));
+	store_close(&store);
+	drop(&s);
+}
+
+/* Others may seal a card too, and be read first: that changes neither whose claim it is nor in whose file
+ * the card is kept. */
+static void a_card_is_its_issuers_whoever_seals_it(void **state) {
+	struct id org = {.name = "org"}, others[8] = {0};
+	struct text stream = {0}, card = {0};
+	char name[sizeof others / sizeof *others][4], said[SAID], seal[SEAL], path[PATH];
+
+	(void)state;
+	incept(&stream, &org, "");
+	add_card(&card, &org, NULL, DB1, said);
+	interact(&stream, &org, anchor_seal(said, seal));
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		snprintf(name[i], sizeof name[i], "o%zu", i);
+		others[i].name = name[i];
+		incept(&stream, &others[i], "");
+		interact(&stream, &others[i], anchor_seal(said, seal));
+	}
+	import_text(&stream);
+	import_text(&card);
+	assert_card(org.aid, said);
+	assert_true(claimed_since(org.aid) > 0);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		assert_int_equal(claimed_since(others[i].aid), 0);
+		assert_int_equal(unlink(file_of(others[i].aid, path)), 0);
+	}
+	assert_card(org.aid, said);
+}
+
+/* A damaged log, or one that is not there, has not withdrawn anything. */
+static void claims_of_the_unknown_are_kept(void **state) {
+	struct scene s = replaced(0);
+
+	(void)state;
+	import(text_span(&s.first));
+	remember(NOBODY, WG_KEY, 7);
+	import(text_span(&s.second));
+	assert_int_equal(claimed_since(NOBODY), 7);
+	remember(s.org.aid, WG_KEY, 8);
+	write_file(s.org.aid, span_str("damaged"));
+	import(span_of(NULL, 0));
+	assert_int_equal(claimed_since(s.org.aid), 8);
+	drop(&s);
+}
+
+static void a_lost_ledger_is_learned_anew(void **state) {
+	struct scene s = replaced(0);
+	char path[PATH];
+
+	(void)state;
+	import(text_span(&s.first));
+	snprintf(path, sizeof path, "%s" PATH_LEDGER, root);
+	assert_int_equal(unlink(path), 0);
+	import(text_span(&s.first));
+	assert_true(claimed_since(s.org.aid) > 0);
+	drop(&s);
+}
+
+static void a_damaged_ledger_is_told(void **state) {
+	char path[PATH], expected[PATH + 80];
+	struct scene s = replaced(0);
+	struct store store;
+	struct err err;
+
+	(void)state;
+	import(text_span(&s.first));
+	snprintf(path, sizeof path, "%s" PATH_LEDGER, root);
+	snprintf(expected, sizeof expected, "%s:1: damaged; restore it from a backup", path);
+	write_path(path, span_str("key\n"));
+	assert_false(store_open(&store, root, true, &err));
+	assert_int_equal(err.status, ERR_ENV);
+	assert_string_equal(err.text, expected);
+	drop(&s);
+}
+
 /* ---- one writer at a time ---- */
 
 static void a_second_writer_waits(void **state) {
@@ -683,6 +845,13 @@ int main(void) {
 		test(only_duplicity_freezes),
 		test(other_files_are_no_logs),
 		test(garbage_is_told),
+		test(a_claim_is_noted_when_it_is_first_seen),
+		test(a_claim_withdrawn_and_made_again_is_new),
+		test(in_the_overlap_both_keys_are_claimed),
+		test(a_card_is_its_issuers_whoever_seals_it),
+		test(claims_of_the_unknown_are_kept),
+		test(a_lost_ledger_is_learned_anew),
+		test(a_damaged_ledger_is_told),
 		test(a_second_writer_waits),
 		test(the_lock_is_not_inherited),
 		test(what_cannot_be_written_is_told),
