@@ -38,10 +38,26 @@ static const struct verb {
 	{"export", verb_export, "", "Prints this organisation's log and cards as one CESR stream."},
 	{"verify", verb_verify, "[--json] FILE|-",
 		"Verifies a stream and prints the key states. Touches nothing."},
-	{"import", verb_import, "FILE|-", "Verifies a stream and adds what holds to the store."},
+	{"import", verb_import, "[--resolve AID] FILE|-",
+		"Verifies a stream and adds what holds to the store. An identifier that shows two\n"
+		"versions of an event is frozen: nothing new of it is taken until --resolve replaces\n"
+		"its log by that of FILE."},
 	{"sync", verb_sync, "", "Compiles store and policy into the map, the keyring and WireGuard."},
 	{"up", verb_up, "", "Makes the interface, then does what sync does."},
 	{"down", verb_down, "", "Removes the interface and the keys in the kernel keyring."},
+	{"show", verb_show, "[--json] [NAME|AID|KEY|ADDRESS|LOGIN]",
+		"Says whose a name, key, address or login is, and how we know. Without one: a table.\n\n"
+		"--json: one object a line for each host, of these members; null: none, or not known:\n"
+		"  name alias aid peer label         the host\n"
+		"  sn said delegator witnesses       key state of its organisation, by the last event\n"
+		"  card anchor:{sn said}             its card, and the event that anchors it\n"
+		"  key next from until               tunnel key, the next one, from when, the card's end\n"
+		"  addresses:[] routes:[] endpoint   what is its own, the derived address first\n"
+		"  logins:[{login account uid gid}]  who may log in from there, and as whom\n"
+		"  handshake live_endpoint keyring   what is live; root only"},
+	{"check", verb_check, "",
+		"Says what is wrong with this installation, and the mend; of the rest that it is ok.\n"
+		"Changes nothing. Some of it only root can see."},
 	{"gate", verb_gate, "--user ACCOUNT --from ADDRESS",
 		"Says whether such a login may happen, and why. Changes nothing.\n"
 		"Exit status 0: admitted, 1: not."},

@@ -28,6 +28,8 @@ static void report_peers(const struct mesh *mesh, mesh_report *report, void *ctx
 		const struct policy_peer *peer = &mesh->policy.peers[i];
 		const struct book_log *log = book_log(&mesh->store.book, peer->aid);
 
+		if (!peer->aid[0]) /* the own organisation, and only root knows which */
+			continue;
 		if (!book_kel(&mesh->store.book, peer->aid))
 			err_set(&err, ERR_NO, "%s: no log of %s yet; get its stream and verimesh import it",
 				peer->name, peer->aid);

@@ -26,6 +26,7 @@ static inline bool is_option(const char *word) {
 }
 
 /* Each verb returns the exit status (DESIGN.md 6): 0, 1, 2 or 3. */
+int verb_check(const struct command *command);
 int verb_down(const struct command *command);
 int verb_export(const struct command *command);
 int verb_gate(const struct command *command);
@@ -33,6 +34,7 @@ int verb_import(const struct command *command);
 int verb_init(const struct command *command);
 int verb_issue(const struct command *command);
 int verb_key(const struct command *command);
+int verb_show(const struct command *command);
 int verb_sync(const struct command *command);
 int verb_up(const struct command *command);
 int verb_verify(const struct command *command);

@@ -1,0 +1,510 @@
+/* check.c: `verimesh check`: what is wrong with this installation, and the mend; changes nothing. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <errno.h>
+#include <glob.h>
+#include <ifaddrs.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "identity.h"
+#include "keyring.h"
+#include "map.h"
+#include "map_build.h"
+#include "paths.h"
+#include "show.h"
+#include "verimesh.h"
+
+#define BLANK " \t"
+
+struct check {
+	const char *root;
+	struct mesh mesh;
+	bool open;	     /* mesh is */
+	const char *skipped; /* why the check under way cannot be made, or NULL */
+	unsigned findings;
+};
+
+/* One finding: WHERE: WHAT; MEND. */
+__attribute__((format(printf, 2, 3))) static void found(struct check *c, const char *fmt, ...) {
+	char what[sizeof((struct err *)0)->text];
+	struct err err;
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof what, fmt, args);
+	va_end(args);
+	err_set(&err, ERR_NO, "%s", what);
+	problem(&err);
+	c->findings++;
+}
+
+static void found_claim(void *ctx, const struct err *what) {
+	found(ctx, "%s", what->text);
+}
+
+/* Is there a file below the root? Braces and wildcards count. */
+static bool is_there(const char *root, const char *pattern) {
+	char path[PATH_MAX];
+	glob_t list = {0};
+	bool there = file_path(path, root, pattern, NULL, NULL) && glob(path, GLOB_BRACE, NULL, &list) == 0;
+
+	globfree(&list);
+	return there;
+}
+
+static void check_configuration(struct check *c) {
+	struct err err;
+
+	c->open = mesh_open(&c->mesh, c->root, false, found_claim, c, &err);
+	if (!c->open)
+		found(c, "%s%s", err.text,
+			is_there(c->root, PATH_CONF) ? "" : "; verimesh init LABEL writes one");
+}
+
+/* ---- this host's own ---- */
+
+static void check_private(struct check *c, const char *path, mode_t mode) {
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		found(c, "%s: %m", path);
+	else if (st.st_uid != 0)
+		found(c, "%s: belongs to uid %u; chown root %s", path, st.st_uid, path);
+	else if (st.st_mode & 077)
+		found(c, "%s: is open to others; chmod %o %s", path, mode, path);
+}
+
+static void check_identity(struct check *c) {
+	char dir[PATH_MAX], path[PATH_MAX];
+	const struct dirent *entry;
+	DIR *list = NULL;
+
+	if (file_path(dir, c->root, PATH_IDENTITY, NULL, NULL))
+		list = opendir(dir);
+	if (!list) {
+		c->skipped = "this host has none";
+		return;
+	}
+	check_private(c, dir, 0700);
+	while ((entry = readdir(list)))
+		if (entry->d_name[0] != '.' && file_path(path, dir, "", entry->d_name, NULL))
+			check_private(c, path, 0600);
+	closedir(list);
+	if (is_there(c->root, PATH_IDENTITY "/next"))
+		printf("note " PATH_IDENTITY "/next: holds the next signing key; take it offline\n");
+}
+
+static void check_own_card(struct check *c) {
+	const struct policy *policy = &c->mesh.policy;
+	const struct roster_host *self = c->mesh.roster.self;
+	const struct book_body *body;
+	char name[2 * LABEL_MAX + 2], end[TIME_TEXT];
+	struct card card;
+	struct err err;
+
+	snprintf(name, sizeof name, "%s.%s", policy->host, policy->self);
+	if (!self) {
+		err_set(&err, ERR_NO, "%s: has no card in force", name);
+		host_why_not(&c->mesh, name, &err);
+		found(c, "%s; verimesh issue %s", err.text, policy->host);
+		return;
+	}
+	body = book_body(&c->mesh.store.book, self->said);
+	if (card_parse(span_of(body->bytes, body->n), &card, NULL) && card.until != NEVER &&
+		card.until - (int64_t)time(NULL) * 1000000 < (card.until - card.issued) / 4)
+		found(c, "%s: its card ends at %.19sZ; verimesh issue %s", name,
+			time_format(card.until, end), policy->host);
+}
+
+/* The tunnel key of this host; next: the one that waits for its card. */
+static bool own_key(const struct check *c, bool next, uint8_t key[static WG_KEY_BYTES], struct err *err) {
+	uint8_t secret[WG_KEY_BYTES];
+
+	if (c->mesh.policy.adopt && c->mesh.wireguard.state != INTERFACE_OURS)
+		return wireguard_public(c->mesh.policy.interface, key, err);
+	if (!tunnel_secret_read(c->root, next, secret, err))
+		return errno == ENOENT ? mesh_no_secret(err) : false;
+	tunnel_public(secret, key);
+	sodium_memzero(secret, sizeof secret);
+	return true;
+}
+
+static void check_own_key(struct check *c) {
+	const struct roster_host *self = c->mesh.roster.self;
+	uint8_t key[WG_KEY_BYTES];
+	struct err err;
+
+	if (!self)
+		c->skipped = "no card";
+	else if (!own_key(c, false, key, &err))
+		found(c, "%s", err.text);
+	else if (memcmp(key, self->key, WG_KEY_BYTES) == 0)
+		return;
+	else if (own_key(c, true, key, &err) && memcmp(key, self->key, WG_KEY_BYTES) == 0)
+		found(c, "%s.%s: its card names the key of verimesh key --renew; verimesh sync", self->label,
+			self->peer->name);
+	else
+		found(c, "%s.%s: its card names another key than this host has; verimesh issue %s",
+			self->label, self->peer->name, self->label);
+}
+
+/* ---- Sources ---- */
+
+static bool is_mesh_addr(const struct policy *policy, const struct addr *addr) {
+	for (const struct policy_peer *peer = policy->peers; peer < policy->peers + policy->npeers; peer++) {
+		struct prefix derived = derived_prefix(peer->aid);
+
+		if (prefix_covers(&derived, addr))
+			return true;
+		for (size_t i = 0; i < peer->nallowed; i++)
+			if (prefix_covers(&peer->allowed[i], addr))
+				return true;
+	}
+	return false;
+}
+
+/* Whether the host of an URL is one of the mesh, by address or by name. */
+static bool is_in_mesh(const struct policy *policy, const char *url) {
+	const char *start = strstr(url, "://");
+	size_t domain = strlen(policy->domain), n;
+	char text[256], *host = text;
+	struct addr addr;
+
+	if (!start || !span_copy(span_of(start + 3, strcspn(start + 3, "/?#")), text, sizeof text))
+		return false;
+	if (strchr(host, '@'))
+		host = strrchr(host, '@') + 1;
+	if (*host == '[')
+		*strchrnul(++host, ']') = 0;
+	else
+		*strchrnul(host, ':') = 0;
+	if (addr_parse(span_str(host), &addr))
+		return is_mesh_addr(policy, &addr);
+	n = strlen(host);
+	return n > domain && host[n - domain - 1] == '.' &&
+	       strcasecmp(host + n - domain, policy->domain) == 0;
+}
+
+static void check_sources(struct check *c) {
+	const struct policy *policy = &c->mesh.policy;
+
+	for (size_t i = 0; i < policy->npeers; i++)
+		for (size_t k = 0; k < policy->peers[i].nsources; k++)
+			if (is_in_mesh(policy, policy->peers[i].sources[k]))
+				found(c,
+					PATH_CONF
+					":%u: Source %s of %s lies in the mesh itself; give one that "
+					"is reached outside the tunnel",
+					policy->peers[i].line, policy->peers[i].sources[k],
+					policy->peers[i].name);
+}
+
+/* ---- what sync makes ---- */
+
+static void check_map(struct check *c) {
+	char path[PATH_MAX];
+	uint8_t *made = NULL;
+	struct map map;
+	struct err err;
+	size_t n;
+	int rc;
+
+	if (!file_path(path, c->root, PATH_MAP, NULL, &err) ||
+		!map_make(&c->mesh.roster, path, &made, &n, &err)) {
+		found(c, "%s", err.text);
+		return;
+	}
+	rc = map_open(&map, path);
+	if (rc == EPERM)
+		found(c, "%s: is not root's alone; chown root and chmod go-w it and its directory", path);
+	else if (rc)
+		found(c, "%s: %s; verimesh sync", path, rc == EINVAL ? "is damaged" : strerror(rc));
+	else if (!span_eq(span_of(map.base, map.size), span_of(made, n)))
+		found(c, "%s: is not what the store and the configuration give; verimesh sync", path);
+	map_close(&map);
+	free(made);
+}
+
+/* Hosts that something lacks: how many, and the first. */
+static void found_lack(struct check *c, const char *what, const struct roster_host *first, size_t n) {
+	if (n)
+		found(c, "%s of %s.%s%s; verimesh sync", what, first->label, first->peer->name,
+			n > 1 ? " and others" : "");
+}
+
+/* The peers of the interface against the roster; those that others added are theirs. */
+static void check_peers(struct check *c, const char *name) {
+	const struct wireguard *wireguard = &c->mesh.wireguard;
+	const struct roster *roster = &c->mesh.roster;
+	const struct roster_host *first = NULL;
+	size_t lacking = 0, strange = 0;
+	char what[64];
+
+	for (size_t i = 0; i < wireguard->npeers; i++)
+		strange += wireguard->peers[i].ours;
+	for (size_t i = roster->nhosts; i-- > 0;) {
+		const struct roster_host *host = &roster->hosts[i];
+
+		if (host->self)
+			continue;
+		strange -= host->next.from && wireguard_find(wireguard, host->next.key);
+		if (wireguard_find(wireguard, host->key)) {
+			strange--;
+		} else {
+			first = host;
+			lacking++;
+		}
+	}
+	snprintf(what, sizeof what, "%s: lacks the peer", name);
+	found_lack(c, what, first, lacking);
+	if (strange)
+		found(c, "%s: has %zu peers that no card names; verimesh sync", name, strange);
+}
+
+static void check_interface(struct check *c) {
+	const struct wireguard *wireguard = &c->mesh.wireguard;
+	const char *name = c->mesh.policy.interface;
+	struct err err;
+
+	if (wireguard->state == INTERFACE_NONE) {
+		found(c, "%s: is not there; verimesh up", name);
+	} else if (wireguard->state == INTERFACE_FOREIGN) {
+		wireguard_refuse(wireguard, &c->mesh.roster, &err);
+		found(c, "%s", err.text);
+	} else if (wireguard->error) {
+		found(c, "%s: %s; verimesh down, then up", name, strerror(wireguard->error));
+	} else {
+		check_peers(c, name);
+	}
+}
+
+static void check_addresses(struct check *c) {
+	const struct roster_host *self = c->mesh.roster.self;
+	const char *name = c->mesh.policy.interface;
+	struct ifaddrs *list = NULL;
+	char text[ADDR_TEXT];
+	struct addr addr;
+
+	if (!self || !if_nametoindex(name)) {
+		c->skipped = self ? "no interface" : "no card";
+		return;
+	}
+	getifaddrs(&list);
+	for (size_t i = 0; i < self->naddrs; i++) {
+		bool there = false;
+
+		for (const struct ifaddrs *at = list; at && !there; at = at->ifa_next)
+			there = strcmp(at->ifa_name, name) == 0 && at->ifa_addr &&
+				addr_from_sockaddr(at->ifa_addr, &addr) && addr_eq(&addr, &self->addrs[i]);
+		if (!there)
+			found(c, "%s: lacks the address %s; verimesh sync", name,
+				addr_format(&self->addrs[i], text));
+	}
+	freeifaddrs(list);
+}
+
+static void check_keyring(struct check *c) {
+	const struct roster *roster = &c->mesh.roster;
+	const struct roster_host *first = NULL;
+	size_t lacking = 0;
+	int32_t ring;
+	int rc = keyring_open(c->root, c->mesh.policy.interface, &ring);
+
+	if (rc) {
+		found(c, "kernel keyring: ring verimesh:%s: %s; verimesh sync", c->mesh.policy.interface,
+			rc == EPERM ? "is not as verimesh makes it" : strerror(rc));
+		return;
+	}
+	for (size_t i = roster->nhosts; i-- > 0;)
+		if (!roster->hosts[i].self && host_keyring(&c->mesh, &roster->hosts[i]) != 0) {
+			lacking++;
+			first = &roster->hosts[i];
+		}
+	found_lack(c, "kernel keyring: lacks the key", first, lacking);
+}
+
+/* ---- what the system is told ---- */
+
+/* A text file below the root, malloc'd; NULL, an error, when it cannot be read. */
+static char *read_text(const struct check *c, const char *dir, const char *name) {
+	char path[PATH_MAX];
+	uint8_t *data;
+	size_t n;
+
+	if (!file_path(path, c->root, dir, name, NULL) || !file_read(path, 1 << 20, &data, &n, NULL))
+		return NULL;
+	return (char *)data;
+}
+
+/* Takes the next line without its comment. */
+static char *next_line(char **rest) {
+	char *line = strsep(rest, "\n");
+
+	if (line)
+		line[strcspn(line, "#")] = 0;
+	return line;
+}
+
+/* Takes the next word; one in brackets may hold blanks. */
+static char *next_word(char **rest) {
+	char *word = *rest + strspn(*rest, BLANK);
+	char *end = *word == '[' ? strchrnul(word, ']') : word + strcspn(word, BLANK);
+
+	*rest = *end ? end + 1 : end;
+	*end = 0;
+	return word;
+}
+
+static void check_nsswitch(struct check *c) {
+	char *text = read_text(c, "/etc", "nsswitch.conf"), *rest = text, *line, *word, *hosts = NULL;
+	bool dns = false, module = false, returns = false;
+	const char *what = NULL;
+
+	while ((line = next_line(&rest))) {
+		line += strspn(line, BLANK);
+		if (strncmp(line, "hosts", 5) == 0 && line[5 + strspn(line + 5, BLANK)] == ':')
+			hosts = strchr(line, ':') + 1;
+	}
+	while (hosts && !module && *(word = next_word(&hosts))) {
+		module = strcmp(word, "verimesh") == 0;
+		dns = dns || strcmp(word, "dns") == 0 || strcmp(word, "resolve") == 0;
+	}
+	if (module)
+		returns = strcasestr(next_word(&hosts), "[NOTFOUND=return") != NULL;
+	if (!module)
+		what = "does not name verimesh";
+	else if (dns)
+		what = "has verimesh behind dns";
+	else if (!returns)
+		what = "lets names that verimesh does not know go on to dns";
+	if (what)
+		found(c, "%s/etc/nsswitch.conf: hosts %s; write hosts: files verimesh [NOTFOUND=return] dns",
+			c->root, what);
+	if (!is_there(c->root, "{/usr,}/lib{,64,/*-linux-*}/libnss_verimesh.so.2"))
+		found(c, "libnss_verimesh.so.2: is not installed; install it, then ldconfig");
+	free(text);
+}
+
+/* An account stack up to our module. */
+struct stack {
+	bool module;
+	char control[64]; /* of the module */
+	char ender[64];	  /* a module before it that may end the stack; or "" */
+};
+
+static bool read_stack(const struct check *c, const char *service, unsigned depth, struct stack *stack) {
+	char *text = read_text(c, "/etc/pam.d", service), *rest = text, *line;
+
+	while (!stack->module && (line = next_line(&rest))) {
+		const char *type = next_word(&line), *control = next_word(&line), *module;
+
+		type += *type == '-';
+		if (strcmp(type, "@include") != 0 && strcasecmp(type, "account") != 0)
+			continue;
+		module = *type == '@' ? control : next_word(&line);
+		if (*type == '@' || strcmp(control, "include") == 0 || strcmp(control, "substack") == 0) {
+			if (depth < 8)
+				read_stack(c, module, depth + 1, stack);
+		} else if (strstr(module, "pam_verimesh.so")) {
+			stack->module = true;
+			snprintf(stack->control, sizeof stack->control, "%s", control);
+		} else if (strcasecmp(control, "sufficient") == 0 || strstr(control, "=done")) {
+			snprintf(stack->ender, sizeof stack->ender, "%s", module);
+		}
+	}
+	free(text);
+	return text;
+}
+
+static void check_pam(struct check *c) {
+	struct stack stack = {0};
+	char what[128] = "";
+
+	if (!read_stack(c, "sshd", 0, &stack)) {
+		c->skipped = "no /etc/pam.d/sshd";
+		return;
+	}
+	if (!stack.module)
+		snprintf(what, sizeof what, "does not ask pam_verimesh.so");
+	else if (stack.ender[0])
+		snprintf(what, sizeof what, "%s may end it before pam_verimesh.so", stack.ender);
+	else if (strcasecmp(stack.control, "required") != 0 && strcasecmp(stack.control, "requisite") != 0)
+		snprintf(what, sizeof what, "pam_verimesh.so is but %s", stack.control);
+	if (what[0])
+		found(c,
+			"%s/etc/pam.d/sshd: %s; make `account required pam_verimesh.so` its first account "
+			"line",
+			c->root, what);
+	if (!is_there(c->root, "{/usr,}/lib{,64,/*-linux-*}/security/pam_verimesh.so"))
+		found(c, "pam_verimesh.so: is not installed; install it, or nobody logs in");
+}
+
+static void check_programs(struct check *c) {
+	char module[sizeof(struct utsname)];
+	struct utsname system;
+
+	if (!is_there("", "{/usr,}/{sbin,bin}/wg"))
+		found(c, "wg: is not installed; install wireguard-tools");
+	if (!is_there("", "{/usr,}/{sbin,bin}/ip"))
+		found(c, "ip: is not installed; install iproute2");
+	uname(&system);
+	snprintf(module, sizeof module, "/lib/modules/%s/kernel/drivers/net/wireguard", system.release);
+	if (!is_there("", "/sys/module/wireguard") && !is_there("", module) &&
+		!is_there("", "{/usr,}/{sbin,bin}/wireguard-go"))
+		found(c, "WireGuard: this kernel has none; install wireguard-go");
+}
+
+/* ---- all of them ---- */
+
+static const struct {
+	const char *what;
+	void (*run)(struct check *c);
+	bool mesh, root; /* what it needs */
+} checks[] = {
+	{"configuration, store and claims", check_configuration, false, false},
+	{"identity files", check_identity, false, true},
+	{"own card", check_own_card, true, true},
+	{"own tunnel key", check_own_key, true, true},
+	{"Sources", check_sources, true, false},
+	{"peer map", check_map, true, true},
+	{"interface and peers", check_interface, true, true},
+	{"own addresses", check_addresses, true, true},
+	{"kernel keyring", check_keyring, true, true},
+	{"name service", check_nsswitch, false, false},
+	{"PAM stack of sshd", check_pam, false, false},
+	{"programs", check_programs, false, false},
+};
+
+int verb_check(const struct command *command) {
+	struct check c = {.root = command->root};
+
+	if (command->nargs != 1)
+		return usage(command, "takes no words");
+	for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+		unsigned before = c.findings;
+
+		c.skipped = NULL;
+		if (checks[i].root && geteuid() != 0)
+			c.skipped = "needs root";
+		else if (checks[i].mesh && !c.open)
+			c.skipped = "needs the configuration";
+		else
+			checks[i].run(&c);
+		if (c.skipped)
+			printf("skipped: %s: %s\n", checks[i].what, c.skipped);
+		else if (c.findings == before)
+			printf("ok   %s\n", checks[i].what);
+	}
+	if (c.open)
+		mesh_close(&c.mesh);
+	return c.findings ? ERR_NO : 0;
+}
