@@ -145,9 +145,12 @@ static void mark_voided(const struct kel *kel, struct cards_entry *entries, size
  * brings another key from some time on (DESIGN.md 8). entries are the cards of one host. */
 static void find_successor(struct cards_entry *entries, size_t n) {
 	const struct cards_entry *last = &entries[n - 1];
-	struct cards_entry *before = &entries[n - 2];
+	struct cards_entry *before;
 
-	if (n > 1 && before->voider && before->card.has_key && !last->voided && last->card.has_key &&
+	if (n < 2)
+		return;
+	before = &entries[n - 2];
+	if (before->voider && before->card.has_key && !last->voided && last->card.has_key &&
 		last->card.from && span_is(last->card.said, before->voider->d) &&
 		memcmp(before->card.key, last->card.key, WG_KEY_BYTES) != 0)
 		before->successor = last;

@@ -110,6 +110,9 @@ static void golden_2_replaces_it(void **state) {
 	assert_true(entry_of(&o, CARD_1)->voided);
 	assert_false(entry_of(&o, CARD_1)->last);
 	assert_true(entry_of(&o, CARD_1)->place < entry_of(&o, CARD_2)->place);
+	/* until its `from`, or the first handshake after */
+	assert_ptr_equal(entry_of(&o, CARD_1)->successor, entry_of(&o, CARD_2));
+	assert_null(entry_of(&o, CARD_2)->successor);
 	drop(&o);
 }
 
@@ -122,6 +125,7 @@ static void golden_3_withdraws_the_host(void **state) {
 	assert_false(last_of(&o, "db1")->card.has_key);
 	assert_true(entry_of(&o, CARD_1)->voided);
 	assert_true(entry_of(&o, CARD_2)->voided);
+	assert_true(!entry_of(&o, CARD_1)->successor && !entry_of(&o, CARD_2)->successor);
 	drop(&o);
 }
 
@@ -133,6 +137,7 @@ static void golden_4_withholds_the_successor(void **state) {
 	assert_int_equal(o.n, 1);
 	assert_true(span_is(last_of(&o, "db1")->card.said, CARD_1));
 	assert_true(last_of(&o, "db1")->voided);
+	assert_null(last_of(&o, "db1")->successor);
 	drop(&o);
 }
 
@@ -513,6 +518,100 @@ static void a_void_last_card_revives_no_other(void **state) {
 	drop(&o);
 }
 
+/* ---- the overlap of two keys ---- */
+
+#define KEY_2 "\"key\":\"COE6vEGTekQfMyLB9AvHRe2oHlmusp5u3IAii0kzhtEa\""
+#define FROM ",\"from\":\"2026-02-01T00:10:00.000000+00:00\""
+
+/* Cards by their letters: K is replaced, S is its successor, T another of their host, O one like S of
+ * another issuer; X is nothing at all. */
+struct cast {
+	char said['Z'][SAID];
+};
+
+/* Says what a script says, a word an interaction: `K` anchors card K, `K1S` is the seal {K,"1",S}. */
+static void perform(struct scene *s, const struct cast *cast, const char *script) {
+	for (const char *word = script; *word; word += strcspn(word, " "), word += *word == ' ') {
+		const char *card = cast->said[(unsigned char)word[0]];
+
+		if (strcspn(word, " ") == 1)
+			anchor(s, card);
+		else
+			seal_event(s, card, (char[]){word[1], 0}, cast->said[(unsigned char)word[2]]);
+	}
+}
+
+/* The cards, the bodies of those named in `present`; what the script makes of them. */
+static struct outcome play(const char *k, const char *s_attributes, const char *present, const char *script,
+	struct cast *cast) {
+	struct id other = {.name = "other"};
+	struct scene s = start();
+	const struct {
+		char letter;
+		const char *attributes;
+		const struct id *issuer;
+	} cards[] = {{'K', k, &s.org}, {'S', s_attributes, &s.org}, {'O', s_attributes, &other},
+		{'T', DB1 ",\"logins\":[\"t\"]", &s.org}};
+
+	incept(&s.stream, &other, "");
+	*cast = (struct cast){.said = {['X'] = NOBODY}};
+	for (size_t i = 0; i < sizeof cards / sizeof *cards; i++)
+		add_card(strchr(present, cards[i].letter) ? &s.stream : NULL, cards[i].issuer, NULL,
+			cards[i].attributes, cast->said[(unsigned char)cards[i].letter]);
+	perform(&s, cast, script);
+	return finish(&s);
+}
+
+/* DESIGN.md 8: "if and only if", each condition broken alone. */
+static void a_replaced_card_stays_only_for_its_successor(void **state) {
+	static const char key_2[] = "\"host\":\"db1\"," KEY_2 FROM;
+	static const struct {
+		const char *what, *k, *s, *present, *script;
+		bool stays;
+	} cases[] = {
+		{"as rotate does it", DB1, key_2, "KS", "K K1S", true},
+		{"the seal stands twice", DB1, key_2, "KS", "K K1S K1S", true},
+		{"any s but 0 voids", DB1, key_2, "KS", "K S K2S", true},
+		{"whatever was before", DB1, key_2, "KST", "T K K1S", true},
+		{"the successor's body is missing", DB1, key_2, "K", "K K1S", false},
+		{"it is not the last", DB1, key_2, "KST", "K K1S T", false},
+		{"nor after a seal in its favour", DB1, key_2, "KST", "K K1S S1T", false},
+		{"it is not anchored behind", DB1, key_2, "KS", "S K K1S", false},
+		{"the same key", DB1, "\"host\":\"db1\"," KEY FROM, "KS", "K K1S", false},
+		{"no from", DB1, "\"host\":\"db1\"," KEY_2, "KS", "K K1S", false},
+		{"no key", DB1, "\"host\":\"db1\"" FROM, "KS", "K K1S", false},
+		{"voided before", DB1, key_2, "KS", "K K1X K1S", false},
+		{"voided before by what is no card", DB1, key_2, "KS", "K K2K K1S", false},
+		{"voided before it was anchored", DB1, key_2, "KS", "K2S K S", false},
+		{"and after that anew", DB1, key_2, "KS", "K2S K S K1S", false},
+		{"voided for two successors", DB1, key_2, "KST", "K K1S K2T", false},
+		{"a withdrawal behind", DB1, key_2, "KS", "K K1S K1X", false},
+		{"the successor is void", DB1, key_2, "KS", "K K1S S1X", false},
+		{"and was before it was anchored", DB1, key_2, "KS", "S1X K K1S", false},
+		{"K had no key", "\"host\":\"db1\"", key_2, "KS", "K K1S", false},
+		{"K was not the last any more", DB1, key_2, "KST", "K T K1S", false},
+		{"another label", DB1, "\"host\":\"db2\"," KEY_2 FROM, "KS", "K K1S", false},
+		{"another issuer", DB1, key_2, "KO", "K K1O", false},
+		{"s is 0, which voids nothing", DB1, key_2, "KS", "K K0S S", false},
+		{"K was never anchored", DB1, key_2, "KS", "K1S", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct cast cast;
+		struct outcome o = play(cases[i].k, cases[i].s, cases[i].present, cases[i].script, &cast);
+		const struct cards_entry *k = entry_of(&o, cast.said['K']);
+		const struct cards_entry *successor = k ? k->successor : NULL;
+
+		if (successor != (cases[i].stays ? entry_of(&o, cast.said['S']) : NULL))
+			fail_msg("%s: %s", cases[i].what, successor ? "stays" : "is gone");
+		for (size_t e = 0; e < o.n; e++)
+			if (&o.entries[e] != k && o.entries[e].successor)
+				fail_msg("%s: another one stays", cases[i].what);
+		drop(&o);
+	}
+}
+
 /* ---- registries ---- */
 
 /* What may be wrong with a card issued through a registry. */
@@ -632,6 +731,32 @@ static void a_revoked_card_is_void(void **state) {
 	drop(&o);
 }
 
+/* By a revocation as by a seal that names what replaces it; the one leaves no time for that. */
+static void a_card_of_a_registry_stays_for_its_successor_too(void **state) {
+	static const char next[] = "\"host\":\"db1\"," KEY_2 FROM;
+
+	(void)state;
+	for (int revoked = 0; revoked < 2; revoked++) {
+		char card[SAID], successor[SAID], rev[SAID];
+		struct scene s = through_registry(SOUND, card);
+		struct outcome o;
+
+		card_of(&s, next, successor);
+		if (revoked) {
+			write_iss(&s, ISS_IS_A_REVOCATION, card, CARD_1, rev);
+			seal_event(&s, card, "1", rev);
+			anchor(&s, successor);
+		} else {
+			seal_event(&s, card, "1", successor);
+		}
+		o = finish(&s);
+		assert_true(entry_of(&o, card)->voided);
+		assert_true(in_force(&o, "db1", successor));
+		assert_ptr_equal(entry_of(&o, card)->successor, revoked ? NULL : entry_of(&o, successor));
+		drop(&o);
+	}
+}
+
 static void an_inception_opens_no_registry(void **state) {
 	struct scene s = {.org = {.name = "basic", .prefix = "D"}};
 	char registry[SAID], card[SAID], iss[SAID], text[SEAL];
@@ -680,8 +805,10 @@ int main(void) {
 		cmocka_unit_test(any_s_but_0_voids),
 		cmocka_unit_test(a_seal_of_another_shape_voids_nothing),
 		cmocka_unit_test(a_void_last_card_revives_no_other),
+		cmocka_unit_test(a_replaced_card_stays_only_for_its_successor),
 		cmocka_unit_test(a_card_of_a_registry_counts_only_through_it),
 		cmocka_unit_test(a_revoked_card_is_void),
+		cmocka_unit_test(a_card_of_a_registry_stays_for_its_successor_too),
 		cmocka_unit_test(an_inception_opens_no_registry),
 		cmocka_unit_test(no_card_at_all),
 	};
