@@ -182,7 +182,8 @@ static int exchange(int bus, void *buf, size_t size, mnl_cb_t answer, void *data
 /* A request of generic netlink with one attribute, a string. */
 static int ask(uint16_t type, uint16_t flags, uint8_t command, uint16_t attr, const char *text,
 	mnl_cb_t answer, void *data) {
-	_Alignas(struct nlmsghdr) char buf[16384];
+	/* libmnl 1.0.4 does not write the padding of an attribute */
+	_Alignas(struct nlmsghdr) char buf[16384] = {0};
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
 	struct genlmsghdr *header = mnl_nlmsg_put_extra_header(message, sizeof *header);
 
