@@ -571,7 +571,6 @@ static bool take_message(struct book *book, uint64_t number, const struct cesr_m
 /* The end of the input: whatever still waits is not accepted. */
 static void give_up_waiting(struct book *book) {
 	const struct pending *first = first_waiting(book);
-	struct pending *p;
 
 	if (first && !book->forgiving && !book->failed)
 		refuse(book, verdict_on_pending(first));
@@ -582,8 +581,10 @@ static void give_up_waiting(struct book *book) {
 		if (first && book->forgiving && !log->closed)
 			refuse(book, verdict_on_pending(first));
 		log->closed = false;
-		while ((p = LIST_FIRST(&log->waiting)))
+		for (struct pending *p = LIST_FIRST(&log->waiting), *next; p; p = next) {
+			next = LIST_NEXT(p, place);
 			free_pending(p);
+		}
 	}
 }
 

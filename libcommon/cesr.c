@@ -258,20 +258,23 @@ static enum cesr_step read_item(struct cesr_reader *r, struct cesr_item *item) {
 static enum cesr_step read_group(struct cesr_reader *r) {
 	enum cesr_step step;
 	uint32_t count;
+	char group;
 
 	if (r->frame == 0)
 		r->frame = SIZE_MAX;
 	if (r->frame == SIZE_MAX && (r->rest.n == 0 || r->rest.p[0] != '-'))
 		return CESR_END;
-	step = read_counter(r, "ABCDEFGHIV", &r->group, &count);
+	step = read_counter(r, "ABCDEFGHIV", &group, &count);
 	if (step != CESR_ITEM)
 		return step;
-	if (r->group != 'V')
+	if (group != 'V') {
+		r->group = group;
 		r->left = count;
-	else if (r->frame == SIZE_MAX)
+	} else if (r->frame == SIZE_MAX) {
 		r->frame = (size_t)count * 4;
-	else
+	} else {
 		return CESR_BAD;
+	}
 	return CESR_ITEM;
 }
 

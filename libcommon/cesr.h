@@ -74,7 +74,7 @@ struct cesr_reader {
 	struct span rest; /* what is still to be read */
 	size_t frame;	  /* bytes left of the frame, if it tells the truth; SIZE_MAX: no frame */
 	uint32_t left;	  /* items left in the group */
-	char group;	  /* code letter of the last counter */
+	char group;	  /* its code letter */
 };
 
 enum cesr_step {

@@ -177,7 +177,8 @@ static bool check_registry(const struct event *event, struct err *err) {
 static bool check_said(const struct event *event, struct err *err) {
 	bool vcp = event->ilk == EVENT_VCP;
 	bool inception = event->ilk == EVENT_ICP || event->ilk == EVENT_DIP;
-	bool both = vcp ? event->next.p != NULL : inception && event->aid.p[0] == CESR_BLAKE3;
+	bool digest = event->aid.n && event->aid.p[0] == CESR_BLAKE3;
+	bool both = vcp ? event->next.p != NULL : inception && digest;
 	char said[CESR_TEXT];
 
 	if (event->ilk > EVENT_RCT && !check_registry(event, err))
@@ -271,11 +272,13 @@ size_t event_count_texts(struct span list) {
 static void read_seal(struct span text, struct seal *seal) {
 	struct span i = {0}, s = {0}, d;
 	struct json j;
+	bool event;
 
 	*seal = (struct seal){.kind = SEAL_OTHER};
 	json_init(&j, text);
 	json_open(&j, '{');
-	if (json_optional(&j, "i")) {
+	event = json_optional(&j, "i");
+	if (event) {
 		i = json_string(&j);
 		json_field(&j, "s");
 		s = json_string(&j);
@@ -285,7 +288,7 @@ static void read_seal(struct span text, struct seal *seal) {
 	json_close(&j, '}');
 	if (!json_done(&j))
 		return;
-	seal->kind = i.p ? SEAL_EVENT : SEAL_DIGEST;
+	seal->kind = event ? SEAL_EVENT : SEAL_DIGEST;
 	if (i.n == CESR_CHARS)
 		span_copy(i, seal->i, sizeof seal->i);
 	if (d.n == CESR_CHARS)

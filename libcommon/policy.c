@@ -223,8 +223,12 @@ static bool add_source(struct reader *r, const char *value) {
 	       append(&r->err, &r->peer->sources, &r->peer->nsources, &value, sizeof value);
 }
 
+static bool read_id(const char *value, uint32_t *id) {
+	return number(&value, 1, ID_MAX, id) && !*value;
+}
+
 static bool set_id(struct reader *r, const char *value) {
-	return number(&value, 1, ID_MAX, r->field) && !*value;
+	return read_id(value, r->field);
 }
 
 static bool add_uid(struct reader *r, const char *value) {
@@ -232,9 +236,8 @@ static bool add_uid(struct reader *r, const char *value) {
 	struct span login = span_str(r->key + strlen("Uid."));
 	struct policy_uid uid;
 
-	r->field = &uid.uid;
-	return login_valid(login) && span_copy(login, uid.login, sizeof uid.login) && set_id(r, value) &&
-	       append(&r->err, &peer->uids, &peer->nuids, &uid, sizeof uid);
+	return login_valid(login) && span_copy(login, uid.login, sizeof uid.login) &&
+	       read_id(value, &uid.uid) && append(&r->err, &peer->uids, &peer->nuids, &uid, sizeof uid);
 }
 
 /* clang-format off */
