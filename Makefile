@@ -85,7 +85,7 @@ need  = $Q[ "$(DEPS)" = no ] || packaging/deps.sh $1
 build = $Q+$(MAKE) --no-print-directory -j2
 
 deps:
-	$(call need,build test lab vm lint)
+	$(call need,build test lab vm lint fuzz)
 
 check:
 	$(call need,build test $(if $(ROOT),lab))
@@ -123,7 +123,23 @@ check-vm:
 	$QDEPS=$(DEPS) B=$B tests/vm/kernel.sh
 	$QB=$B tests/run $(wildcard tests/vm/test_*.sh)
 
-bench fuzz coverage deb rpm:
+# Each fuzzer for FUZZ_SECONDS (60); what they find is in $B/fuzz.
+FUZZERS := $(patsubst tests/fuzz/%.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz:
+	$(call need,build fuzz)
+	$(build) B=$B/fuzz CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
+		-fsanitize=fuzzer-no-link,address,undefined" HARDENING= fuzzers
+	$Qtests/fuzz/run $(FUZZERS:$B/%=$B/fuzz/%)
+fuzzers: $(FUZZERS) $B/seeds
+$B/fuzz_%: tests/fuzz/fuzz_%.c $B/libcommon.a
+	$(call say,CC,$@)
+	$Q$(CC) $(ALL_CFLAGS) -Itests/unit -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $< $B/libcommon.a \
+		-lsodium -lcdb
+$B/seeds: tests/fuzz/seeds.c $B/libcommon.a
+	$(call say,CC,$@)
+	$Q$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -o $@ $< $B/libcommon.a -lsodium -lcdb
+
+bench coverage deb rpm:
 	@echo "make $@: not yet" >&2; exit 1
 
 install: all
@@ -142,6 +158,6 @@ uninstall:
 clean:
 	rm -rf $B
 
-.PHONY: all tests units check check-vm demo bench fuzz lint coverage sanitize deps install uninstall \
+.PHONY: all tests units check check-vm demo bench fuzz fuzzers lint coverage sanitize deps install uninstall \
 	deb rpm clean
 -include $(wildcard $B/o/*/*.d $B/tests/*.d)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deps.sh: installs the Debian packages that building and testing need, and starts no service.
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# usage: deps.sh GROUP...    groups: build test lab vm lint
+# usage: deps.sh GROUP...    groups: build test lab vm lint fuzz
 set -euo pipefail
 
 declare -A packages=(
@@ -11,6 +11,7 @@ declare -A packages=(
         busybox util-linux procps npm"
     [vm]="qemu-system-x86 busybox kmod xz-utils"
     [lint]="clang clang-format shellcheck"
+    [fuzz]="clang libclang-rt-dev"
 )
 
 declare -A missing=()
