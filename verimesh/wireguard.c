@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "card.h"
 #include "file.h"
 #include "identity.h"
@@ -60,38 +61,24 @@ static const struct wireguard_note *find_note(
 
 /* ---- the device ---- */
 
-/* Makes room for one more; false without memory. */
-static bool grow(void *array, size_t *size, size_t n, size_t element) {
-	size_t wanted = n ? 2 * n : 64;
-	void *p;
-
-	if (n < *size)
-		return true;
-	memcpy(&p, array, sizeof p);
-	p = reallocarray(p, wanted, element);
-	if (!p)
-		return false;
-	memcpy(array, &p, sizeof p);
-	*size = wanted;
-	return true;
-}
-
 static void add_peer(void *ctx, const struct tunnel_peer *live, const struct prefix *prefix) {
 	struct wireguard *w = ctx;
-	struct wireguard_peer *peer;
+	struct wireguard_peer *peer = array_grow(w->peers, &w->peers_size, w->npeers, sizeof *peer);
+	struct prefix *prefixes = array_grow(w->prefixes, &w->prefixes_size, w->nprefixes, sizeof *prefixes);
 	size_t first = 0;
 
-	if (!grow(&w->peers, &w->peers_size, w->npeers, sizeof *w->peers) ||
-		!grow(&w->prefixes, &w->prefixes_size, w->nprefixes, sizeof *w->prefixes)) {
+	w->peers = peer ? peer : w->peers;
+	w->prefixes = prefixes ? prefixes : w->prefixes;
+	if (!peer || !prefixes) {
 		w->error = ENOMEM;
 	} else if (prefix) {
-		w->prefixes[w->nprefixes++] = *prefix;
+		prefixes[w->nprefixes++] = *prefix;
 	} else {
 		if (w->npeers)
-			first = w->peers[w->npeers - 1].first + w->peers[w->npeers - 1].nprefixes;
-		peer = &w->peers[w->npeers++];
+			first = peer[w->npeers - 1].first + peer[w->npeers - 1].nprefixes;
+		peer += w->npeers++;
 		*peer = (struct wireguard_peer){*live, first, w->nprefixes - first, false};
-		qsort(w->prefixes + first, peer->nprefixes, sizeof *w->prefixes, compare_prefixes);
+		qsort(prefixes + first, peer->nprefixes, sizeof *prefixes, compare_prefixes);
 	}
 }
 

@@ -1,0 +1,259 @@
+#!/usr/bin/env bash
+# test_sync.sh: sync carries out what differs and nothing else, and takes nothing from others.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+# shellcheck source=tests/e2e/demo.sh
+. tests/e2e/demo.sh
+
+# By host: its public key, and an expression for that.
+declare -A KEY=() PEER=()
+
+# A host with an organisation of its own, which gives the hub its log; N is the last number of its
+# addresses.
+spoke() {
+    local host=$1 n=$2
+    host_start "$host" "192.0.2.$n"
+    on "$host" verimesh init "$host" --self "org$n" --endpoint "192.0.2.$n:51820" \
+        --addr "10.77.$n.5" --login alice >/dev/null
+    knows "$host" "$n" hub 1
+    knows hub 1 "$host" "$n"
+    on "$host" verimesh up
+    KEY[$host]=$(on "$host" wg show verimesh0 public-key)
+    PEER[$host]=${KEY[$host]//+/\\+}
+}
+
+# TO takes FROM's log again.
+carry() {
+    on "$1" verimesh export | on "$2" verimesh import -
+}
+
+# TO learns of FROM's organisation, which has number N.
+knows() {
+    local from=$1 n=$2 to=$3
+    on "$to" tee -a /etc/verimesh/verimesh.conf >/dev/null <<END
+
+[Peer org$n]
+AID = $(on "$from" cat /var/lib/verimesh/identity/aid)
+AllowedIPs = 10.77.$n.0/24
+END
+    carry "$from" "$to"
+}
+
+# Sets EXECUTED to what a sync of the hub has others do; it must end with this status.
+syncs() {
+    on hub rm -f /tmp/executed
+    run hub 'verimesh sync'
+    gave "$@"
+    EXECUTED=$(on hub sh -c 'cat /tmp/executed 2>/dev/null || true')
+    [ -z "$EXECUTED" ] || printf '    executed: %s\n' "${EXECUTED//$'\n'/$'\n'              }"
+}
+
+executed() {
+    local expression
+    for expression in "$@"; do
+        grep -Eq -- "$expression" <<<"$EXECUTED" || failed "not executed: $expression"
+    done
+}
+
+not_executed() {
+    ! grep -Eq -- "$1" <<<"$EXECUTED" || failed "executed: $1"
+}
+
+# Its handshake, and the bytes that came and went.
+session() {
+    on hub wg show verimesh0 dump | awk -v key="${KEY[$1]}" '$1 == key { print $5, $6, $7 }'
+}
+
+endpoint() {
+    on hub wg show verimesh0 endpoints | awk -v key="${KEY[$1]}" '$1 == key { print $2 }'
+}
+
+reaches() {
+    run "$1" "busybox ping -c 1 -W 5 $2"
+    gave 0
+}
+
+conf() {
+    run hub "sed -i '$1' /etc/verimesh/verimesh.conf"
+    gave 0
+}
+
+step 'a hub and three others'
+host_start hub 192.0.2.1
+on hub verimesh init hub --self org1 --endpoint 192.0.2.1:51820 --addr 10.77.1.5 >/dev/null
+on hub verimesh up
+for n in 2 3 4; do
+    spoke "spoke$n" $n
+done
+# what verimesh executes is noted, with the lines that ip reads
+on hub rm -f /usr/sbin/ip /usr/sbin/wg
+on hub tee /usr/sbin/wg /usr/sbin/ip >/dev/null <<'END'
+#!/bin/sh
+program=/usr/bin/${0##*/}
+echo "${0##*/} $*" >>/tmp/executed
+[ "$2" != -batch ] || { tee -a /tmp/executed | "$program" "$@"; exit; }
+exec "$program" "$@"
+END
+on hub chmod 755 /usr/sbin/ip /usr/sbin/wg
+syncs 0
+for n in 2 3 4; do
+    reaches hub "10.77.$n.5"
+done
+passed
+
+step 'nothing differs: nothing is executed, and no session notices'
+before=$(on hub wg show verimesh0 dump)
+syncs 0
+[ -z "$EXECUTED" ] || failed 'something was executed'
+[ "$before" = "$(on hub wg show verimesh0 dump)" ] || failed 'the device changed'
+passed
+
+step 'one peer changes: nobody else is touched'
+on spoke2 verimesh issue spoke2 --endpoint 192.0.2.2:51820 --addr 10.77.2.5 --addr 10.77.2.6
+carry spoke2 hub
+before=$(session spoke3)$(session spoke4) handshake=$(session spoke2)
+syncs 0
+executed "^wg set verimesh0 peer ${PEER[spoke2]} allowed-ips 10\.77\.2\.5/32,10\.77\.2\.6/32,fd[0-9a-f:]+/128$"
+[ "$(wc -l <<<"$EXECUTED")" -eq 1 ] || failed 'more than that was executed'
+[ "$before" = "$(session spoke3)$(session spoke4)" ] || failed 'a session of another peer changed'
+[ "${handshake%% *}" = "$(session spoke2 | cut -d ' ' -f 1)" ] || failed 'the session was not kept'
+passed
+
+step 'a peer that roams keeps the endpoint it has, as long as its session lives'
+on spoke2 wg set verimesh0 listen-port 51999
+reaches spoke2 10.77.1.5
+[ "$(endpoint spoke2)" = 192.0.2.2:51999 ] || failed 'it did not roam'
+syncs 0
+[ -z "$EXECUTED" ] || failed 'something was executed'
+passed
+
+step 'it gets the one of its card when that names another, or the session is over'
+on spoke2 verimesh issue spoke2 --endpoint 192.0.2.2:51998 --addr 10.77.2.5
+carry spoke2 hub
+syncs 0
+executed "^wg set verimesh0 peer ${PEER[spoke2]} endpoint 192\.0\.2\.2:51998 allowed-ips "
+on hub wg set verimesh0 peer "${KEY[spoke3]}" remove
+on hub wg set verimesh0 peer "${KEY[spoke3]}" endpoint 192.0.2.3:9 allowed-ips 10.77.3.5/32
+syncs 0
+executed "^wg set verimesh0 peer ${PEER[spoke3]} endpoint 192\.0\.2\.3:51820 allowed-ips "
+not_executed "${PEER[spoke2]}"
+reaches hub 10.77.3.5
+passed
+
+step 'a host without an endpoint keeps its tunnels open'
+on hub verimesh issue hub --addr 10.77.1.5
+syncs 0
+executed "peer ${PEER[spoke4]} persistent-keepalive 25( |$)"
+on hub verimesh issue hub --endpoint 192.0.2.1:51820 --addr 10.77.1.5
+syncs 0
+executed "peer ${PEER[spoke4]} persistent-keepalive 0( |$)"
+passed
+
+step 'key and port are put right, peers of others go, and the secret is no argument'
+on hub wg set verimesh0 listen-port 51111 peer "$(wg genkey | wg pubkey)" allowed-ips 10.77.4.5/32
+syncs 0
+executed '^wg set verimesh0 listen-port 51820$' '^wg set verimesh0 peer [^ ]* remove peer '
+reaches hub 10.77.4.5
+on hub sh -c 'wg genkey | wg set verimesh0 private-key /dev/stdin'
+on hub rm -f /tmp/executed
+run hub 'verimesh up; cat /tmp/executed'
+gave 0 '^wg set verimesh0 private-key /dev/stdin$'
+reaches hub 10.77.4.5
+passed
+
+step 'routes come and go with AllowedIPs; those of others stay'
+conf 's/^AllowedIPs = 10\.77\.4\.0/AllowedIPs = 10.94.0.0\/16, fd94::\/16, 10.77.4.0/'
+on hub ip route add 10.95.0.0/16 dev verimesh0
+syncs 0
+run hub 'ip route show proto 118; ip -6 route show proto 118'
+gave 0 '^10\.94\.0\.0/16 dev verimesh0' '^fd94::/16 dev verimesh0' '^10\.77\.3\.0/24 dev verimesh0'
+conf 's/10\.94\.0\.0\/16, fd94::\/16, //'
+syncs 0
+executed '^route del 10\.94\.0\.0/16 dev verimesh0 ' '^route del fd94::/16 dev verimesh0 '
+run hub 'ip route; ip -6 route'
+gave 0 '^10\.95\.0\.0/16 dev verimesh0' '^10\.77\.3\.0/24 dev verimesh0'
+! grep -Eq '94' <<<"$OUT" || failed 'a route is left'
+passed
+
+step 'a route that another interface has is not taken; the others are set'
+on hub ip link add lan0 type bridge
+on hub ip addr add 10.96.0.1/24 dev lan0
+on hub ip addr add fd96::1/64 dev lan0
+on hub ip link set lan0 up
+conf 's/^AllowedIPs = 10\.77\.4\.0/AllowedIPs = 10.96.0.0\/24, fd96::\/64, 10.97.0.0\/24, 10.77.4.0/'
+syncs 1 '^verimesh: verimesh0: lan0 has the route to 10\.96\.0\.0/24; .*AllowedIPs' \
+    '^verimesh: verimesh0: lan0 has the route to fd96::/64; '
+[ "$(wc -l <<<"$OUT")" -eq 2 ] || failed 'not two lines'
+run hub 'ip route; ip -6 route'
+gave 0 '^10\.96\.0\.0/24 dev lan0' '^10\.97\.0\.0/24 dev verimesh0' '^fd96::/64 dev lan0'
+! grep -Eq '(96::/64|96\.0\.0/24) dev verimesh0' <<<"$OUT" || failed 'the route was taken'
+on hub ip link del lan0
+syncs 0
+run hub 'ip route'
+gave 0 '^10\.96\.0\.0/24 dev verimesh0'
+passed
+
+step 'a line that ip refuses is named, and the others are carried out'
+on hub ip route add unreachable 10.99.0.0/24
+conf 's/10\.96\.0\.0\/24, fd96::\/64, /10.99.0.0\/24, 10.100.0.0\/24, /'
+syncs 3 '^verimesh: verimesh0: ip route add 10\.99\.0\.0/24 dev verimesh0 proto 118: .*File exists; '
+[ "$(wc -l <<<"$OUT")" -eq 1 ] || failed 'not one line'
+run hub 'ip route'
+gave 0 '^10\.100\.0\.0/24 dev verimesh0'
+conf 's/10\.99\.0\.0\/24, 10\.100\.0\.0\/24, 10\.97\.0\.0\/24, //'
+syncs 0
+passed
+
+step 'without IPv6: one line that names it, and IPv4 goes on'
+on hub sysctl -qw net.ipv6.conf.verimesh0.disable_ipv6=1
+syncs 1 '^verimesh: verimesh0: IPv6 is disabled.*net\.ipv6\.conf\.verimesh0\.disable_ipv6=0'
+[ "$(wc -l <<<"$OUT")" -eq 1 ] || failed 'not one line'
+reaches hub 10.77.4.5
+on hub sysctl -qw net.ipv6.conf.verimesh0.disable_ipv6=0
+syncs 0
+executed '^address add fd[0-9a-f:]+/128 dev verimesh0 metric 118$' '^route add fd[0-9a-f:]+/48 dev verimesh0 '
+run hub 'getent hosts spoke4.org4.mesh.internal'
+gave 0 '^fd'
+reaches hub "${OUT%% *}"
+passed
+
+step 'addresses come and go with the card; those of others stay'
+on hub ip addr add 10.95.0.1/32 dev verimesh0
+conf 's/^AllowedIPs = 10\.77\.1\..*/AllowedIPs = 10.77.1.0\/24/'
+on hub verimesh issue hub --endpoint 192.0.2.1:51820 --addr 10.77.1.6
+syncs 0
+executed '^address del 10\.77\.1\.5/32 dev verimesh0 ' '^address add 10\.77\.1\.6/32 dev verimesh0 '
+run hub 'ip addr show dev verimesh0'
+gave 0 'inet 10\.95\.0\.1/32' 'inet 10\.77\.1\.6/32' 'inet6 fd'
+! grep -q '10\.77\.1\.5' <<<"$OUT" || failed 'the address is still there'
+carry hub spoke3
+on spoke3 verimesh sync
+reaches hub 10.77.3.5
+passed
+
+step 'a withdrawn host is gone at once'
+on spoke4 verimesh withdraw spoke4
+carry spoke4 hub
+before=$(session spoke3)
+syncs 0
+executed "^wg set verimesh0 peer ${PEER[spoke4]} remove$"
+[ -z "$(session spoke4)" ] || failed 'its peer is still there'
+[ "${before%% *}" = "$(session spoke3 | cut -d ' ' -f 1)" ] || failed 'a session of another peer changed'
+passed
+
+step 'what verimesh notes is for root'
+run hub 'stat -c "%a %U %n" /run/verimesh/*'
+gave 0 '^600 root /run/verimesh/verimesh0\.peers$'
+passed
+
+step 'an interface of an earlier Name is named by up and removed by down'
+conf '0,/^# *Name *=.*/s//Name = mesh1/; s/^Name = verimesh0/Name = mesh1/'
+run hub 'verimesh up'
+gave 3 '^verimesh: verimesh0: is still up, from when it was the Name; run verimesh down first$'
+run hub 'verimesh down; ls /run/verimesh; ip -brief link'
+gave 0
+! grep -Eq 'verimesh0' <<<"$OUT" || failed 'something of it is left'
+run hub 'verimesh up; wg show interfaces'
+gave 0 '^mesh1$'
+reaches hub 10.77.3.5
+passed
