@@ -16,10 +16,19 @@
 
 static bool write_file(
 	const char *root, const char *dir, const char *name, const char *text, struct err *err) {
-	char path[PATH_MAX];
+	char path[PATH_MAX], line[CESR_TEXT + 1];
+	bool good;
 
-	return file_path(path, root, dir, NULL, err) && file_mkdir(path, 0700, err) &&
-	       file_path(path, root, dir, name, err) && file_replace(path, span_str(text), 0600, err);
+	snprintf(line, sizeof line, "%s\n", text);
+	good = file_path(path, root, dir, NULL, err) && file_mkdir(path, 0700, err) &&
+	       file_path(path, root, dir, name, err) && file_replace(path, span_str(line), 0600, err);
+	sodium_memzero(line, sizeof line);
+	return good;
+}
+
+static bool damaged(const char *root, const char *name, struct err *err) {
+	return err_set(
+		err, ERR_ENV, "%s" PATH_IDENTITY "/%s: damaged; restore it from a backup", root, name);
 }
 
 /* What others could read is no secret any more; what others could write is not ours. name: NULL for the
@@ -41,8 +50,7 @@ static bool closed(const char *root, const char *name, struct err *err) {
 		       foreign ? "chown -R root" : "chmod -R go=", root);
 }
 
-/* Reads a file that holds one line of 44 characters into text. False with errno ENOENT: not there.
- */
+/* Reads a file that holds one line of 44 characters. Not there: errno ENOENT. */
 static bool read_file(const char *root, const char *name, char text[static CESR_TEXT], struct err *err) {
 	char path[PATH_MAX];
 	uint8_t *data;
@@ -57,16 +65,14 @@ static bool read_file(const char *root, const char *name, char text[static CESR_
 	sodium_memzero(data, n);
 	free(data);
 	errno = 0;
-	return good || err_set(err, ERR_ENV, "%s: damaged; restore it from a backup", path);
+	return good || damaged(root, name, err);
 }
 
 static bool write_seed(const char *root, const char *dir, const char *name,
 	const uint8_t seed[static SEED_BYTES], struct err *err) {
-	char text[CESR_TEXT + 1];
-	bool good;
+	char text[CESR_TEXT];
+	bool good = write_file(root, dir, name, cesr_encode(CESR_SEED, seed, text), err);
 
-	strcat(cesr_encode(CESR_SEED, seed, text), "\n");
-	good = write_file(root, dir, name, text, err);
 	sodium_memzero(text, sizeof text);
 	return good;
 }
@@ -74,9 +80,7 @@ static bool write_seed(const char *root, const char *dir, const char *name,
 static bool read_seed(const char *root, const char *name, uint8_t seed[static SEED_BYTES], struct err *err) {
 	char text[CESR_TEXT];
 	bool good = read_file(root, name, text, err) &&
-		    (cesr_decode(span_str(text), CESR_SEED, seed) ||
-			    err_set(err, ERR_ENV, "%s/%s: damaged; restore it from a backup", PATH_IDENTITY,
-				    name));
+		    (cesr_decode(span_str(text), CESR_SEED, seed) || damaged(root, name, err));
 
 	sodium_memzero(text, sizeof text);
 	return good;
@@ -84,11 +88,10 @@ static bool read_seed(const char *root, const char *name, uint8_t seed[static SE
 
 static bool write_tunnel(const char *root, const char *dir, const char *name,
 	const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
-	char text[WG_KEY_TEXT + 1];
+	char text[WG_KEY_TEXT];
 	bool good;
 
 	wg_key_encode(secret, text);
-	strcat(text, "\n");
 	good = write_file(root, dir, name, text, err);
 	sodium_memzero(text, sizeof text);
 	return good;
@@ -117,8 +120,7 @@ bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err)
 	aid[0] = 0;
 	if (!read_file(root, "aid", aid, err))
 		return errno == ENOENT && no_seed(root, err);
-	return cesr_decode(span_str(aid), CESR_BLAKE3, raw) ||
-	       err_set(err, ERR_ENV, "%s/aid: damaged; restore it from a backup", PATH_IDENTITY);
+	return cesr_decode(span_str(aid), CESR_BLAKE3, raw) || damaged(root, "aid", err);
 }
 
 bool identity_need(const char *root, char aid[static CESR_TEXT], struct err *err) {
@@ -135,7 +137,7 @@ bool identity_load(const char *root, struct identity *identity, struct err *err)
 
 bool identity_adopt(const char *root, const struct identity *identity, const char *label, struct err *err) {
 	static const char dir[] = PATH_IDENTITY ".new";
-	char from[PATH_MAX], to[PATH_MAX], text[CESR_TEXT + 1];
+	char from[PATH_MAX], to[PATH_MAX];
 	uint8_t secret[WG_KEY_BYTES];
 	bool good = true;
 
@@ -144,10 +146,9 @@ bool identity_adopt(const char *root, const struct identity *identity, const cha
 		good = write_tunnel(root, dir, "tunnel", secret, err);
 		sodium_memzero(secret, sizeof secret);
 	}
-	snprintf(text, sizeof text, "%s\n", identity->aid);
 	return good && write_seed(root, dir, "next", identity->next, err) &&
 	       write_seed(root, dir, "seed", identity->seed, err) &&
-	       write_file(root, dir, "aid", text, err) && file_path(from, root, dir, NULL, err) &&
+	       write_file(root, dir, "aid", identity->aid, err) && file_path(from, root, dir, NULL, err) &&
 	       file_path(to, root, PATH_IDENTITY, NULL, err) && file_rename(from, to, err);
 }
 
@@ -160,23 +161,19 @@ void identity_wipe(struct identity *identity) {
 /* Completes the body and puts its signature behind it. */
 static bool sign(char **event, size_t *n, const uint8_t seed[static SEED_BYTES], struct err *err) {
 	uint8_t public[CESR_RAW], secret[crypto_sign_SECRETKEYBYTES], sig[CESR_SIG_RAW];
-	char text[CESR_SIG_CHARS + 1], *grown;
+	char text[CESR_SIG_CHARS + 1], *body = *event;
+	int size;
 
-	event_fill(*event, *n);
+	event_fill(body, *n);
 	crypto_sign_seed_keypair(public, secret, seed);
-	crypto_sign_detached(sig, NULL, (const uint8_t *)*event, *n, secret);
+	crypto_sign_detached(sig, NULL, (const uint8_t *)body, *n, secret);
 	sodium_memzero(secret, sizeof secret);
 	cesr_encode_indexed(0, sig, text);
-	grown = realloc(*event, *n + 4 + CESR_SIG_CHARS + 1);
-	if (!grown) {
-		free(*event);
-		*event = NULL;
+	size = asprintf(event, "%s-AAB%s", body, text);
+	free(body);
+	if (size < 0)
 		return err_set(err, ERR_ENV, "out of memory");
-	}
-	*event = grown;
-	memcpy(grown + *n, "-AAB", 4);
-	memcpy(grown + *n + 4, text, sizeof text);
-	*n += 4 + CESR_SIG_CHARS;
+	*n = (size_t)size;
 	return true;
 }
 
@@ -273,11 +270,9 @@ bool tunnel_secret_write(
 
 bool tunnel_secret_read(const char *root, bool next, uint8_t secret[static WG_KEY_BYTES], struct err *err) {
 	char text[CESR_TEXT];
-	bool good = read_file(root, tunnel_name(next), text, err);
+	bool good = read_file(root, tunnel_name(next), text, err) &&
+		    (wg_key_decode(text, strlen(text), secret) || damaged(root, tunnel_name(next), err));
 
-	if (good && !wg_key_decode(text, strlen(text), secret))
-		good = err_set(err, ERR_ENV, "%s/%s: damaged; restore it from a backup", PATH_IDENTITY,
-			tunnel_name(next));
 	sodium_memzero(text, sizeof text);
 	return good;
 }

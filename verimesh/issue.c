@@ -46,10 +46,10 @@ const struct kel *store_own_kel(const struct store *store, const char *aid, stru
 	return kel;
 }
 
-/* Fills in the seal: it voids the last card of the same host, if there is one to void. kel: NULL if
- * there is none. */
-static bool draft_seal(struct draft *draft, const struct book *book, const struct kel *kel,
-	const struct card_content *card, struct err *err) {
+/* Fills in the seal: it voids the last card of the same host, if there is one to void. */
+static bool draft_seal(
+	struct draft *draft, const struct book *book, const struct card_content *card, struct err *err) {
+	const struct kel *kel = book_kel(book, card->issuer);
 	const struct cards_entry *last = NULL;
 	struct cards_entry *entries = NULL;
 	char until[TIME_TEXT];
@@ -77,23 +77,26 @@ static bool draft_seal(struct draft *draft, const struct book *book, const struc
 }
 
 /* On failure there is nothing to free. */
-static bool draft_make(struct draft *draft, const struct book *book, const struct kel *kel,
-	struct card_content *card, struct err *err) {
-	card->issued = now_micros();
-	if (!card_write(card, &draft->body, &draft->n, err)) {
+static bool draft_make(struct draft *draft, const struct book *book, const char *issuer,
+	const struct card_content *content, struct err *err) {
+	struct card_content card = *content;
+
+	card.issuer = issuer;
+	card.issued = now_micros();
+	if (!card_write(&card, &draft->body, &draft->n, err)) {
 		/* each option was looked at: there are too many of one */
 		if (err->status == ERR_NO)
 			err->status = ERR_USAGE;
-		return err_at(err, "card of %s", card->host);
+		return err_at(err, "card of %s", card.host);
 	}
 	if (card_check_said(span_of(draft->body, draft->n), draft->said, err) &&
-		draft_seal(draft, book, kel, card, err))
+		draft_seal(draft, book, &card, err))
 		return true;
 	free(draft->body);
 	return false;
 }
 
-bool issue_card(struct store *store, const struct identity *identity, struct card_content *card,
+bool issue_card(struct store *store, const struct identity *identity, const struct card_content *card,
 	char said[static CESR_TEXT], struct err *err) {
 	const struct kel *kel = store_own_kel(store, identity->aid, err);
 	struct draft draft;
@@ -101,8 +104,7 @@ bool issue_card(struct store *store, const struct identity *identity, struct car
 	bool good;
 	size_t n;
 
-	card->issuer = identity->aid;
-	if (!kel || !draft_make(&draft, &store->book, kel, card, err))
+	if (!kel || !draft_make(&draft, &store->book, identity->aid, card, err))
 		return false;
 	memcpy(said, draft.said, CESR_TEXT);
 	good = identity_seal(identity, kel, draft.seal, &event, &n, err);
@@ -115,40 +117,59 @@ bool issue_card(struct store *store, const struct identity *identity, struct car
 	return good;
 }
 
-int issue_elsewhere(const char *root, struct options *options) {
-	const struct kel *kel;
+/* For an organisation with its own DKMS: the card to stdout, the seal to anchor to stderr (DESIGN.md 6). */
+static bool print_draft(const char *root, const struct options *options, struct err *err) {
 	struct draft draft;
 	struct store store;
-	struct err err;
 	bool good;
 
-	if (!store_open(&store, root, false, &err))
-		return problem(&err);
-	options->card.issuer = options->aid;
-	kel = book_kel(&store.book, options->aid);
+	if (!store_open(&store, root, false, err))
+		return false;
 	/* a log that cannot be read may have a card that must be voided */
-	good = kel || !store.damage.text[0];
+	good = book_kel(&store.book, options->aid) || !store.damage.text[0];
 	if (!good)
-		err = store.damage;
-	good = good && draft_make(&draft, &store.book, kel, &options->card, &err);
+		*err = store.damage;
+	good = good && draft_make(&draft, &store.book, options->aid, &options->card, err);
 	store_close(&store);
 	if (!good)
-		return problem(&err);
+		return false;
 	fwrite(draft.body, 1, draft.n, stdout);
 	fprintf(stderr, "%s\n", draft.seal);
 	free(draft.body);
-	return 0;
+	return true;
+}
+
+int issue_verb(const struct command *command, enum options_verb verb, issue_work *work, const char *done) {
+	struct options options;
+	int status = options_read(&options, command, verb);
+	char said[CESR_TEXT];
+	struct err err;
+
+	if (status != 0)
+		return status;
+	if (options.aid ? !print_draft(command->root, &options, &err)
+			: !work(command->root, &options, said, &err))
+		status = problem(&err);
+	else if (!options.aid)
+		printf("%s: %s %s\n"
+		       "verimesh sync makes it known on this host, verimesh export to others.\n",
+			options.label, done, said);
+	options_free(&options);
+	return status;
 }
 
 bool issue_own_keys(const struct policy *policy, const struct identity *identity, struct options *options,
 	struct err *err) {
 	uint8_t secret[WG_KEY_BYTES];
 
-	(void)policy;
-	(void)err;
-	derive_tunnel(identity->seed, options->label, secret);
-	tunnel_public(secret, options->key);
-	sodium_memzero(secret, sizeof secret);
+	if (policy->adopt) {
+		if (!wireguard_public(policy->interface, options->key, err))
+			return false;
+	} else {
+		derive_tunnel(identity->seed, options->label, secret);
+		tunnel_public(secret, options->key);
+		sodium_memzero(secret, sizeof secret);
+	}
 	options->card.key = options->key;
 	if (!options->card.journal) {
 		derive_journal(identity->seed, options->label, options->journal);
@@ -169,7 +190,7 @@ static bool write_secret(
 	return good;
 }
 
-static bool issue_here(const char *root, const struct policy *policy, struct options *options,
+static bool issue_sealed(const char *root, const struct policy *policy, struct options *options,
 	char said[static CESR_TEXT], struct err *err) {
 	const char *label = options->label;
 	bool own = strcmp(label, policy->host) == 0;
@@ -193,28 +214,17 @@ static bool issue_here(const char *root, const struct policy *policy, struct opt
 	return good;
 }
 
-int verb_issue(const struct command *command) {
-	struct options options;
-	int status = options_read(&options, command, FOR_ISSUE);
-	char said[CESR_TEXT];
+static bool issue(const char *root, struct options *options, char said[static CESR_TEXT], struct err *err) {
 	struct policy policy;
-	struct err err;
 	bool good;
 
-	if (status != 0)
-		return status;
-	if (options.aid) {
-		status = issue_elsewhere(command->root, &options);
-		options_free(&options);
-		return status;
-	}
-	good = policy_load(command->root, &policy, &err);
-	if (good) {
-		good = issue_here(command->root, &policy, &options, said, &err);
-		policy_free(&policy);
-	}
-	if (good)
-		printf("%s: card %s\n" ISSUE_NEXT, options.label, said);
-	options_free(&options);
-	return good ? 0 : problem(&err);
+	if (!policy_load(root, &policy, err))
+		return false;
+	good = issue_sealed(root, &policy, options, said, err);
+	policy_free(&policy);
+	return good;
+}
+
+int verb_issue(const struct command *command) {
+	return issue_verb(command, FOR_ISSUE, issue, "card");
 }

@@ -11,6 +11,7 @@
 #include "policy.h"
 #include "store.h"
 #include "verimesh.h"
+#include "wireguard.h"
 
 /* What is printed. */
 struct keys {
@@ -81,7 +82,8 @@ static bool make_keys(
 		derive_journal(seed, policy->host, keys->journal);
 		derive_tunnel(seed, policy->host, secret);
 		tunnel_public(secret, keys->tunnel);
-		good = settle_tunnel(root, secret, err);
+		good = policy->adopt ? wireguard_public(policy->interface, keys->tunnel, err)
+				     : settle_tunnel(root, secret, err);
 		sodium_memzero(secret, sizeof secret);
 	}
 	sodium_memzero(seed, sizeof seed);

@@ -281,7 +281,7 @@ int options_read(struct options *o, const struct command *command, enum options_
 }
 
 bool options_own_key(struct err *err) {
-	return err_set(err, ERR_USAGE, "--key: is for other hosts; this host's key grows from the identity");
+	return err_set(err, ERR_USAGE, "--key: is for other hosts; this one has its own");
 }
 
 void options_free(struct options *o) {

@@ -390,7 +390,7 @@ issue_for_another_host_needs_its_key() {
     run 2 issue web1 --root "$root"
     matches 'verimesh: web1: is not this host \(Host in verimesh.conf\); give its --key'
     run 2 issue db1 --key "$key" --root "$root"
-    matches "verimesh: --key: is for other hosts; this host's key grows from the identity"
+    says 'verimesh: --key: is for other hosts; this one has its own'
     unchanged "$before" "$root"
     run 0 issue web1 --key "$key" --login alice --login bob --login alice --root "$root"
     synced "$root"
@@ -712,6 +712,50 @@ init_takes_no_place_of_a_hosts_keys() {
     run 3 key --root "$root"
     says "verimesh: $root/var/lib/verimesh/identity/hostseed: damaged; restore it from a backup"
     quiet out
+}
+
+# Adopt = yes: cards name the key that the interface has, which is nobody's to change.
+a_shared_interface_has_its_own_key() {
+    local root sibling interface=${interface}s # wireguard-go needs time to go
+    if [ "$(id -u)" -ne 0 ] || ! unshare --net true 2>/dev/null; then
+        echo 'needs root and a network of its own' >"$work/skip"
+        return
+    fi
+    root=$(host adopt) sibling=$(host adopting)
+    mkdir -p "$root/etc/verimesh"
+    printf '[Interface]\nSelf = a\nHost = db1\nAdopt = yes\nName = %s\n' "$interface" >"$(conf "$root")"
+    sibling "$sibling" EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2 db2
+    sed -i 's/^Host = .*/&\nAdopt = yes/' "$(conf "$sibling")"
+    run 3 init db1 --root "$root"
+    grep -q "^verimesh: $interface: " "$work/err" || fail "$(cat "$work/err")"
+    [ ! -e "$root/var/lib/verimesh/identity" ] || fail 'an identity was made'
+    export verimesh root sibling interface work
+    # shellcheck disable=SC2016 # what it is given is for the shell inside
+    unshare --net bash -euxc '
+        trap "ip link delete \$interface" EXIT
+        ip link add "$interface" type wireguard 2>/dev/null || wireguard-go "$interface" 2>/dev/null
+        (umask 077 && wg genkey >"$work/wg0.key")
+        wg set "$interface" private-key "$work/wg0.key"
+        public=$(wg show "$interface" public-key)
+        named() { # in how many cards
+            "$verimesh" export --root "$root" | grep -ao "\"key\":\"C[^\"]*\"" | sort -u | wc -l
+        }
+        "$verimesh" init db1 --root "$root"
+        "$verimesh" issue db1 --root "$root"
+        [ ! -e "$root/var/lib/verimesh/identity/tunnel" ]
+        [ "$(named)" -eq 1 ]
+        "$verimesh" key --root "$sibling" >"$work/words"
+        grep -Fq -- "--key $public --journal D" "$work/words"
+        [ ! -e "$sibling/var/lib/verimesh/identity/tunnel" ]
+        status=0
+        "$verimesh" key --renew --root "$sibling" 2>"$work/err" || status=$?
+        [ "$status" -eq 1 ]
+        [ "$(cat "$work/err")" = "verimesh: $interface: has its own key (Adopt = yes); renew it where it is made" ]
+        "$verimesh" key --root "$sibling" | cmp - "$work/words"
+        "$verimesh" issue web1 --key "$public" --root "$root"
+        [ "$(named)" -eq 1 ]
+        [ "$(wg show "$interface" public-key)" = "$public" ]
+    '
 }
 
 secrets_that_others_can_open_are_not_used() {
@@ -1305,6 +1349,7 @@ for name in \
     key_renew_leaves_the_key_in_use \
     keys_grow_from_the_identity_where_that_is \
     init_takes_no_place_of_a_hosts_keys \
+    a_shared_interface_has_its_own_key \
     secrets_that_others_can_open_are_not_used \
     verify_touches_nothing \
     an_exported_stream_is_imported \
