@@ -37,8 +37,10 @@ static int compare_ids(const void *a, const void *b) {
 	return (x > y) - (x < y);
 }
 
+/* A name login@peer counts as one of the peer's, for it would stand before the account of that name. */
 static bool add_local(struct builder *b, struct local *local, const char *name, uint32_t id) {
-	const struct policy_peer *peer = policy_peer(b->policy, name);
+	const char *at = strrchr(name, '@');
+	const struct policy_peer *peer = policy_peer(b->policy, at ? at + 1 : name);
 	uint32_t *grown;
 
 	if (peer)
@@ -118,17 +120,19 @@ static const char *ledger_name(const struct want *want) {
 	return *want->login ? want->login : "-";
 }
 
-/* Whose the number is, if not the wanting one's; false: free. */
+/* Whose the number is besides; false: nobody's. */
 static bool is_taken(
 	const struct builder *b, const struct want *want, uint64_t number, char whose[static 100]) {
 	const enum ledger_kind kind = *want->login ? LEDGER_UID : LEDGER_GID;
 	const char *aid, *login;
 
-	if (ledger_owner(b->ledger, kind, number, &aid, &login)) {
+	if (ledger_owner(b->ledger, kind, number, &aid, &login) &&
+		(strcmp(aid, want->peer->aid) != 0 || strcmp(login, ledger_name(want)) != 0)) {
 		snprintf(whose, 100, "is given to %s%s%s", *want->login ? login : "",
 			*want->login ? " of " : "", aid);
-		return strcmp(aid, want->peer->aid) != 0 || strcmp(login, ledger_name(want)) != 0;
+		return true;
 	}
+	/* also its own one: a local user may have come since */
 	snprintf(whose, 100, "is that of a local %s", *want->login ? "user" : "group");
 	return is_local(*want->login ? &b->users : &b->groups, number);
 }
