@@ -165,7 +165,8 @@ struct plan {
 	unsigned index;
 	struct wanted *addrs, *routes; /* sorted */
 	size_t naddrs, nroutes;
-	FILE *lines; /* for `ip -batch` */
+	struct addr sources[2]; /* of what this host sends, by IPv4 and IPv6; family 0: none */
+	FILE *lines;		/* for `ip -batch` */
 	char *text;
 	size_t size;
 };
@@ -184,11 +185,25 @@ static struct wanted *find_wanted(struct wanted *list, size_t n, const struct pr
 	return n ? bsearch(&key, list, n, sizeof key, compare_wanted) : NULL;
 }
 
+static const struct addr *source_to(const struct plan *plan, const struct prefix *prefix) {
+	return &plan->sources[prefix->addr.family == AF_INET6];
+}
+
 static void write_line(struct plan *plan, const char *verb, const struct prefix *prefix, const char *mark) {
 	char text[PREFIX_TEXT];
 
 	fprintf(plan->lines, "%s %s dev %s %s " OURS "\n", verb, prefix_format(prefix, text), plan->name,
 		mark);
+}
+
+/* Without its source the kernel might take another address of the interface, which no peer lets in. */
+static void write_route(struct plan *plan, const struct prefix *prefix) {
+	const struct addr *source = source_to(plan, prefix);
+	char text[ADDR_TEXT], mark[16 + ADDR_TEXT] = "proto";
+
+	if (source->family)
+		snprintf(mark, sizeof mark, "src %s proto", addr_format(source, text));
+	write_line(plan, "route add", prefix, mark);
 }
 
 static uint32_t number_in(const struct nlattr *attr) {
@@ -247,6 +262,15 @@ static uint32_t route_interface(const struct nlattr *oif, const struct nlattr *h
 	return number_in(oif);
 }
 
+static bool has_source(const struct attributes *all, const struct addr *source) {
+	const struct nlattr *attr = all->of[RTA_PREFSRC];
+
+	if (!attr || !source->family)
+		return !attr && !source->family;
+	return mnl_attr_get_payload_len(attr) == addr_size(source) &&
+	       memcmp(mnl_attr_get_payload(attr), source->bytes, addr_size(source)) == 0;
+}
+
 static int see_route(const struct nlmsghdr *message, void *data) {
 	const struct rtmsg *head = mnl_nlmsg_get_payload(message);
 	struct plan *plan = data;
@@ -254,19 +278,21 @@ static int see_route(const struct nlmsghdr *message, void *data) {
 	struct wanted *wanted;
 	struct prefix prefix;
 	uint32_t interface;
+	bool ours;
 
 	mnl_attr_parse(message, sizeof *head, collect, &all);
 	if (head->rtm_type != RTN_UNICAST || head->rtm_table != RT_TABLE_MAIN ||
 		!prefix_in(head->rtm_family, all.of[RTA_DST], head->rtm_dst_len, &prefix))
 		return MNL_CB_OK;
 	interface = route_interface(all.of[RTA_OIF], all.of[RTA_MULTIPATH]);
+	ours = interface == plan->index && head->rtm_protocol == atoi(OURS);
 	wanted = find_wanted(plan->routes, plan->nroutes, &prefix);
-	if (wanted && interface == plan->index)
+	if (ours && !(wanted && has_source(&all, source_to(plan, &prefix))))
+		write_line(plan, "route del", &prefix, "proto");
+	else if (wanted && interface == plan->index)
 		wanted->here = true;
 	else if (wanted)
 		wanted->elsewhere = interface;
-	else if (interface == plan->index && head->rtm_protocol == atoi(OURS))
-		write_line(plan, "route del", &prefix, "proto");
 	return MNL_CB_OK;
 }
 
@@ -326,6 +352,7 @@ static bool list_wanted(struct plan *plan, const struct roster *roster, bool v6)
 	const struct roster_host *self = roster->self;
 	const struct policy *policy = roster->policy;
 	size_t n = policy->npeers;
+	struct addr *source;
 
 	for (size_t i = 0; i < policy->npeers; i++)
 		n += policy->peers[i].nallowed;
@@ -333,8 +360,13 @@ static bool list_wanted(struct plan *plan, const struct roster *roster, bool v6)
 	plan->routes = calloc(n + 1, sizeof *plan->routes);
 	if (!plan->addrs || !plan->routes)
 		return false;
-	for (size_t i = 0; self && i < self->naddrs; i++)
-		plan->addrs[plan->naddrs++].prefix = prefix_host(&self->addrs[i]);
+	for (size_t i = 0; self && i < self->naddrs; i++) {
+		plan->addrs[plan->naddrs].prefix = prefix_host(&self->addrs[i]);
+		source = &plan->sources[self->addrs[i].family == AF_INET6];
+		if (!source->family)
+			*source = self->addrs[i];
+		plan->naddrs++;
+	}
 	for (size_t i = 0; i < policy->npeers; i++) {
 		plan->routes[plan->nroutes++].prefix = derived_prefix(policy->peers[i].aid);
 		for (size_t k = 0; k < policy->peers[i].nallowed; k++)
@@ -352,9 +384,10 @@ static int look(struct plan *plan) {
 	plan->lines = open_memstream(&plan->text, &plan->size);
 	if (!plan->lines)
 		return ENOMEM;
-	rc = dump(RTM_GETADDR, see_address, plan);
+	/* routes first: the kernel takes those away by itself whose source goes */
+	rc = dump(RTM_GETROUTE, see_route, plan);
 	if (rc == 0)
-		rc = dump(RTM_GETROUTE, see_route, plan);
+		rc = dump(RTM_GETADDR, see_address, plan);
 	if (rc == 0)
 		return 0;
 	fclose(plan->lines);
@@ -379,7 +412,7 @@ static int add_missing(struct plan *plan) {
 		if (route->here)
 			continue;
 		if (!route->elsewhere || !if_indextoname(route->elsewhere, rival)) {
-			write_line(plan, "route add", &route->prefix, "proto");
+			write_route(plan, &route->prefix);
 			continue;
 		}
 		prefix_format(&route->prefix, text);

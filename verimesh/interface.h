@@ -38,10 +38,11 @@ bool interface_set_up(const char *name, struct err *err);
 /* Removes one that is ours, and its files. */
 bool interface_remove(const char *root, const char *name, struct err *err);
 
-/* Gives it this host's addresses, and a route for every prefix of the policy's peers; takes away those
- * that verimesh gave it before. Ours are told by a number of their own, and others are left as they are:
- * a prefix to which another interface has the route already is a problem. Only differences are carried
- * out. Each problem is printed. Returns the exit status. */
+/* Gives it this host's addresses, and a route for every prefix of the policy's peers, with its first
+ * address of that family as the source; takes away those that verimesh gave it before. Ours are told by a
+ * number of their own, and others are left as they are: a prefix to which another interface has the route
+ * already is a problem. Only differences are carried out. Each problem is printed. Returns the exit status.
+ */
 int interface_sync(const struct roster *roster);
 
 #endif
