@@ -220,7 +220,7 @@ static bool put_seed(const struct mesh *mesh, int32_t ring, struct err *err) {
 	if (!identity_aid(mesh->root, aid, err))
 		return false;
 	if (!aid[0])
-		return true;
+		return keyring_drop(ring, "identity", err);
 	good = identity_load(mesh->root, &identity, err) &&
 	       keyring_put(ring, "identity", span_of(identity.seed, SEED_BYTES), err);
 	identity_wipe(&identity);

@@ -156,6 +156,16 @@ run alice@web1 "ssh $ADDRESS_B true"
 gave 0
 passed
 
+step 'the identity moved to another host: its seed leaves the keyring, the tunnel stays'
+run db1 "cd /var/lib/verimesh/identity; mkdir /root/away; mv aid seed next /root/away
+sed -i '/^\\[Peer clinic-b\\]/a AID = $AID_B' /etc/verimesh/verimesh.conf; verimesh sync"
+gave 0
+run db1 "keyctl search $ring user tunnel && keyctl search $ring user identity"
+gave 1 'Required key not available'
+run alice@web1 "ssh $ADDRESS_B true"
+gave 0
+passed
+
 # Root of bob's own user namespace has bob's quota: 200 keys.
 step 'a full quota: one line with the mend, and what was there stays'
 script full <<'END'
