@@ -403,9 +403,11 @@ static int add_missing(struct plan *plan) {
 	struct err err;
 	int status = 0;
 
+	/* an IPv6 address may be the source of a route only when no duplicates are looked for any more */
 	for (size_t i = 0; i < plan->naddrs; i++)
 		if (!plan->addrs[i].here)
-			write_line(plan, "address add", &plan->addrs[i].prefix, "metric");
+			write_line(plan, "address add", &plan->addrs[i].prefix,
+				plan->addrs[i].prefix.addr.family == AF_INET6 ? "nodad metric" : "metric");
 	for (size_t i = 0; i < plan->nroutes; i++) {
 		const struct wanted *route = &plan->routes[i];
 

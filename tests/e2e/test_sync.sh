@@ -221,7 +221,7 @@ syncs 1 '^verimesh: verimesh0: IPv6 is disabled.*net\.ipv6\.conf\.verimesh0\.dis
 reaches hub 10.77.4.5
 on hub sysctl -qw net.ipv6.conf.verimesh0.disable_ipv6=0
 syncs 0
-executed '^address add fd[0-9a-f:]+/128 dev verimesh0 metric 118$' '^route add fd[0-9a-f:]+/48 dev verimesh0 '
+executed '^address add fd[0-9a-f:]+/128 dev verimesh0 nodad metric 118$' '^route add fd[0-9a-f:]+/48 dev verimesh0 '
 run hub 'getent hosts spoke4.org4.mesh.internal'
 gave 0 '^fd'
 reaches hub "${OUT%% *}"
