@@ -160,4 +160,4 @@ clean:
 
 .PHONY: all tests units check check-vm demo bench fuzz fuzzers lint coverage sanitize deps install uninstall \
 	deb rpm clean
--include $(wildcard $B/o/*/*.d $B/tests/*.d)
+-include $(wildcard $B/o/*/*.d $B/tests/*.d $B/*.d)
