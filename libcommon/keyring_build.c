@@ -17,6 +17,10 @@
 /* All rights for possessor and user: under systemd's KeyringMode=private root possesses nothing. */
 #define OURS (KEY_POS_ALL | KEY_USR_ALL)
 
+/* Who came out of root's session by su without pam_keyinit still possesses what is in uid 0's user keyring:
+ * of a secret he gets no right. */
+#define SECRET KEY_USR_ALL
+
 /* Bytes of the serials in one ring of peer keys: one over 16,383 keys leaks quota when it is cleared. */
 #define FULL (16000 * (long)sizeof(int32_t))
 
@@ -59,9 +63,10 @@ static bool fail(struct err *err, const char *what) {
 /* Makes a key and links it into the ring when it is complete, in place of one of that type and name, so
  * that a reader sees the old or the new one. It is made in the thread keyring because only a possessor
  * may set the permissions of a new key. timeout 0: none. Its serial, or -1. */
-static int32_t put(int32_t ring, const char *type, const char *name, struct span payload, unsigned timeout) {
+static int32_t put(int32_t ring, const char *type, const char *name, struct span payload,
+	uint32_t permissions, unsigned timeout) {
 	int32_t id = add_key(type, name, payload.p, payload.n, KEY_SPEC_THREAD_KEYRING);
-	bool done = id > 0 && keyctl_setperm(id, OURS) == 0 && keyctl_set_timeout(id, timeout) == 0 &&
+	bool done = id > 0 && keyctl_setperm(id, permissions) == 0 && keyctl_set_timeout(id, timeout) == 0 &&
 		    keyctl_link(id, ring) == 0;
 
 	if (id > 0)
@@ -79,10 +84,10 @@ static bool list(int32_t ring, int32_t **ids, size_t *n) {
 	return bytes >= 0;
 }
 
-/* As put makes them, and usable: neither expired nor revoked. */
+/* As put makes them: root's alone, and usable, neither expired nor revoked. */
 static bool is_ours(int32_t id, const char *type, struct keyring_key *key) {
 	return keyring_describe(id, key) == 0 && strcmp(key->type, type) == 0 && key->uid == 0 &&
-	       key->permissions == OURS;
+	       (key->permissions | KEY_POS_ALL) == OURS;
 }
 
 /* Finds the ring in uid 0's user keyring itself (a search goes into nested rings too). A ring of its
@@ -123,7 +128,7 @@ bool keyring_make(const char *root, const char *interface, int32_t *ring, struct
 		return false;
 	*ring = place.ring;
 	if (!*ring)
-		*ring = put(KEY_SPEC_USER_KEYRING, "keyring", place.name, span_of(NULL, 0), 0);
+		*ring = put(KEY_SPEC_USER_KEYRING, "keyring", place.name, span_of(NULL, 0), OURS, 0);
 	if (*ring < 0)
 		return fail(err, place.name);
 	snprintf(serial, sizeof serial, "%" PRId32 "\n", *ring);
@@ -132,7 +137,7 @@ bool keyring_make(const char *root, const char *interface, int32_t *ring, struct
 }
 
 bool keyring_put(int32_t ring, const char *name, struct span secret, struct err *err) {
-	return put(ring, "user", name, secret, 0) > 0 || fail(err, name);
+	return put(ring, "user", name, secret, SECRET, 0) > 0 || fail(err, name);
 }
 
 bool keyring_drop(int32_t ring, const char *name, struct err *err) {
@@ -184,7 +189,7 @@ static void put_peer(struct sync *sync, int32_t ring, int32_t id, const struct w
 	if (id && keyctl_read(id, there, sizeof there) == n && memcmp(there, payload, (size_t)n) == 0 &&
 		keyctl_set_timeout(id, timeout) == 0)
 		return;
-	if (put(ring, "user", want->name, span_of(payload, (size_t)n), timeout) < 0)
+	if (put(ring, "user", want->name, span_of(payload, (size_t)n), OURS, timeout) < 0)
 		sync->good = fail(sync->err, host->label);
 }
 
@@ -233,7 +238,7 @@ static bool find_room(struct sync *sync) {
 		snprintf(name, sizeof name, "peers:%u", sync->next++);
 		sync->into = (int32_t)keyctl_search(sync->ring, "keyring", name, 0);
 		if (sync->into < 0)
-			sync->into = put(sync->ring, "keyring", name, span_of(NULL, 0), 0);
+			sync->into = put(sync->ring, "keyring", name, span_of(NULL, 0), OURS, 0);
 		if (sync->into < 0) {
 			sync->good = fail(sync->err, name);
 			return false;

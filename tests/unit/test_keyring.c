@@ -455,7 +455,8 @@ static void every_key_is_closed_to_others(void **state) {
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(keyring_describe(ids[i], &key), 0);
 		assert_int_equal(key.uid, 0);
-		assert_int_equal(key.permissions, OURS);
+		/* a secret is not even for who possesses root's keyring */
+		assert_int_equal(key.permissions, i < 2 ? 0x3f3f0000 : 0x3f0000);
 	}
 	world_end(&w);
 }
@@ -1020,6 +1021,37 @@ static void a_callers_own_ring_is_not_believed(void **state) {
 	world_end(&w);
 }
 
+/* su without pam_keyinit leaves root's session keyring to whom root became: he possesses what hangs on it.
+ */
+static void whom_root_becomes_reads_no_secret(void **state) {
+	struct world w;
+	struct err err;
+	int32_t id;
+	pid_t child;
+	int status;
+
+	(void)state;
+	need_real_root("root becomes another user");
+	world_begin(&w);
+	assert_true(keyring_put(w.ring, "tunnel", span_str("a secret"), &err));
+	id = (int32_t)keyctl_search(w.ring, "user", "tunnel", 0);
+	assert_true(id > 0);
+	child = fork();
+	if (child == 0) {
+		char text[16];
+
+		if (keyctl_join_session_keyring(NULL) < 0 ||
+			keyctl_link(KEY_SPEC_USER_KEYRING, KEY_SPEC_SESSION_KEYRING) != 0 ||
+			setresuid(65534, 65534, 65534) != 0 ||
+			keyctl_describe(w.ring, text, sizeof text) < 0) /* the ring he does possess */
+			_exit(2);
+		_exit(keyctl_read(id, text, sizeof text) < 0 && errno == EACCES ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	world_end(&w);
+}
+
 static void an_expired_ring_is_refused(void **state) {
 	struct world w;
 	int rc = 0;
@@ -1142,6 +1174,7 @@ int main(void) {
 		cmocka_unit_test(a_serial_is_a_positive_decimal),
 		cmocka_unit_test(a_serial_of_anything_else_is_not_believed),
 		cmocka_unit_test(a_callers_own_ring_is_not_believed),
+		cmocka_unit_test(whom_root_becomes_reads_no_secret),
 		cmocka_unit_test(an_expired_ring_is_refused),
 		cmocka_unit_test(an_unlinked_ring_is_refused),
 		cmocka_unit_test(a_key_that_others_could_touch_is_refused),
