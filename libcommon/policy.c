@@ -410,7 +410,8 @@ bool policy_load(const char *root, struct policy *policy, struct err *err) {
 		return false;
 	if (!file_read(path, FILE_MAX, &text, &n, err))
 		return errno == ENOENT &&
-		       err_set(err, ERR_ENV, "%s: is missing; `verimesh init` writes it", path);
+		       err_set(err, ERR_ENV,
+			       "%s: is missing; write it, or let `verimesh init` on the first host", path);
 	ok = policy_parse(span_of(text, n), path, policy, err);
 	free(text);
 	return ok;

@@ -732,7 +732,8 @@ static void the_file_below_root_is_read(void **state) {
 
 	assert_false(policy_load(root, &p, &err));
 	assert_int_equal(errno, ENOENT);
-	snprintf(error, sizeof error, "%s: is missing; `verimesh init` writes it", path);
+	snprintf(error, sizeof error, "%s: is missing; write it, or let `verimesh init` on the first host",
+		path);
 	assert_string_equal(err.text, error);
 	assert_int_equal(err.status, ERR_ENV);
 	assert_true(is_empty(&p));
