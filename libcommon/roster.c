@@ -185,6 +185,10 @@ static int64_t seconds(int64_t micros) {
 	return micros == NEVER ? NEVER : micros / 1000000;
 }
 
+static int64_t earlier(int64_t a, int64_t b) {
+	return a < b ? a : b;
+}
+
 /* The host of a card; next: the card that is going to replace it, or NULL. */
 static bool add_host(struct builder *b, const struct policy_peer *peer, const struct kel *kel,
 	const struct cards_entry *entry, const struct cards_entry *next) {
@@ -207,23 +211,24 @@ static bool add_host(struct builder *b, const struct policy_peer *peer, const st
 		host->next.from = seconds(next->card.from);
 		memcpy(host->next.key, next->card.key, sizeof host->next.key);
 		read_endpoint(b, host, &next->card, &host->next.endpoint, &host->next.endpoint_port);
-		if (host->expires > host->next.from + OVERLAP)
-			host->expires = host->next.from + OVERLAP;
+		host->next.place = next->place;
+		host->expires = earlier(host->expires, host->next.from + OVERLAP);
+		host->expires = earlier(host->expires, seconds(next->card.until));
 	}
 	return read_claims(b, host, card) && read_logins(b, host, card);
 }
 
-/* Whether a replaced card stays in force: until `from` in any case, then until the new key's first
- * handshake, for an hour at most; this very host swaps at `from` (DESIGN.md 8). */
+/* Whether a replaced card stays in force: until the new key's first handshake, an hour past `from` at most;
+ * this very host swaps at `from` (DESIGN.md 8). */
 static bool stays(const struct builder *b, const struct policy_peer *peer, const struct cards_entry *entry) {
 	const struct card *next = &entry->successor->card;
 	int64_t from = seconds(next->from);
 
 	if (seconds(entry->card.until) <= b->in->now)
 		return false;
-	if (b->in->now < from)
-		return true;
-	return b->in->now < from + OVERLAP && !is_self(b->policy, peer, next->host) &&
+	if (is_self(b->policy, peer, next->host))
+		return b->in->now < from;
+	return b->in->now < from + OVERLAP &&
 	       !(b->in->had_handshake && b->in->had_handshake(b->in->ctx, next->key));
 }
 
@@ -260,12 +265,13 @@ static bool add_peer(struct builder *b, const struct policy_peer *peer, struct e
 struct rival {
 	uint8_t key[WG_KEY_BYTES];
 	struct roster_host *host;
-	bool next; /* the key that it is going to have */
+	bool next;    /* the key that it is going to have */
+	size_t place; /* of the card that claims it */
 	int64_t seen;
 };
 
-/* By key; this very host before all, the own organisation, then by section; within one peer the later
- * anchored card wins (DESIGN.md 5.3). */
+/* By key; this very host before all, the own organisation, then by section; within one peer who has it
+ * before who is going to have it, then the later anchored card (DESIGN.md 5.3). */
 static int compare_rivals(const void *a, const void *b, void *ctx) {
 	const struct rival *x = a, *y = b;
 	const struct roster_host *p = x->host, *q = y->host;
@@ -280,11 +286,13 @@ static int compare_rivals(const void *a, const void *b, void *ctx) {
 		order = own_q - own_p;
 	if (!order)
 		order = (p->peer > q->peer) - (p->peer < q->peer);
-	return order ? order : (p->place < q->place) - (p->place > q->place);
+	if (!order)
+		order = x->next - y->next;
+	return order ? order : (x->place < y->place) - (x->place > y->place);
 }
 
 static struct rival make_rival(const struct builder *b, struct roster_host *host, bool next) {
-	struct rival rival = {.host = host, .next = next};
+	struct rival rival = {.host = host, .next = next, .place = next ? host->next.place : host->place};
 	char text[WG_KEY_TEXT];
 	uint64_t seen;
 

@@ -27,6 +27,7 @@ struct roster_login {
 struct roster_next {
 	uint8_t key[WG_KEY_BYTES];
 	int64_t from; /* seconds since 1970; 0: there is none */
+	size_t place; /* of its card in the log */
 	struct addr endpoint;
 	uint16_t endpoint_port;
 };

@@ -1,0 +1,251 @@
+/* test_rules.c: who owns what, every rule broken alone: what is refused, in which words, what stays. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "roster_scene.h"
+
+#define ALLOW_B "AllowedIPs = 10.2.0.0/16\n"
+#define ALLOW_C "AllowedIPs = 10.3.0.0/16\n"
+#define KEEP_OWN "; issue its card with a key of its own\n"
+#define NARROW "IdRange = 5000-5000"
+
+/* Cards in the order of issue; <…> as in expand. hosts: as describe has them, in the order of the file,
+ * which is c, b, a. reports: the lines that must be given, no other. */
+static const struct rule {
+	const char *what;
+	struct {
+		char org;
+		const char *label;
+		uint8_t key;
+		const char *more;
+	} cards[4];
+	struct setting setting;
+	const char *hosts, *reports;
+} rules[] = {
+	/* ---- addresses: the longest AllowedIPs (DESIGN.md 5.3) ---- */
+	{"an address in no AllowedIPs",
+		{{'b', "db1", 1, ",\"addr\":[\"10.2.0.5\",\"10.3.0.5\",\"fe80::1\"]"}}, {.b = ALLOW_B},
+		"db1.b 10.2.0.5\n",
+		"db1.b: claims 10.3.0.5/32, which no AllowedIPs holds; add it to [Peer b] if it is theirs\n"
+		"db1.b: claims fe80::1/128, which no AllowedIPs holds; add it to [Peer b] if it is "
+		"theirs\n"},
+	{"addresses without AllowedIPs", {{'b', "db1", 1, ",\"addr\":[\"10.2.0.5\"]"}}, {0}, "db1.b\n",
+		"db1.b: claims 10.2.0.5/32, which no AllowedIPs holds; add it to [Peer b] if it is "
+		"theirs\n"},
+	{"an address in another's AllowedIPs", {{'b', "db1", 1, ",\"addr\":[\"10.3.0.5\"]"}},
+		{.b = ALLOW_B, .c = ALLOW_C}, "db1.b\n",
+		"db1.b: claims 10.3.0.5/32, which AllowedIPs give to c; narrow those or the card\n"},
+	{"an address in another's longer prefix",
+		{{'b', "db1", 1, ",\"addr\":[\"10.2.3.5\",\"10.2.4.5\"]"},
+			{'c', "web", 2, ",\"addr\":[\"10.2.3.6\",\"10.2.4.6\"]"}},
+		{.b = ALLOW_B, .c = "AllowedIPs = 10.2.3.0/24"}, "web.c 10.2.3.6\ndb1.b 10.2.4.5\n",
+		"web.c: claims 10.2.4.6/32, which AllowedIPs give to b; narrow those or the card\n"
+		"db1.b: claims 10.2.3.5/32, which AllowedIPs give to c; narrow those or the card\n"},
+	{"even in one's own, if another's is longer", {{'b', "db1", 1, ",\"addr\":[\"10.2.3.5\"]"}},
+		{.b = ALLOW_B, .c = "AllowedIPs = 10.2.3.5"}, "db1.b\n",
+		"db1.b: claims 10.2.3.5/32, which AllowedIPs give to c; narrow those or the card\n"},
+	{"equal prefixes: the section that stands first",
+		{{'a', "ha", 1, ",\"addr\":[\"10.2.0.1\"]"}, {'b', "hb", 2, ",\"addr\":[\"10.2.0.1\"]"},
+			{'c', "hc", 3, ",\"addr\":[\"10.2.0.1\"]"}},
+		{.b = ALLOW_B, .c = ALLOW_B}, "hc.c 10.2.0.1\nhb.b\nha.a\n",
+		"hb.b: claims 10.2.0.1/32, which AllowedIPs give to c; narrow those or the card\n"
+		"ha.a: claims 10.2.0.1/32, which AllowedIPs give to c; narrow those or the card\n"},
+	{"equal prefixes: the own organisation before all",
+		{{'a', "ha", 1, ",\"addr\":[\"10.2.0.1\"]"}, {'b', "hb", 2, ",\"addr\":[\"10.2.0.1\"]"},
+			{'c', "hc", 3, ",\"addr\":[\"10.2.0.1\"]"}},
+		{.a = ALLOW_B, .b = ALLOW_B, .c = ALLOW_B}, "hc.c\nhb.b\nha.a 10.2.0.1\n",
+		"hc.c: claims 10.2.0.1/32, which AllowedIPs give to a; narrow those or the card\n"
+		"hb.b: claims 10.2.0.1/32, which AllowedIPs give to a; narrow those or the card\n"},
+	{"a mapped address is no text of a card: it has no effect",
+		{{'b', "db1", 1, ",\"addr\":[\"::ffff:10.2.0.5\"]"}}, {.b = ALLOW_B}, "", ""},
+
+	/* ---- routes ---- */
+	{"routes in no AllowedIPs, wider, and in another's longer prefix; nested ones are no conflict",
+		{{'b', "db1", 1,
+			",\"routes\":[\"10.2.0.0/16\",\"10.2.3.0/24\",\"10.2.3.128/25\",\"10.0.0.0/8\","
+			"\"10.2.0.0/15\",\"10.2.8.0/24\"]"}},
+		{.b = ALLOW_B, .c = "AllowedIPs = 10.2.3.0/24"}, "db1.b 10.2.0.0/16 10.2.8.0/24\n",
+		"db1.b: claims 10.2.3.0/24, which AllowedIPs give to c; narrow those or the card\n"
+		"db1.b: claims 10.2.3.128/25, which AllowedIPs give to c; narrow those or the card\n"
+		"db1.b: claims 10.0.0.0/8, which no AllowedIPs holds; add it to [Peer b] if it is theirs\n"
+		"db1.b: claims 10.2.0.0/15, which no AllowedIPs holds; add it to [Peer b] if it is "
+		"theirs\n"},
+	{"a route /0 makes a card that has no effect",
+		{{'b', "db1", 1, ",\"routes\":[\"0.0.0.0/0\"]"}, {'b', "db2", 2, ",\"routes\":[\"::/0\"]"},
+			{'b', "db3", 3, ",\"routes\":[\"10.2.0.0/15\"]"}},
+		{.b = "AllowedIPs = 0.0.0.0/1 128.0.0.0/1 ::/1 8000::/1"}, "db3.b 10.2.0.0/15\n", ""},
+
+	/* ---- derived addresses ---- */
+	{"another's derived address", {{'b', "db1", 1, ",\"addr\":[\"<c/web>\"]"}},
+		{.b = "AllowedIPs = fd00::/8 <c/web>/128"}, "db1.b\n",
+		"db1.b: claims <c/web>/128, which only follows from names of c; leave it out of its card\n"},
+	{"that of a host of one's own organisation", {{'b', "db1", 1, ",\"addr\":[\"<b/db2>\"]"}},
+		{.b = "AllowedIPs = fd00::/8"}, "db1.b\n",
+		"db1.b: claims <b/db2>/128, which only follows from names of b; leave it out of its card\n"},
+	{"one's own may be written: it is there anyway", {{'b', "db1", 1, ",\"addr\":[\"<b/db1>\"]"}}, {0},
+		"db1.b\n", ""},
+	{"a /48 that others' are derived from", {{'b', "db1", 1, ",\"routes\":[\"<c>\"]"}},
+		{.b = "AllowedIPs = <c>"}, "db1.b\n",
+		"db1.b: claims <c>, which only follows from names of c; leave it out of its card\n"},
+	{"one's own /48", {{'b', "db1", 1, ",\"routes\":[\"<b>\"]"}}, {.b = "AllowedIPs = <b>"}, "db1.b\n",
+		"db1.b: claims <b>, which only follows from names of b; leave it out of its card\n"},
+	{"a route to a derived address", {{'b', "db1", 1, ",\"routes\":[\"<c/web>/128\"]"}},
+		{.b = "AllowedIPs = <c/web>"}, "db1.b\n",
+		"db1.b: claims <c/web>/128, which only follows from names of c; leave it out of its card\n"},
+
+	/* ---- one owner within a peer: the later card ---- */
+	{"an address of two hosts of a peer",
+		{{'b', "zz", 1, ",\"addr\":[\"10.2.0.1\",\"10.2.0.9\"]"},
+			{'b', "mm", 2, ",\"addr\":[\"10.2.0.1\"]"},
+			{'b', "aa", 3, ",\"addr\":[\"10.2.0.2\"]"}},
+		{.b = ALLOW_B}, "aa.b 10.2.0.2\nmm.b 10.2.0.1\nzz.b 10.2.0.9\n",
+		"zz.b: claims 10.2.0.1/32, which is mm.b's by a later card; issue one of them anew\n"},
+	{"a route of two hosts of a peer",
+		{{'b', "zz", 1, ",\"routes\":[\"10.2.8.0/24\",\"10.2.9.0/24\"]"},
+			{'b', "aa", 2, ",\"routes\":[\"10.2.8.0/24\",\"10.2.9.0/25\"]"}},
+		{.b = ALLOW_B}, "aa.b 10.2.8.0/24 10.2.9.0/25\nzz.b 10.2.9.0/24\n",
+		"zz.b: claims 10.2.8.0/24, which is aa.b's by a later card; issue one of them anew\n"},
+	/* WireGuard gives an address to one peer, whether a card calls it address or route */
+	{"an address of one, a route to it of another",
+		{{'b', "zz", 1, ",\"addr\":[\"10.2.0.1\"]"},
+			{'b', "aa", 2, ",\"routes\":[\"10.2.0.1/32\"]"}},
+		{.b = ALLOW_B}, "aa.b 10.2.0.1/32\nzz.b\n",
+		"zz.b: claims 10.2.0.1/32, which is aa.b's by a later card; issue one of them anew\n"},
+	{"and the other way round",
+		{{'b', "zz", 1, ",\"routes\":[\"10.2.0.1/32\"]"},
+			{'b', "aa", 2, ",\"addr\":[\"10.2.0.1\"]"}},
+		{.b = ALLOW_B}, "aa.b 10.2.0.1\nzz.b\n",
+		"zz.b: claims 10.2.0.1/32, which is aa.b's by a later card; issue one of them anew\n"},
+	{"both of one host, each twice",
+		{{'b', "db1", 1,
+			",\"addr\":[\"10.2.0.1\",\"10.2.0.1\"],\"routes\":[\"10.2.0.1/32\",\"10.2.0.1/"
+			"32\"]"}},
+		{.b = ALLOW_B}, "db1.b 10.2.0.1 10.2.0.1/32\n", ""},
+	/* on every host alike, so that all agree whose address it is */
+	{"this host has no better claim",
+		{{'a', "h1", 1, ",\"addr\":[\"10.1.0.1\"]"}, {'a', "h2", 2, ",\"addr\":[\"10.1.0.1\"]"}},
+		{.a = "AllowedIPs = 10.1.0.0/16"}, "h1.a\nh2.a 10.1.0.1\n",
+		"h1.a: claims 10.1.0.1/32, which is h2.a's by a later card; issue one of them anew\n"},
+
+	/* ---- endpoints ---- */
+	{"an endpoint in AllowedIPs",
+		{{'b', "db1", 1, ",\"endpoint\":\"10.3.0.1:51820\""},
+			{'b', "db2", 2, ",\"endpoint\":\"10.2.0.1:51820\""},
+			{'b', "db3", 3, ",\"endpoint\":\"192.0.2.1:51820\""}},
+		{.b = ALLOW_B, .c = ALLOW_C}, "db1.b\ndb2.b\ndb3.b @192.0.2.1:51820\n",
+		"db1.b: endpoint 10.3.0.1 lies in the mesh itself; a tunnel cannot reach it there\n"
+		"db2.b: endpoint 10.2.0.1 lies in the mesh itself; a tunnel cannot reach it there\n"},
+	{"an endpoint in a derived /48", {{'b', "db1", 1, ",\"endpoint\":\"[<c/x>]:51820\""}}, {0},
+		"db1.b\n",
+		"db1.b: endpoint <c/x> lies in the mesh itself; a tunnel cannot reach it there\n"},
+
+	/* ---- tunnel keys ---- */
+	{"a key of two peers, seen at the same time: the earlier section",
+		{{'b', "db1", 1, ",\"addr\":[\"10.2.0.1\"],\"routes\":[\"10.2.7.0/24\",\"10.2.8.0/24\"]"},
+			{'c', "web", 1, NULL},
+			/* what a refused host claims besides is nobody's loss */
+			{'b', "db2", 2, ",\"addr\":[\"10.2.0.1\"],\"routes\":[\"10.2.8.0/24\"]"}},
+		{.b = ALLOW_B}, "web.c\ndb2.b 10.2.0.1 10.2.8.0/24\n",
+		"db1.b: claims tunnel key <1>, which is web.c's" KEEP_OWN},
+	{"the own organisation before all", {{'a', "h2", 1, NULL}, {'c', "web", 1, NULL}}, {0}, "h2.a\n",
+		"web.c: claims tunnel key <1>, which is h2.a's" KEEP_OWN},
+	{"a key of several hosts of a peer: the later card",
+		{{'b', "zz", 1, NULL}, {'b', "aa", 1, NULL}, {'b', "mm", 1, NULL}}, {0}, "mm.b\n",
+		"aa.b: claims tunnel key <1>, which is mm.b's" KEEP_OWN
+		"zz.b: claims tunnel key <1>, which is mm.b's" KEEP_OWN},
+	{"this host's before that of a later card", {{'a', "h1", 1, NULL}, {'a', "h2", 1, NULL}}, {0},
+		"h1.a\n", "h2.a: claims tunnel key <1>, which is h1.a's" KEEP_OWN},
+	{"the interface's own key", {{'c', "web", 1, NULL}, {'a', "h2", 1, NULL}, {'b', "db1", 2, NULL}},
+		{.own_key = 1}, "db1.b\n",
+		"h2.a: claims tunnel key <1>, which is this host's" KEEP_OWN
+		"web.c: claims tunnel key <1>, which is this host's" KEEP_OWN},
+	{"the interface's own key, with its own card",
+		{{'c', "web", 1, NULL}, {'a', "h1", 1, NULL}, {'a', "h2", 1, NULL}, {'b', "db1", 2, NULL}},
+		{.own_key = 1}, "db1.b\nh1.a\n",
+		"h2.a: claims tunnel key <1>, which is this host's" KEEP_OWN
+		"web.c: claims tunnel key <1>, which is this host's" KEEP_OWN},
+
+	/* ---- an interface that others use, too (DESIGN.md 6, Adopt) ---- */
+	{"the key of a foreign peer", {{'b', "db1", 1, NULL}, {'b', "db2", 2, NULL}, {'a', "h1", 3, NULL}},
+		{.foreign_key = 1}, "db2.b\nh1.a\n",
+		"db1.b: claims tunnel key <1>, which is that of a peer that verimesh did not add; take that "
+		"peer off the interface\n"},
+	{"this host's own key is no peer's", {{'a', "h1", 1, NULL}}, {.foreign_key = 1}, "h1.a\n", ""},
+	{"the address of a foreign peer", {{'b', "db1", 1, ",\"addr\":[\"10.2.0.1\",\"10.2.0.2\"]"}},
+		{.b = ALLOW_B, .foreign_prefix = "10.2.0.1/32"}, "db1.b 10.2.0.2\n",
+		"db1.b: claims 10.2.0.1/32, which a peer of verimesh0 has that verimesh did not add; take "
+		"it "
+		"from one of them\n"},
+	{"the route of a foreign peer", {{'b', "db1", 1, ",\"routes\":[\"10.2.8.0/24\",\"10.2.9.0/24\"]"}},
+		{.b = ALLOW_B, .interface = "Name = wg0", .foreign_prefix = "10.2.8.0/24"},
+		"db1.b 10.2.9.0/24\n",
+		"db1.b: claims 10.2.8.0/24, which a peer of wg0 has that verimesh did not add; take it from "
+		"one of them\n"},
+	{"a derived address that a foreign peer has", {{'b', "db1", 1, NULL}, {'b', "db2", 2, NULL}},
+		{.foreign_prefix = "<b/db1>/128"}, "db2.b\n",
+		"db1.b: claims <b/db1>/128, which a peer of verimesh0 has that verimesh did not add; take "
+		"it "
+		"from one of them\n"},
+
+	/* ---- logins and accounts (DESIGN.md 5.5, 5.6) ---- */
+	{"logins: those of card and policy, nobody without Logins",
+		{{'b', "db1", 1, ",\"logins\":[\"alice\",\"bob\",\"carol\"]"},
+			{'c', "web", 2, ",\"logins\":[\"alice\"]"}},
+		{.b = "Logins = bob=verimesh-nobody dave alice"},
+		"web.c\ndb1.b alice=alice bob=verimesh-nobody\n", ""},
+	{"uid 0 that is not written", {{'b', "db1", 1, ",\"logins\":[\"toor\",\"alice\",\"bob\"]"}},
+		{.b = "Logins = toor alice=toor bob=root"}, "db1.b alice=toor bob=root\n",
+		"db1.b: login toor would be uid 0; write toor=toor if that is meant\n"},
+	{"with Accounts = yes it is another account", {{'b', "db1", 1, ",\"logins\":[\"alice\",\"root\"]"}},
+		{.b = "Logins = alice root\nAccounts = yes"}, "db1.b alice=alice@b root=root@b\n", ""},
+	{"two logins with one uid: the refused account has no login either",
+		{{'b', "db1", 1, ",\"logins\":[\"alice\",\"bob\",\"zoe\"]"}},
+		{.interface = NARROW, .b = "Logins = bob alice zoe=zoe\nAccounts = yes"},
+		"db1.b bob=bob@b zoe=zoe\n",
+		"b: uid 5000 for login alice is given to bob of <b!>; set Uid.alice to a free one\n"},
+	{"two peers with one gid: the later section's accounts are refused",
+		{{'b', "db1", 1, ",\"logins\":[\"alice\",\"bob\"]"},
+			{'c', "web", 2, ",\"logins\":[\"alice\"]"}},
+		{.interface = NARROW,
+			.b = "Logins = alice bob=bob\nAccounts = yes",
+			.c = "Logins = alice\nAccounts = yes"},
+		"web.c alice=alice@c\ndb1.b bob=bob\n",
+		"b: gid 5000 for its group is given to <c!>; set Gid to a free one\n"},
+};
+
+static void compare(
+	const struct scene *s, const char *what, const char *of, const char *got, const char *expected) {
+	struct text text = expand(s, expected);
+
+	if (strcmp(got, text.p) != 0)
+		fail_msg("%s: %s:\n%sand not\n%s", what, of, got, text.p);
+	text_free(&text);
+}
+
+static void every_rule(void **state) {
+	(void)state;
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+		const struct rule *rule = &rules[i];
+		struct scene *s = begin();
+		struct text hosts;
+
+		for (size_t c = 0; c < 4 && rule->cards[c].label; c++)
+			issue(s,
+				rule->cards[c].org == 'a'   ? &s->a
+				: rule->cards[c].org == 'b' ? &s->b
+							    : &s->c,
+				rule->cards[c].label, rule->cards[c].key, rule->cards[c].more);
+		build(s, &rule->setting);
+		hosts = describe(s);
+		compare(s, rule->what, "hosts", hosts.p, rule->hosts);
+		compare(s, rule->what, "reports", s->reports.p, rule->reports);
+		text_free(&hosts);
+		end(s);
+	}
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_rule),
+	};
+
+	return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
+}
