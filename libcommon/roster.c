@@ -398,8 +398,9 @@ static void share_claims(struct builder *b) {
 	const struct claim *winner = NULL;
 	char text[PREFIX_TEXT];
 
-	if (b->nclaims)
-		qsort_r(b->claims, b->nclaims, sizeof *b->claims, compare_claims, hosts);
+	if (b->nclaims == 0)
+		return;
+	qsort_r(b->claims, b->nclaims, sizeof *b->claims, compare_claims, hosts);
 	for (const struct claim *c = b->claims; c < b->claims + b->nclaims; c++) {
 		bool rivals = winner && memcmp(&c->prefix, &winner->prefix, sizeof c->prefix) == 0;
 
