@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "keyring.h"
 #include "map.h"
 #include "map_build.h"
+#include "options.h"
 #include "paths.h"
 #include "show.h"
 #include "verimesh.h"
@@ -31,9 +31,10 @@ struct check {
 	bool open;	     /* mesh is */
 	const char *skipped; /* why the check under way cannot be made, or NULL */
 	unsigned findings;
+	struct err last; /* of them */
 };
 
-/* One finding: WHERE: WHAT; MEND. */
+/* One finding: WHERE: WHAT; MEND. What two checks in turn stumble over is said once. */
 __attribute__((format(printf, 2, 3))) static void found(struct check *c, const char *fmt, ...) {
 	char what[sizeof((struct err *)0)->text];
 	struct err err;
@@ -43,7 +44,9 @@ __attribute__((format(printf, 2, 3))) static void found(struct check *c, const c
 	vsnprintf(what, sizeof what, fmt, args);
 	va_end(args);
 	err_set(&err, ERR_NO, "%s", what);
-	problem(&err);
+	if (strcmp(err.text, c->last.text) != 0)
+		problem(&err);
+	c->last = err;
 	c->findings++;
 }
 
@@ -51,12 +54,15 @@ static void found_claim(void *ctx, const struct err *what) {
 	found(ctx, "%s", what->text);
 }
 
-/* Is there a file below the root? Braces and wildcards count. */
+/* Is there a file below the root, and no dangling link? Braces and wildcards count. */
 static bool is_there(const char *root, const char *pattern) {
 	char path[PATH_MAX];
 	glob_t list = {0};
-	bool there = file_path(path, root, pattern, NULL, NULL) && glob(path, GLOB_BRACE, NULL, &list) == 0;
+	bool there = false;
 
+	if (file_path(path, root, pattern, NULL, NULL) && glob(path, GLOB_BRACE, NULL, &list) == 0)
+		for (size_t i = 0; i < list.gl_pathc; i++)
+			there |= access(list.gl_pathv[i], F_OK) == 0;
 	globfree(&list);
 	return there;
 }
@@ -66,38 +72,28 @@ static void check_configuration(struct check *c) {
 
 	c->open = mesh_open(&c->mesh, c->root, false, found_claim, c, &err);
 	if (!c->open)
-		found(c, "%s%s", err.text,
-			is_there(c->root, PATH_CONF) ? "" : "; verimesh init LABEL writes one");
+		found(c, "%s", err.text);
 }
 
 /* ---- this host's own ---- */
 
-static void check_private(struct check *c, const char *path, mode_t mode) {
-	struct stat st;
-
-	if (lstat(path, &st) != 0)
-		found(c, "%s: %m", path);
-	else if (st.st_uid != 0)
-		found(c, "%s: belongs to uid %u; chown root %s", path, st.st_uid, path);
-	else if (st.st_mode & 077)
-		found(c, "%s: is open to others; chmod %o %s", path, mode, path);
-}
-
 static void check_identity(struct check *c) {
-	char dir[PATH_MAX], path[PATH_MAX];
 	const struct dirent *entry;
+	char path[PATH_MAX];
+	struct err err;
 	DIR *list = NULL;
 
-	if (file_path(dir, c->root, PATH_IDENTITY, NULL, NULL))
-		list = opendir(dir);
+	if (file_path(path, c->root, PATH_IDENTITY, NULL, NULL))
+		list = opendir(path);
 	if (!list) {
 		c->skipped = "this host has none";
 		return;
 	}
-	check_private(c, dir, 0700);
+	if (!identity_closed(c->root, NULL, &err))
+		found(c, "%s", err.text);
 	while ((entry = readdir(list)))
-		if (entry->d_name[0] != '.' && file_path(path, dir, "", entry->d_name, NULL))
-			check_private(c, path, 0600);
+		if (entry->d_name[0] != '.' && !identity_closed(c->root, entry->d_name, &err))
+			found(c, "%s", err.text);
 	closedir(list);
 	if (is_there(c->root, PATH_IDENTITY "/next"))
 		printf("note " PATH_IDENTITY "/next: holds the next signing key; take it offline\n");
@@ -120,7 +116,7 @@ static void check_own_card(struct check *c) {
 	}
 	body = book_body(&c->mesh.store.book, self->said);
 	if (card_parse(span_of(body->bytes, body->n), &card, NULL) && card.until != NEVER &&
-		card.until - (int64_t)time(NULL) * 1000000 < (card.until - card.issued) / 4)
+		card.until - now_micros() < (card.until - card.issued) / 4)
 		found(c, "%s: its card ends at %.19sZ; verimesh issue %s", name,
 			time_format(card.until, end), policy->host);
 }
@@ -267,7 +263,7 @@ static void check_peers(struct check *c, const char *name) {
 	snprintf(what, sizeof what, "%s: lacks the peer", name);
 	found_lack(c, what, first, lacking);
 	if (strange)
-		found(c, "%s: has %zu peers that no card names; verimesh sync", name, strange);
+		found(c, "%s: has peers that no card names (%zu); verimesh sync", name, strange);
 }
 
 static void check_interface(struct check *c) {

@@ -31,9 +31,7 @@ static bool damaged(const char *root, const char *name, struct err *err) {
 		err, ERR_ENV, "%s" PATH_IDENTITY "/%s: damaged; restore it from a backup", root, name);
 }
 
-/* What others could read is no secret any more; what others could write is not ours. name: NULL for the
- * directory. Not there: errno ENOENT. */
-static bool closed(const char *root, const char *name, struct err *err) {
+bool identity_closed(const char *root, const char *name, struct err *err) {
 	char path[PATH_MAX];
 	struct stat st;
 	bool foreign;
@@ -57,7 +55,7 @@ static bool read_file(const char *root, const char *name, char text[static CESR_
 	bool good;
 	size_t n;
 
-	if (!closed(root, NULL, err) || !closed(root, name, err) ||
+	if (!identity_closed(root, NULL, err) || !identity_closed(root, name, err) ||
 		!file_path(path, root, PATH_IDENTITY, name, err) || !file_read(path, 128, &data, &n, err))
 		return false;
 	good = n == CESR_CHARS + 1 && data[CESR_CHARS] == '\n' &&

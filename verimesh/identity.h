@@ -21,6 +21,10 @@ struct identity {
 	uint8_t next[SEED_BYTES]; /* signs after a rotation; all zero unless it was just made */
 };
 
+/* Whether a file of PATH_IDENTITY (name NULL: the directory) is closed to others: what they could read is no
+ * secret any more, what they could write is not ours. Not there: errno ENOENT. */
+bool identity_closed(const char *root, const char *name, struct err *err);
+
 /* The AID of the identity that this host holds; "" when it holds none. Seeds without an AID are an
  * error, because they may be all that is left of one. */
 bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err);
