@@ -139,7 +139,19 @@ $B/seeds: tests/fuzz/seeds.c $B/libcommon.a
 	$(call say,CC,$@)
 	$Q$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -o $@ $< $B/libcommon.a -lsodium -lcdb
 
-bench coverage deb rpm:
+bench:
+	$Q[ -n "$(ROOT)" ] || { echo "make bench needs root; run: sudo make bench" >&2; exit 1; }
+	$(call need,build test lab)
+	$(build) all $B/bench/stream $B/bench/sync
+	$QB=$B tests/bench/sync.sh
+$B/bench/sync: $(patsubst %,$B/o/verimesh/%.o,identity interface run sync wireguard)
+$B/bench/%: tests/bench/%.c $B/libcommon.a
+	$(call say,CC,$@)
+	$Qmkdir -p $(@D)
+	$Q$(CC) $(ALL_CFLAGS) -Itests/unit -Iverimesh $(ALL_LDFLAGS) -o $@ $(filter-out %.a,$^) \
+		$B/libcommon.a -lsodium -lkeyutils -lcdb -lmnl
+
+coverage deb rpm:
 	@echo "make $@: not yet" >&2; exit 1
 
 install: all
@@ -160,4 +172,4 @@ clean:
 
 .PHONY: all tests units check check-vm demo bench fuzz fuzzers lint coverage sanitize deps install uninstall \
 	deb rpm clean
--include $(wildcard $B/o/*/*.d $B/tests/*.d $B/*.d)
+-include $(wildcard $B/o/*/*.d $B/tests/*.d $B/bench/*.d $B/*.d)

@@ -213,11 +213,15 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *value) {
 	return *text >= '0' && *text <= '9' && !*end && *value <= max;
 }
 
+static int digit(char c) {
+	return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
 static bool parse_hex_key(const char *text, uint8_t key[static WG_KEY_BYTES]) {
 	bool good = strspn(text, "0123456789abcdef") == 2 * WG_KEY_BYTES && !text[2 * WG_KEY_BYTES];
 
 	for (size_t i = 0; good && i < WG_KEY_BYTES; i++)
-		good = sscanf(text + 2 * i, "%2hhx", &key[i]) == 1;
+		key[i] = (uint8_t)(digit(text[2 * i]) << 4 | digit(text[2 * i + 1]));
 	return good;
 }
 
