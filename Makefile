@@ -85,7 +85,7 @@ need  = $Q[ "$(DEPS)" = no ] || packaging/deps.sh $1
 build = $Q+$(MAKE) --no-print-directory -j2
 
 deps:
-	$(call need,build test lab vm lint fuzz)
+	$(call need,build test lab vm lint sanitize fuzz)
 
 check:
 	$(call need,build test $(if $(ROOT),lab))
@@ -98,23 +98,47 @@ demo:
 	$(build) all
 	$QB=$B tests/e2e/demo.sh
 
-# The unit tests with every access and every arithmetic step watched.
+# The tests of units and modules with every access and every arithmetic step watched; those with threads
+# for races; and in valgrind, which sees, besides, what is used and was never written.
+SANITIZE := HARDENING= CFLAGS="-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=
+THREADED := $(patsubst tests/%.c,$B/tests/%,$(subst /unit,,$(subst /modules,,$(shell grep -l pthread_create \
+		tests/unit/*.c tests/modules/*.c))))
+SLOW     := $B/tests/test_book
 sanitize:
-	$(call need,build test)
-	$(build) B=$B/sanitize CFLAGS="-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
-		-fsanitize=address,undefined" HARDENING= units
-	$QB=$B/sanitize tests/run $(UNITS:$B/%=$B/sanitize/%)
-units: $(UNITS)
+	$(call need,build test sanitize)
+	$(build) B=$B/asan $(SANITIZE)address,undefined" all tests
+	$QB=$B/asan tests/run $(patsubst $B/%,$B/asan/%,$(UNITS) $(MODULES))
+	$(build) B=$B/tsan $(SANITIZE)thread" all threaded
+	$QB=$B/tsan TSAN_OPTIONS=report_thread_leaks=0 UNDER="$$(setarch -R echo setarch -R 2>&-)" \
+		tests/run $(THREADED:$B/%=$B/tsan/%)
+	$(build) all tests
+	@echo "not in valgrind, which takes minutes for it: $(notdir $(SLOW))"
+	$QB=$B UNDER="valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
+		--errors-for-leak-kinds=definite" tests/run $(filter-out $(SLOW),$(UNITS) $(MODULES))
+threaded: $(THREADED)
 
-# Both compilers, without a warning; the layout; the scripts.
+# Both compilers, without a warning; what clang-tidy and cppcheck find; the layout; the scripts.
+TIDY := $(patsubst %.c,$B/tidy/%,$(wildcard */*.c tests/*/*.c))
 lint:
 	$(call need,build test lint)
 	$(build) B=$B/gcc CC=gcc WERROR=-Werror all tests
 	$(build) B=$B/clang CC=clang WERROR=-Werror all tests
+	$(build) -k tidy
+	$Qcppcheck --quiet --std=c11 --enable=warning,performance,portability,unusedFunction \
+		--suppressions-list=.cppcheck --error-exitcode=1 $(filter -D% -I%,$(STRICT)) \
+		libcommon nss_verimesh pam_verimesh verimesh || case "$$(cppcheck --version)" in *" 2.10"*) \
+		exit 1;; *) echo "lint: this is advice: others than cppcheck 2.10 find other things";; esac
 	$Qcase "$$(clang-format --version)" in *" 14."*) clang-format --dry-run -Werror \
 		$(wildcard */*.[ch] tests/*/*.[ch]);; *) echo "lint: layout not checked:" \
 		"clang-format is not version 14, and others differ in details";; esac
 	$Qshellcheck .ci/run tests/run $(wildcard packaging/*.sh tests/*/*.sh)
+
+tidy: $(TIDY)
+$B/tidy/%: %.c .clang-tidy tests/.clang-tidy $(wildcard */*.h tests/*/*.h)
+	$(call say,TIDY,$<)
+	$Qmkdir -p $(@D)
+	$Qclang-tidy --quiet $< -- $(filter-out -M%,$(STRICT)) -Itests/unit >$@ 2>&1 || \
+		{ cat $@; rm $@; exit 1; }
 
 # WireGuard in the kernel: Debian's, which runs on this host's files in an emulator.
 check-vm:
@@ -170,6 +194,6 @@ uninstall:
 clean:
 	rm -rf $B
 
-.PHONY: all tests units check check-vm demo bench fuzz fuzzers lint coverage sanitize deps install uninstall \
-	deb rpm clean
+.PHONY: all tests threaded tidy check check-vm demo bench fuzz fuzzers lint coverage sanitize deps install \
+	uninstall deb rpm clean
 -include $(wildcard $B/o/*/*.d $B/tests/*.d $B/bench/*.d $B/*.d)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deps.sh: installs the Debian packages that building and testing need, and starts no service.
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# usage: deps.sh GROUP...    groups: build test lab vm lint fuzz
+# usage: deps.sh GROUP...    groups: build test lab vm lint sanitize fuzz
 set -euo pipefail
 
 declare -A packages=(
@@ -10,7 +10,8 @@ declare -A packages=(
     [lab]="iproute2 nftables wireguard-tools wireguard-go openssh-server openssh-client keyutils pamtester
         busybox util-linux procps npm"
     [vm]="qemu-system-x86 busybox kmod xz-utils"
-    [lint]="clang clang-format shellcheck"
+    [lint]="clang clang-format clang-tidy cppcheck shellcheck"
+    [sanitize]="iproute2 util-linux valgrind"
     [fuzz]="clang libclang-rt-dev"
 )
 
