@@ -8,6 +8,10 @@
 # By host: its public key, and an expression for that.
 declare -A KEY=() PEER=()
 
+has_key() {
+    KEY[$1]=$2 PEER[$1]=${2//+/\\+}
+}
+
 # A host with an organisation of its own, which gives the hub its log; N is the last number of its
 # addresses.
 spoke() {
@@ -18,8 +22,7 @@ spoke() {
     knows "$host" "$n" hub 1
     knows hub 1 "$host" "$n"
     on "$host" verimesh up
-    KEY[$host]=$(on "$host" wg show verimesh0 public-key)
-    PEER[$host]=${KEY[$host]//+/\\+}
+    has_key "$host" "$(on "$host" wg show verimesh0 public-key)"
 }
 
 # TO takes FROM's log again.
@@ -249,6 +252,78 @@ syncs 0
 executed "^wg set verimesh0 peer ${PEER[spoke4]} remove$"
 [ -z "$(peers spoke4)" ] || failed 'its peer is still there'
 [ "$before" = "$(peers spoke3)" ] || failed 'another peer changed'
+passed
+
+# The second host of spoke3's organisation, whose keys it makes itself.
+step 'a host with keys of its own: they come into use when its card names them'
+host_start second 192.0.2.5
+on second mkdir -p /etc/verimesh
+on second tee /etc/verimesh/verimesh.conf >/dev/null <<END
+[Interface]
+Self = org3
+[Peer org3]
+AID = $(on spoke3 cat /var/lib/verimesh/identity/aid)
+AllowedIPs = 10.77.3.0/24
+END
+knows hub 1 second
+issue_second() {
+    # shellcheck disable=SC2086 # several words
+    on spoke3 verimesh issue second --endpoint 192.0.2.5:51820 --addr 10.77.3.6 $KEYS "$@"
+    carry spoke3 second
+    carry spoke3 hub
+}
+keys() {
+    KEYS=$(on second verimesh key "$@")
+    has_key second "$(cut -d ' ' -f 2 <<<"$KEYS")"
+}
+keys
+issue_second
+run second 'verimesh up; wg show verimesh0 public-key'
+gave 0 "^${PEER[second]}$"
+syncs 0
+executed "peer ${PEER[second]} endpoint 192\.0\.2\.5:51820 allowed-ips 10\.77\.3\.6/32,"
+reaches hub 10.77.3.6
+passed
+
+step 'a card that names a key which its host has not: one line there'
+right=$KEYS
+KEYS="--key $(wg genkey | wg pubkey)"
+issue_second
+run second 'verimesh sync'
+gave 1 '^verimesh: second\.org3: its card names another key than this host has; see verimesh key, then issue'
+[ "$(wc -l <<<"$OUT")" -eq 1 ] || failed 'not one line'
+KEYS=$right
+issue_second
+run second 'verimesh sync'
+gave 0
+syncs 0
+passed
+
+step 'before its time a new key has a peer without addresses; then it takes over, and the old one goes'
+old=${PEER[second]}
+keys --renew
+run second 'verimesh sync; keyctl show $(cat /run/verimesh/verimesh0.ring); wg show verimesh0 public-key'
+gave 0 'user: tunnel\.next$' "^$old$"
+issue_second --from "$(date -u -d '4 seconds' +%Y-%m-%dT%H:%M:%S.000000+00:00)"
+syncs 0
+executed "^wg set verimesh0 peer ${PEER[second]} endpoint 192\.0\.2\.5:51820$"
+[ "$(wc -l <<<"$EXECUTED")" -eq 1 ] || failed 'more than that was executed'
+run second 'verimesh sync; wg show verimesh0 public-key'
+gave 0 "^$old$"
+reaches hub 10.77.3.6
+sleep 4
+run second 'verimesh sync; wg show verimesh0 public-key; keyctl show $(cat /run/verimesh/verimesh0.ring)'
+gave 0 "^${PEER[second]}$" 'user: tunnel$'
+! grep -q 'tunnel\.next' <<<"$OUT" || failed 'the key still waits'
+syncs 0
+executed "^wg set verimesh0 peer ${PEER[second]} persistent-keepalive 25$"
+shook_hands() {
+    peers second | awk '{ exit $5 == 0 }'
+}
+soon shook_hands || failed 'the new key has no handshake'
+syncs 0
+executed "peer $old remove peer ${PEER[second]} persistent-keepalive 0 allowed-ips 10\.77\.3\.6/32,"
+reaches hub 10.77.3.6
 passed
 
 step 'what verimesh notes is for root'
