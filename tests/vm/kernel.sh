@@ -8,6 +8,7 @@
 set -euo pipefail
 
 vm=${B:-build}/vm
+made_by=$(cksum <"$0" | cut -d ' ' -f 1) # what another version unpacked may lack a module
 modules=(virtio_pci 9pnet_virtio 9p overlay wireguard veth bridge tun nft_masq nft_chain_nat)
 
 fail() {
@@ -24,13 +25,14 @@ candidate() {
 
 download() {
     file=$(candidate) || return
-    [ -d "$vm/${file%.deb}" ] ||
+    kernel=${file%.deb}.$made_by
+    [ -d "$vm/$kernel" ] ||
         (cd "$vm" && apt-get download -q -o APT::Sandbox::User= "$(cut -d _ -f 1 <<<"$file")")
 }
 
 # Keeps of a package what is needed; modprobe knows which module needs which.
 unpack() {
-    local deb=$vm/$1.deb root=$vm/unpacked out=$vm/new release module n=100
+    local deb=$vm/$file root=$vm/unpacked out=$vm/new release module n=100
     rm -rf "$root" "$out"
     mkdir -p "$out/modules"
     dpkg-deb -x "$deb" "$root"
@@ -42,7 +44,7 @@ unpack() {
         cp "$module" "$out/modules/$((n += 1))-${module##*/}"
     done < <(modprobe -d "$root" -S "$release" --show-depends -a "${modules[@]}" | awk '!seen[$2]++')
     find "$out/modules" -name '*.xz' -exec xz -d {} +
-    mv "$out" "$vm/$1"
+    mv "$out" "$vm/$kernel"
     rm -rf "$deb" "$root"
 }
 
@@ -64,8 +66,8 @@ mkdir -p "$vm"
 if [ "${DEPS:-yes}" != no ]; then
     # a list that is old may name what is no longer there
     download || { apt-get update -q && download; } || fail "no kernel: apt-get has no linux-image-amd64"
-    [ -d "$vm/${file%.deb}" ] || unpack "${file%.deb}"
-    ln -sfn "${file%.deb}" "$vm/kernel"
+    [ -d "$vm/$kernel" ] || unpack
+    ln -sfn "$kernel" "$vm/kernel"
 fi
 [ -e "$vm/kernel/vmlinuz" ] || fail "no kernel in $vm, and DEPS=no forbids to fetch one"
 pack
