@@ -355,6 +355,7 @@ static char *next_word(char **rest) {
 	char *word = *rest + strspn(*rest, BLANK);
 	char *end = *word == '[' ? strchrnul(word, ']') : word + strcspn(word, BLANK);
 
+	end += *end == ']';
 	*rest = *end ? end + 1 : end;
 	*end = 0;
 	return word;
@@ -395,7 +396,21 @@ struct stack {
 	bool module;
 	char control[64]; /* of the module */
 	char ender[64];	  /* a module before it that may end the stack; or "" */
+	int jumped;	  /* lines that one before may still jump over, if above 0 */
 };
+
+static void see_module(struct stack *stack, const char *control, const char *module) {
+	const char *jump = strstr(control, "success=");
+
+	if (strstr(module, "pam_verimesh.so")) {
+		stack->module = true;
+		snprintf(stack->control, sizeof stack->control, "%s", control);
+	} else {
+		stack->jumped = jump && atoi(jump + 8) > 0 ? atoi(jump + 8) : stack->jumped - 1;
+		if (strcasecmp(control, "sufficient") == 0 || strstr(control, "=done"))
+			snprintf(stack->ender, sizeof stack->ender, "%s", module);
+	}
+}
 
 static bool read_stack(const struct check *c, const char *service, unsigned depth, struct stack *stack) {
 	char *text = read_text(c, "/etc/pam.d", service), *rest = text, *line;
@@ -407,15 +422,10 @@ static bool read_stack(const struct check *c, const char *service, unsigned dept
 		if (strcmp(type, "@include") != 0 && strcasecmp(type, "account") != 0)
 			continue;
 		module = *type == '@' ? control : next_word(&line);
-		if (*type == '@' || strcmp(control, "include") == 0 || strcmp(control, "substack") == 0) {
-			if (depth < 8)
-				read_stack(c, module, depth + 1, stack);
-		} else if (strstr(module, "pam_verimesh.so")) {
-			stack->module = true;
-			snprintf(stack->control, sizeof stack->control, "%s", control);
-		} else if (strcasecmp(control, "sufficient") == 0 || strstr(control, "=done")) {
-			snprintf(stack->ender, sizeof stack->ender, "%s", module);
-		}
+		if (*type != '@' && strcmp(control, "include") != 0 && strcmp(control, "substack") != 0)
+			see_module(stack, control, module);
+		else if (depth < 8)
+			read_stack(c, module, depth + 1, stack);
 	}
 	free(text);
 	return text;
@@ -423,6 +433,7 @@ static bool read_stack(const struct check *c, const char *service, unsigned dept
 
 static void check_pam(struct check *c) {
 	struct stack stack = {0};
+	const char *control = stack.control;
 	char what[128] = "";
 
 	if (!read_stack(c, "sshd", 0, &stack)) {
@@ -433,8 +444,11 @@ static void check_pam(struct check *c) {
 		snprintf(what, sizeof what, "does not ask pam_verimesh.so");
 	else if (stack.ender[0])
 		snprintf(what, sizeof what, "%s may end it before pam_verimesh.so", stack.ender);
-	else if (strcasecmp(stack.control, "required") != 0 && strcasecmp(stack.control, "requisite") != 0)
-		snprintf(what, sizeof what, "pam_verimesh.so is but %s", stack.control);
+	else if (stack.jumped > 0)
+		snprintf(what, sizeof what, "a success before pam_verimesh.so jumps over it");
+	else if (strcasecmp(control, "required") != 0 && strcasecmp(control, "requisite") != 0 &&
+		 !strstr(control, "default=die") && !strstr(control, "default=bad"))
+		snprintf(what, sizeof what, "pam_verimesh.so is but %s", control);
 	if (what[0])
 		found(c,
 			"%s/etc/pam.d/sshd: %s; make `account required pam_verimesh.so` its first account "

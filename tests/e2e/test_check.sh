@@ -227,9 +227,21 @@ auth required pam_verimesh.so|does not ask pam_verimesh.so
 #account required pam_verimesh.so|does not ask pam_verimesh.so
 account sufficient pam_unix.so\naccount required pam_verimesh.so|pam_unix.so may end it before pam_verimesh.so
 account [success=done default=ignore] pam_unix.so\naccount required pam_verimesh.so|pam_unix.so may end it before pam_verimesh.so
+account [success=2 default=ignore] pam_unix.so\naccount requisite pam_deny.so\naccount required pam_verimesh.so|a success before pam_verimesh.so jumps over it
+account [success=ok default=ignore] pam_verimesh.so|pam_verimesh.so is but [success=ok default=ignore]
 account optional pam_verimesh.so|pam_verimesh.so is but optional
 account sufficient pam_verimesh.so|pam_verimesh.so is but sufficient
 END
+step 'PAM: other ways to write it'
+for stack in 'account requisite /lib/security/pam_verimesh.so debug' 'account [success=ok default=die] pam_verimesh.so' \
+    'account [success=1 default=ignore] pam_unix.so\naccount requisite pam_deny.so\naccount required pam_verimesh.so' \
+    'auth sufficient pam_unix.so\naccount required pam_verimesh.so\naccount sufficient pam_unix.so'; do
+    run db1 "cp /etc/pam.d/sshd saved; printf '$stack\n' > /etc/pam.d/sshd"
+    finds
+    run db1 'mv saved /etc/pam.d/sshd'
+done
+passed
+
 step 'PAM: stacks that are included count'
 run db1 "cp /etc/pam.d/sshd saved; printf 'account requisite pam_verimesh.so\n' > /etc/pam.d/mesh"
 for line in '@include mesh' 'account include mesh' '-account substack mesh'; do
