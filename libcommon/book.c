@@ -35,7 +35,11 @@ struct slip {
 	struct pending *event;	     /* the event itself, while it waits */
 	struct pending_list waiting; /* for the event to be accepted */
 	struct delegation *delegations;
+	unsigned reopened; /* how often the event lost its anchor after it was accepted */
 };
+
+/* Each time costs all of the event, and the recovery and the new anchor may be short. */
+#define REOPENED_MAX 8
 
 struct pending {
 	LIST_ENTRY(pending) place; /* among the waiting ones of its log */
@@ -311,6 +315,8 @@ static bool cut_delegates(struct book *book, struct book_log *log, uint64_t sn, 
 			good = good && p &&
 			       wait_turn(book, p, KEL_NO_DELEGATOR,
 				       "the delegator's event that sealed it was superseded");
+			if (p)
+				p->slip->reopened++;
 			other->cut = d->sn;
 			if (!other->in_cut) {
 				other->in_cut = true;
@@ -409,14 +415,17 @@ static bool reject(struct book *book, struct book_log *log, uint64_t number, con
 
 static bool try_pending(struct book *book, struct pending *p) {
 	struct span attachments = span_of(p->attachments, p->nattachments);
-	enum kel_outcome outcome;
+	enum kel_outcome outcome = KEL_REFUSED;
 	struct err err = {0};
 	bool go_on = true;
 
 	leave_turn(p);
 	if (p->log->closed)
 		return true;
-	outcome = apply(book, p->log, &p->event, attachments, &p->progress, &err);
+	if (p->slip->reopened <= REOPENED_MAX)
+		outcome = apply(book, p->log, &p->event, attachments, &p->progress, &err);
+	else
+		err_set(&err, ERR_NO, "anchored anew too often");
 	if (waits(outcome) || outcome == KEL_GAP)
 		return wait_turn(book, p, outcome, err.text) || no_memory(book);
 	if (outcome == KEL_ACCEPTED)

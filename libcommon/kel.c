@@ -408,11 +408,32 @@ static size_t seals_before(const struct kel *kel, uint64_t sn) {
 	return low;
 }
 
+static int compare_seals(const struct seal *a, const struct seal *b) {
+	int order = strcmp(a->d, b->d);
+
+	if (!order)
+		order = strcmp(a->i, b->i);
+	return order ? order : (a->s > b->s) - (a->s < b->s);
+}
+
+/* Whether the event at sn has the seal {i, s, d} of this event. It may have many, for many delegates. */
 static bool seals_event(const struct kel *log, uint64_t sn, const struct event *event) {
-	for (size_t i = seals_before(log, sn); i < log->nseals && log->seals[i].sn == sn; i++)
-		if (log->seals[i].kind == SEAL_EVENT && log->seals[i].s == event->sn &&
-			span_is(event->aid, log->seals[i].i) && span_is(event->said, log->seals[i].d))
+	size_t low = seals_before(log, sn), high = seals_before(log, sn + 1);
+	struct seal wanted = {.s = event->sn};
+
+	span_copy(event->aid, wanted.i, sizeof wanted.i);
+	span_copy(event->said, wanted.d, sizeof wanted.d);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = compare_seals(&wanted, &log->seals[log->by_name[middle]]);
+
+		if (order == 0)
 			return true;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
 	return false;
 }
 
@@ -508,7 +529,14 @@ static enum kel_outcome verify(const struct kel *kel, const struct event *event,
 	return outcome;
 }
 
+static int compare_places(const void *a, const void *b, void *seals) {
+	const struct seal *list = seals;
+
+	return compare_seals(&list[*(const size_t *)a], &list[*(const size_t *)b]);
+}
+
 static bool add_seals(struct kel *kel, const struct event *event) {
+	size_t first = kel->nseals, *by_name;
 	struct span list = event->seals;
 	struct seal seal, *seals;
 
@@ -516,12 +544,21 @@ static bool add_seals(struct kel *kel, const struct event *event) {
 		if (!seal.i[0] && !seal.d[0])
 			continue; /* opaque, or names nothing */
 		seals = array_grow(kel->seals, &kel->seals_size, kel->nseals, sizeof *seals);
-		if (!seals)
+		if (seals)
+			kel->seals = seals;
+		by_name = array_grow(kel->by_name, &kel->by_name_size, kel->nseals, sizeof *by_name);
+		if (by_name)
+			kel->by_name = by_name;
+		if (!seals || !by_name)
 			return false;
-		kel->seals = seals;
 		seal.sn = event->sn;
-		kel->seals[kel->nseals++] = seal;
+		kel->seals[kel->nseals] = seal;
+		kel->by_name[kel->nseals] = kel->nseals;
+		kel->nseals++;
 	}
+	if (kel->nseals > first)
+		qsort_r(kel->by_name + first, kel->nseals - first, sizeof *kel->by_name, compare_places,
+			kel->seals);
 	return true;
 }
 
@@ -651,6 +688,7 @@ void kel_free(struct kel *kel) {
 	free(kel->saids);
 	tdestroy(kel->superseded, free);
 	free(kel->seals);
+	free(kel->by_name);
 	*kel = (struct kel){0};
 }
 

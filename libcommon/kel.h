@@ -48,6 +48,8 @@ struct kel {
 	size_t nests, ests_size;
 	struct seal *seals; /* of the accepted events, in order, opaque ones left out */
 	size_t nseals, seals_size;
+	size_t *by_name; /* the same, of each event by what they seal */
+	size_t by_name_size;
 	bool est_only, no_delegation; /* configuration traits EO, DND */
 };
 
