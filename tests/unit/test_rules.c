@@ -1,5 +1,7 @@
 /* test_rules.c: who owns what, every rule broken alone: what is refused, in which words, what stays. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <time.h>
+
 #include "roster_scene.h"
 
 #define ALLOW_B "AllowedIPs = 10.2.0.0/16\n"
@@ -242,9 +244,314 @@ static void every_rule(void **state) {
 	}
 }
 
+/* ---- whatever they say ---- */
+
+#define COUNT(list) (unsigned)(sizeof(list) / sizeof *(list))
+
+static unsigned roll(unsigned sides) {
+	return (unsigned)random() % sides;
+}
+
+/* Up to four of these, or nothing. */
+static void add_list(struct text *to, const char *field, const char *const *pool, unsigned size) {
+	unsigned n = roll(5);
+
+	if (n == 0)
+		return;
+	text_add(to, ",\"%s\":[", field);
+	for (unsigned i = 0; i < n; i++)
+		text_add(to, "%s\"%s\"", i ? "," : "", pool[roll(size)]);
+	text_add(to, "]");
+}
+
+static void add_time(struct text *to, const char *field, int from_now) {
+	char time[TIME_TEXT];
+
+	text_add(to, ",\"%s\":\"%s\"", field, time_format((NOW + from_now) * INT64_C(1000000), time));
+}
+
+/* What stands in a card behind its key; few values, so that they meet. */
+static struct text invent_fields(void) {
+	static const char *const addrs[] = {"10.2.0.1", "10.2.0.2", "10.2.1.1", "10.2.1.200", "10.3.0.1",
+		"fd77::1", "192.0.2.1", "<a/h1>", "<b/h2>", "<c/h0>"};
+	static const char *const routes[] = {"10.2.0.0/16", "10.2.1.0/24", "10.2.1.128/25", "10.0.0.0/8",
+		"10.2.0.1/32", "10.2.1.1/32", "fd77::/64", "<b>", "<c/h0>/128", "fc00::/7"};
+	static const char *const endpoints[] = {
+		"192.0.2.9:1", "10.2.1.9:2", "[<c/h0>]:3", "[2001:db8::1]:4"};
+	static const char *const logins[] = {"l0", "l1", "l2", "l3", "toor"};
+	struct text fields = {0};
+
+	text_add(&fields, "%s", "");
+	if (roll(2))
+		add_time(&fields, "from", (int)roll(6000) - 4000);
+	if (roll(4) == 0)
+		add_time(&fields, "until", (int)roll(6000) - 500);
+	add_list(&fields, "addr", addrs, COUNT(addrs));
+	add_list(&fields, "routes", routes, COUNT(routes));
+	if (roll(2))
+		text_add(&fields, ",\"endpoint\":\"%s\"", endpoints[roll(COUNT(endpoints))]);
+	add_list(&fields, "logins", logins, COUNT(logins));
+	return fields;
+}
+
+/* Cards of a few hosts, some in place of the one before, some withdrawn. */
+static void invent_cards(struct scene *s) {
+	static const char *const labels[] = {"h0", "h1", "h2", "h3"};
+	struct id *orgs[] = {&s->a, &s->b, &s->c};
+	char said[3][4][SAID] = {0}, withdrawal[40];
+
+	for (unsigned i = 10 + roll(15); i > 0; i--) {
+		unsigned org = roll(3), host = roll(4);
+		struct text fields;
+
+		if (roll(8) == 0) {
+			snprintf(withdrawal, sizeof withdrawal, "\"host\":\"%s\"", labels[host]);
+			issue_card(&s->stream, orgs[org], withdrawal, said[org][host]);
+			continue;
+		}
+		if (roll(4) == 0)
+			said[org][host][0] = 0;
+		fields = invent_fields();
+		replace(s, orgs[org], labels[host], (uint8_t)(1 + roll(12)), fields.p, said[org][host]);
+		text_free(&fields);
+	}
+}
+
+static struct text invent_section(void) {
+	static const char *const allowed[] = {"10.2.0.0/16", "10.2.1.0/24", "10.2.1.128/25", "10.0.0.0/8",
+		"fd77::/64", "fd00::/8", "10.2.0.2", "10.3.0.0/16"};
+	static const char *const logins[] = {"l0", "l1=ann", "l2", "l3", "toor", "toor=toor"};
+	struct text lines = {0};
+
+	text_add(&lines, "Accounts = %s\nAllowedIPs =", roll(2) ? "yes" : "no");
+	for (unsigned i = roll(4); i > 0; i--)
+		text_add(&lines, " %s", allowed[roll(COUNT(allowed))]);
+	text_add(&lines, "\nLogins =");
+	for (unsigned i = 0; i < COUNT(logins) - 1; i++)
+		if (roll(2))
+			text_add(&lines, " %s", logins[i]);
+	return lines;
+}
+
+/* The same messages in another order: events of one log stay in order among themselves. */
+static void shuffle(struct text *stream) {
+	struct {
+		struct span bytes;
+		char of[SAID]; /* whose log; "" for a card */
+	} messages[100], moved;
+	struct text shuffled = {0};
+	struct cesr_message message;
+	struct span rest = text_span(stream);
+	size_t n = 0, to;
+
+	while (cesr_message(&rest, &message, NULL) == CESR_ITEM) {
+		struct text body = {(char *)(uintptr_t)message.body.p, message.body.n, 0};
+
+		assert_true(n < COUNT(messages));
+		messages[n].of[0] = 0;
+		messages[n].bytes = span_of(message.body.p, message.body.n + message.attachments.n);
+		if (!message.acdc)
+			body_field(&body, "i", messages[n].of);
+		n++;
+	}
+	/* one after the other goes to a place not before its log's last event */
+	for (size_t i = 0; i < n; i++) {
+		to = i;
+		while (to > 0 && roll(8) &&
+			(!messages[i].of[0] || strcmp(messages[to - 1].of, messages[i].of)))
+			to--;
+		moved = messages[i];
+		memmove(&messages[to + 1], &messages[to], (i - to) * sizeof messages[0]);
+		messages[to] = moved;
+	}
+	for (size_t i = 0; i < n; i++)
+		text_bytes(&shuffled, messages[i].bytes.p, messages[i].bytes.n);
+	text_free(stream);
+	*stream = shuffled;
+}
+
+/* Whose a prefix is, found by looking at all. */
+static const struct policy_peer *owner_of(const struct policy *policy, const struct prefix *prefix) {
+	const struct policy_peer *owner = NULL;
+	int best = 0;
+
+	for (size_t i = 0; i < policy->npeers; i++) {
+		const struct policy_peer *peer = &policy->peers[i];
+		bool own = strcmp(peer->name, policy->self) == 0;
+
+		for (size_t k = 0; k < peer->nallowed; k++) {
+			/* a bit for the own organisation; of equal ones the first stays */
+			int rank = 2 * peer->allowed[k].bits + own;
+
+			if (prefix_contains(&peer->allowed[k], prefix) && rank > best) {
+				owner = peer;
+				best = rank;
+			}
+		}
+	}
+	return owner;
+}
+
+static bool touches_derived(const struct policy *policy, const struct prefix *prefix) {
+	for (size_t i = 0; i < policy->npeers; i++) {
+		struct prefix derived = derived_prefix(policy->peers[i].aid);
+
+		if (prefix_contains(prefix, &derived) || prefix_contains(&derived, prefix))
+			return true;
+	}
+	return false;
+}
+
+/* The n-th prefix of a host as WireGuard will have it: addresses, then routes. */
+static bool prefix_at(const struct roster_host *host, size_t n, struct prefix *prefix) {
+	if (n < host->naddrs)
+		*prefix = prefix_host(&host->addrs[n]);
+	else if (n - host->naddrs < host->nroutes)
+		*prefix = host->routes[n - host->naddrs];
+	else
+		return false;
+	return true;
+}
+
+static bool has_prefix(const struct roster_host *host, const struct prefix *sought) {
+	struct prefix prefix;
+
+	for (size_t i = 0; prefix_at(host, i, &prefix); i++)
+		if (memcmp(&prefix, sought, sizeof prefix) == 0)
+			return true;
+	return false;
+}
+
+static void check_prefixes(const struct scene *s, const struct roster_host *host) {
+	const struct addr derived = derived_addr(host->peer->aid, span_str(host->label));
+	struct prefix prefix;
+
+	assert_true(addr_eq(&host->addrs[0], &derived));
+	for (size_t i = 0; prefix_at(host, i, &prefix); i++) {
+		if (i > 0) {
+			assert_ptr_equal(owner_of(&s->policy, &prefix), host->peer);
+			assert_false(touches_derived(&s->policy, &prefix));
+		}
+		for (const struct roster_host *other = s->roster.hosts; other < host; other++)
+			assert_false(has_prefix(other, &prefix));
+	}
+	for (int next = 0; next < 2; next++) {
+		prefix = prefix_host(next ? &host->next.endpoint : &host->endpoint);
+		if (prefix.addr.family)
+			assert_false(owner_of(&s->policy, &prefix) || touches_derived(&s->policy, &prefix));
+	}
+}
+
+static void check_keys(const struct scene *s, const struct roster_host *host) {
+	for (size_t i = 0; i < s->roster.nhosts; i++) {
+		const struct roster_host *other = &s->roster.hosts[i];
+		bool same = other == host;
+
+		assert_true(same || memcmp(host->key, other->key, WG_KEY_BYTES) != 0);
+		if (!other->next.from)
+			continue;
+		assert_int_not_equal(memcmp(host->key, other->next.key, WG_KEY_BYTES), 0);
+		assert_true(same || !host->next.from ||
+			    memcmp(host->next.key, other->next.key, WG_KEY_BYTES) != 0);
+	}
+	assert_true(host->self || !is_key(host->key, s->setting->own_key));
+	assert_true(host->self || !host->next.from || !is_key(host->next.key, s->setting->own_key));
+	assert_true(host->expires > NOW);
+}
+
+static void check_logins(const struct scene *s, const struct roster_host *host) {
+	const struct roster *roster = &s->roster;
+
+	for (size_t i = 0; i < host->nlogins; i++) {
+		const struct policy_login *rule = policy_login(host->peer, span_str(host->logins[i].login));
+
+		assert_non_null(rule);
+		assert_string_equal(host->logins[i].account, rule->account);
+		assert_true(rule->written || strcmp(rule->account, "toor") != 0);
+		if (strchr(rule->account, '@'))
+			assert_non_null(accounts_find(roster->accounts, roster->naccounts, rule));
+	}
+}
+
+static void check_numbers(const struct roster *roster) {
+	for (size_t i = 0; i < roster->naccounts; i++) {
+		const struct account *x = &roster->accounts[i];
+
+		assert_true(x->uid >= 5000 && x->uid <= 5005 && x->gid >= 5000 && x->gid <= 5005);
+		for (const struct account *y = roster->accounts; y < x; y++) {
+			assert_int_not_equal(x->uid, y->uid);
+			assert_true((x->gid == y->gid) == (x->peer == y->peer));
+		}
+	}
+}
+
+/* All of it in words, and what was refused. */
+static struct text tell(const struct scene *s) {
+	struct text out = describe(s);
+
+	for (size_t i = 0; i < s->roster.nhosts; i++) {
+		const struct roster_host *host = &s->roster.hosts[i];
+
+		text_add(&out, "%u %s %jd %jd %zu\n", host->key[0], host->said, (intmax_t)host->expires,
+			(intmax_t)host->next.from, host->place);
+	}
+	for (size_t i = 0; i < s->roster.naccounts; i++)
+		text_add(&out, "%s %u:%u\n", s->roster.accounts[i].login->account, s->roster.accounts[i].uid,
+			s->roster.accounts[i].gid);
+	text_join(&out, &s->reports);
+	return out;
+}
+
+static void one_world(void) {
+	struct text sections[] = {invent_section(), invent_section(), invent_section()}, told[2];
+	const struct setting setting = {.interface = "IdRange = 5000-5005",
+		.a = sections[0].p,
+		.b = sections[1].p,
+		.c = sections[2].p,
+		.own_key = (uint8_t)roll(13)};
+	struct scene *first = begin(), *second = begin();
+
+	invent_cards(first);
+	second->stream.n = 0;
+	text_join(&second->stream, &first->stream);
+	shuffle(&second->stream);
+	build(first, &setting);
+	build(second, &setting);
+	for (size_t i = 0; i < first->roster.nhosts; i++) {
+		check_prefixes(first, &first->roster.hosts[i]);
+		check_keys(first, &first->roster.hosts[i]);
+		check_logins(first, &first->roster.hosts[i]);
+	}
+	check_numbers(&first->roster);
+	told[0] = tell(first);
+	told[1] = tell(second);
+	assert_string_equal(told[0].p, told[1].p);
+	end(first);
+	end(second);
+	for (size_t i = 0; i < 3; i++)
+		text_free(&sections[i]);
+	text_free(&told[0]);
+	text_free(&told[1]);
+}
+
+/* Nothing is given twice, nobody has what is another's, and the order of arrival does not matter. The
+ * first thing that a failed run has printed is the SEED that repeats it. */
+static void nothing_is_given_twice(void **state) {
+	const char *given = getenv("SEED");
+	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+	time_t end_at = time(NULL) + 3;
+
+	(void)state;
+	print_message("SEED=%u\n", seed);
+	srandom(seed);
+	for (unsigned i = 0; i < 20 || time(NULL) < end_at; i++)
+		one_world();
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_rule),
+		cmocka_unit_test(nothing_is_given_twice),
 	};
 
 	return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
