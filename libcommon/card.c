@@ -156,6 +156,14 @@ bool endpoint_parse(struct span text, struct addr *addr, uint16_t *port) {
 	return number <= UINT16_MAX && addr_parse_canonical(host, addr) && (addr->family == AF_INET6) == v6;
 }
 
+char *endpoint_format(const struct addr *addr, uint16_t port, char text[static ENDPOINT_TEXT]) {
+	char bare[ADDR_TEXT];
+
+	snprintf(text, ENDPOINT_TEXT, addr->family == AF_INET6 ? "[%s]:%u" : "%s:%u",
+		addr_format(addr, bare), port);
+	return text;
+}
+
 /* ---- the values of a card ---- */
 
 static bool addr_valid(struct span text) {

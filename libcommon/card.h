@@ -16,10 +16,11 @@
 /* SAID of packaging/schema/tunnel-card.schema.json. */
 #define CARD_SCHEMA "EIMwJjaS2DG8SaQXJW8ppKYDgllMoAheSTiFzVfgonZa"
 
-#define LABEL_MAX 40	/* characters of a host label, of a petname */
-#define LOGIN_MAX 32	/* characters of a login */
-#define TIME_TEXT 33	/* a time as KERI writes it, and a NUL */
-#define NEVER INT64_MAX /* a time that does not come */
+#define LABEL_MAX 40		      /* characters of a host label, of a petname */
+#define LOGIN_MAX 32		      /* characters of a login */
+#define TIME_TEXT 33		      /* a time as KERI writes it, and a NUL */
+#define ENDPOINT_TEXT (ADDR_TEXT + 8) /* the longest endpoint, and a NUL */
+#define NEVER INT64_MAX		      /* a time that does not come */
 #define CARD_ADDRS_MAX 16
 #define CARD_ROUTES_MAX 64
 #define CARD_LOGINS_MAX 256
@@ -67,6 +68,7 @@ bool login_valid(struct span text);
 
 /* "198.51.100.7:51820" or "[2001:db8::7]:51820", canonical. */
 bool endpoint_parse(struct span text, struct addr *addr, uint16_t *port);
+char *endpoint_format(const struct addr *addr, uint16_t port, char text[static ENDPOINT_TEXT]);
 
 /* The address that the host owns by its name alone (DESIGN.md 5.3), and the /48 of its
  * organisation. */

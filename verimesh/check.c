@@ -121,13 +121,13 @@ static void check_own_card(struct check *c) {
 			time_format(card.until, end), policy->host);
 }
 
-/* The tunnel key of this host; next: the one that waits for its card. */
-static bool own_key(const struct check *c, bool next, uint8_t key[static WG_KEY_BYTES], struct err *err) {
+/* The tunnel key of this host. */
+static bool own_key(const struct check *c, uint8_t key[static WG_KEY_BYTES], struct err *err) {
 	uint8_t secret[WG_KEY_BYTES];
 
 	if (c->mesh.policy.adopt && c->mesh.wireguard.state != INTERFACE_OURS)
 		return wireguard_public(c->mesh.policy.interface, key, err);
-	if (!tunnel_secret_read(c->root, next, secret, err))
+	if (!tunnel_secret_read(c->root, false, secret, err))
 		return errno == ENOENT ? mesh_no_secret(err) : false;
 	tunnel_public(secret, key);
 	sodium_memzero(secret, sizeof secret);
@@ -141,15 +141,12 @@ static void check_own_key(struct check *c) {
 
 	if (!self)
 		c->skipped = "no card";
-	else if (!own_key(c, false, key, &err))
+	else if (!own_key(c, key, &err))
 		found(c, "%s", err.text);
-	else if (memcmp(key, self->key, WG_KEY_BYTES) == 0)
-		return;
-	else if (own_key(c, true, key, &err) && memcmp(key, self->key, WG_KEY_BYTES) == 0)
-		found(c, "%s.%s: its card names the key of verimesh key --renew; verimesh sync", self->label,
-			self->peer->name);
-	else
-		found(c, "%s.%s: its card names another key than this host has; verimesh issue %s",
+	else if (memcmp(key, self->key, WG_KEY_BYTES) != 0)
+		found(c,
+			"%s.%s: its card names another key than this host has; verimesh sync takes one of "
+			"verimesh key --renew, else verimesh issue %s",
 			self->label, self->peer->name, self->label);
 }
 

@@ -181,12 +181,9 @@ static void moment(bool json, const char *name, int64_t micros) {
 }
 
 static void endpoint(bool json, const char *name, const struct addr *addr, uint16_t port) {
-	char text[ADDR_TEXT + 9] = "", bare[ADDR_TEXT];
+	char text[ENDPOINT_TEXT];
 
-	if (addr->family)
-		snprintf(text, sizeof text, addr->family == AF_INET6 ? "[%s]:%u" : "%s:%u",
-			addr_format(addr, bare), port);
-	fact(json, name, text);
+	fact(json, name, addr->family ? endpoint_format(addr, port, text) : "");
 }
 
 static void list_item(bool json, size_t i, const char *text) {
@@ -242,19 +239,20 @@ static void tell_logins(bool json, const struct roster *roster, const struct ros
 		const struct roster_login *login = &host->logins[i];
 		const struct policy_login *rule = policy_login(host->peer, span_str(login->login));
 		const struct account *account = accounts_find(roster->accounts, roster->naccounts, rule);
-		char uid[16] = "null", gid[16] = "null";
+		char ids[2][16] = {"null", "null"};
 
 		if (account) {
-			snprintf(uid, sizeof uid, "%" PRIu32, account->uid);
-			snprintf(gid, sizeof gid, "%" PRIu32, account->gid);
+			snprintf(ids[0], sizeof ids[0], "%" PRIu32, account->uid);
+			snprintf(ids[1], sizeof ids[1], "%" PRIu32, account->gid);
 		}
 		if (json)
 			printf("%s{\"login\":\"%s\",\"account\":\"%s\",\"uid\":%s,\"gid\":%s}", i ? "," : "",
-				login->login, login->account, uid, gid);
+				login->login, login->account, ids[0], ids[1]);
+		else if (account)
+			printf("  %-13s %s: account %s, uid %s, gid %s\n", "login", login->login,
+				login->account, ids[0], ids[1]);
 		else
-			printf("  %-13s %s: account %s%s%s%s%s\n", "login", login->login, login->account,
-				account ? ", uid " : "", account ? uid : "", account ? ", gid " : "",
-				account ? gid : "");
+			printf("  %-13s %s: account %s\n", "login", login->login, login->account);
 	}
 	fputs(json ? "]" : "", stdout);
 }

@@ -21,7 +21,6 @@
 #define KEEPALIVE 25 /* seconds (DESIGN.md 6) */
 #define SESSION 180  /* seconds after a handshake for which a session can live */
 #define NOTES_MAX ((size_t)64 << 20)
-#define ENDPOINT_TEXT (ADDR_TEXT + sizeof "[]:65535")
 
 static int compare_peers(const void *a, const void *b) {
 	const struct wireguard_peer *x = a, *y = b;
@@ -270,14 +269,6 @@ static bool list_wants(const struct wireguard *wireguard, const struct roster *r
 }
 
 /* ---- writing the notes ---- */
-
-static char *endpoint_format(const struct addr *addr, uint16_t port, char text[static ENDPOINT_TEXT]) {
-	char address[ADDR_TEXT];
-
-	snprintf(text, ENDPOINT_TEXT, addr->family == AF_INET6 ? "[%s]:%u" : "%s:%u",
-		addr_format(addr, address), port);
-	return text;
-}
 
 static void write_notes(FILE *out, const struct wireguard *wireguard, const char *interface,
 	const struct wants *wants, bool leaving) {

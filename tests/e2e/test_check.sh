@@ -135,7 +135,7 @@ broken 'an identity that others may list' "chmod 755 $identity" "chmod 700 $iden
     "$identity: others may read or write it; chmod -R go= $identity"
 broken 'a card of another key' "cp $identity/tunnel tunnel; wg genkey > $identity/tunnel" \
     "mv tunnel $identity/tunnel" \
-    'db1.clinic-b: its card names another key than this host has; verimesh issue db1'
+    'db1.clinic-b: its card names another key than this host has; verimesh sync takes one of verimesh key --renew, else verimesh issue db1'
 broken 'no tunnel key' "mv $identity/tunnel tunnel" "mv tunnel $identity/tunnel" \
     "$identity/tunnel: not there; make this host's key with verimesh init"
 
