@@ -294,3 +294,19 @@ gave 0 '^  handshake     needs root$' '^  keyring       needs root$'
 run alice@db1 'verimesh show'
 gave 0 '^clinic-b  needs root$' '^  web1         handshake needs root '
 passed
+
+# ---- an interface of somebody else, shared ----
+
+step 'a shared interface: its other peers are none of ours'
+run db1 "verimesh down; ip link add wg0 type wireguard || wireguard-go wg0"
+gave 0
+soon on db1 wg show wg0 >/dev/null 2>&1
+run db1 "wg genkey > key; wg set wg0 listen-port 51821 private-key key peer \$(wg genkey | wg pubkey) allowed-ips 10.9.0.2/32; ip link set wg0 up"
+run db1 "sed -i 's/^#Name = .*/Name = wg0/; s/^#Adopt = no/Adopt = yes/' $conf; $issue && verimesh up"
+gave 0
+finds
+passed
+broken 'a peer that is missing there' "wg set wg0 peer $KEY_A remove" 'verimesh sync' \
+    'wg0: lacks the peer of web1.clinic-a; verimesh sync'
+broken 'another key there' 'wg genkey > key2; wg set wg0 private-key key2' 'wg set wg0 private-key key' \
+    'db1.clinic-b: its card names another key than this host has; verimesh sync takes one of verimesh key --renew, else verimesh issue db1'
