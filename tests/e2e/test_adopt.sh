@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # test_adopt.sh: an interface that wg-quick made is shared, and nothing of its owner's is touched.
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck disable=SC2016 # what stands in such quotes is for a host
 
 # shellcheck source=tests/e2e/demo.sh
 . tests/e2e/demo.sh
@@ -8,7 +9,6 @@
 # What wg-quick made on web1: key, port, fwmark and the peer that it has, its address and its routes.
 # In it verimesh's own is left out, by the marks that verimesh gives.
 owners() {
-    # shellcheck disable=SC2016 # expanded there
     on web1 sh -c 'wg showconf wg0 | awk -v RS= -v key="$1" "/^\[Interface\]/ || index(\$0, key)"
         ip route show dev wg0; ip -6 route show dev wg0; ip -o addr show dev wg0' sh "$LAPTOP" |
         grep -Ev 'proto 118|metric 118'
