@@ -391,9 +391,10 @@ static void check_nsswitch(struct check *c) {
 /* An account stack up to our module. */
 struct stack {
 	bool module;
-	char control[64]; /* of the module */
-	char ender[64];	  /* a module before it that may end the stack; or "" */
-	int jumped;	  /* lines that one before may still jump over, if above 0 */
+	char control[64];  /* of the module */
+	char ender[64];	   /* a module before it that may end the stack; or "" */
+	unsigned included; /* files */
+	int jumped;	   /* lines that one before may still jump over, if above 0 */
 };
 
 static void see_module(struct stack *stack, const char *control, const char *module) {
@@ -409,7 +410,7 @@ static void see_module(struct stack *stack, const char *control, const char *mod
 	}
 }
 
-static bool read_stack(const struct check *c, const char *service, unsigned depth, struct stack *stack) {
+static bool read_stack(const struct check *c, const char *service, struct stack *stack) {
 	char *text = read_text(c, "/etc/pam.d", service), *rest = text, *line;
 
 	while (!stack->module && (line = next_line(&rest))) {
@@ -421,8 +422,8 @@ static bool read_stack(const struct check *c, const char *service, unsigned dept
 		module = *type == '@' ? control : next_word(&line);
 		if (*type != '@' && strcmp(control, "include") != 0 && strcmp(control, "substack") != 0)
 			see_module(stack, control, module);
-		else if (depth < 8)
-			read_stack(c, module, depth + 1, stack);
+		else if (stack->included++ < 64)
+			read_stack(c, module, stack);
 	}
 	free(text);
 	return text;
@@ -433,7 +434,7 @@ static void check_pam(struct check *c) {
 	const char *control = stack.control;
 	char what[128] = "";
 
-	if (!read_stack(c, "sshd", 0, &stack)) {
+	if (!read_stack(c, "sshd", &stack)) {
 		c->skipped = "no /etc/pam.d/sshd";
 		return;
 	}
