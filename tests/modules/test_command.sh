@@ -122,7 +122,7 @@ synced() {
 
 # ---- calling it ----
 
-verbs='init key issue withdraw export verify import sync up down gate'
+verbs='init key issue withdraw export verify import sync up down show check gate'
 
 each_verb_explains_itself() {
     for verb in $verbs; do
