@@ -19,7 +19,7 @@
 
 /* By this number, as their protocol, our routes are told from others', and as their metric, which for a
  * single address has no effect, our addresses. */
-#define OURS "118"
+#define OURS 118
 
 /* ---- whose interface it is ---- */
 
@@ -192,8 +192,8 @@ static const struct addr *source_to(const struct plan *plan, const struct prefix
 static void write_line(struct plan *plan, const char *verb, const struct prefix *prefix, const char *mark) {
 	char text[PREFIX_TEXT];
 
-	fprintf(plan->lines, "%s %s dev %s %s " OURS "\n", verb, prefix_format(prefix, text), plan->name,
-		mark);
+	fprintf(plan->lines, "%s %s dev %s %s %d\n", verb, prefix_format(prefix, text), plan->name, mark,
+		OURS);
 }
 
 /* Without its source the kernel might take another address of the interface, which no peer lets in. */
@@ -248,7 +248,7 @@ static int see_address(const struct nlmsghdr *message, void *data) {
 	wanted = find_wanted(plan->addrs, plan->naddrs, &host);
 	if (wanted)
 		wanted->here = true;
-	else if (number_in(all.of[IFA_RT_PRIORITY]) == (uint32_t)atoi(OURS))
+	else if (number_in(all.of[IFA_RT_PRIORITY]) == OURS)
 		write_line(plan, "address del", &prefix, "metric");
 	return MNL_CB_OK;
 }
@@ -285,7 +285,7 @@ static int see_route(const struct nlmsghdr *message, void *data) {
 		!prefix_in(head->rtm_family, all.of[RTA_DST], head->rtm_dst_len, &prefix))
 		return MNL_CB_OK;
 	interface = route_interface(all.of[RTA_OIF], all.of[RTA_MULTIPATH]);
-	ours = interface == plan->index && head->rtm_protocol == atoi(OURS);
+	ours = interface == plan->index && head->rtm_protocol == OURS;
 	wanted = find_wanted(plan->routes, plan->nroutes, &prefix);
 	if (ours && !(wanted && has_source(&all, source_to(plan, &prefix))))
 		write_line(plan, "route del", &prefix, "proto");

@@ -78,11 +78,12 @@ static bool read_secrets(struct mesh *mesh, struct err *err) {
 					  read_secret(mesh->root, true, &mesh->has_next, mesh->next, err));
 }
 
-/* The public key of this host's interface; false when it has none, or that cannot be found out. */
-static bool own_key(const struct mesh *mesh, uint8_t key[static WG_KEY_BYTES]) {
+/* The public key of this host's interface. False: it has none, or (err) that cannot be found out. */
+static bool own_key(const struct mesh *mesh, uint8_t key[static WG_KEY_BYTES], struct err *err) {
+	*err = (struct err){0};
 	if (is_shared(mesh))
 		return mesh->wireguard.state == INTERFACE_SHARED && mesh->wireguard.error == 0 &&
-		       wireguard_public(mesh->policy.interface, key, NULL);
+		       wireguard_public(mesh->policy.interface, key, err);
 	if (mesh->has_secret)
 		tunnel_public(mesh->secret, key);
 	return mesh->has_secret;
@@ -116,15 +117,16 @@ static bool had_handshake(void *ctx, const uint8_t key[static WG_KEY_BYTES]) {
 static bool build_roster(
 	struct mesh *mesh, const uint8_t *key, mesh_report *report, void *ctx, struct err *err) {
 	struct asked asked = {&mesh->wireguard, report, ctx};
+	bool up = mesh->wireguard.state == INTERFACE_OURS || mesh->wireguard.state == INTERFACE_SHARED;
 	struct roster_sources sources = {.root = mesh->root,
 		.policy = &mesh->policy,
 		.book = &mesh->store.book,
 		.ledger = &mesh->store.ledger,
 		.own_key = key,
 		.now = time(NULL),
-		.is_foreign_key = is_foreign_key,
-		.is_foreign_prefix = is_foreign_prefix,
-		.had_handshake = had_handshake,
+		.is_foreign_key = up ? is_foreign_key : NULL,
+		.is_foreign_prefix = up ? is_foreign_prefix : NULL,
+		.had_handshake = up ? had_handshake : NULL,
 		.report = hand_on,
 		.ctx = &asked};
 
@@ -151,17 +153,10 @@ static void settle_key(struct mesh *mesh, const uint8_t *key, mesh_report *repor
 
 	if (!self || (shared && !key) || (key && memcmp(key, self->key, WG_KEY_BYTES) == 0))
 		return;
+	err_set(&err, ERR_NO, "%s.%s: its card names another key than %s has; %s", self->label,
+		self->peer->name, shared ? mesh->policy.interface : "this host",
+		shared ? "issue its card anew" : "see verimesh key, then issue its card with --key");
 	mesh->strange_key = true;
-	if (shared)
-		err_set(&err, ERR_NO,
-			"%s.%s: its card names another key than %s has; issue its card anew (verimesh "
-			"issue)",
-			self->label, self->peer->name, mesh->policy.interface);
-	else
-		err_set(&err, ERR_NO,
-			"%s.%s: its card names another key than this host has; see verimesh key, then issue "
-			"its card with --key",
-			self->label, self->peer->name);
 	if (mesh->has_next) {
 		tunnel_public(mesh->next, next);
 		if (memcmp(next, self->key, sizeof next) == 0)
@@ -173,10 +168,14 @@ static void settle_key(struct mesh *mesh, const uint8_t *key, mesh_report *repor
 
 static bool open_roster(struct mesh *mesh, bool writing, mesh_report *report, void *ctx, struct err *err) {
 	uint8_t key[WG_KEY_BYTES];
-	bool has_key = own_key(mesh, key);
+	struct err why;
+	bool has_key = own_key(mesh, key, &why);
 
 	if (!build_roster(mesh, has_key ? key : NULL, report, ctx, err))
 		return false;
+	mesh->strange_key = why.text[0] && !has_key;
+	if (mesh->strange_key)
+		report(ctx, &why);
 	if (writing)
 		settle_key(mesh, has_key ? key : NULL, report, ctx);
 	return true;

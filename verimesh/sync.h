@@ -20,7 +20,7 @@ struct mesh {
 	struct roster roster;
 	bool has_secret, has_next; /* this host has a tunnel key; one that waits for its card */
 	uint8_t secret[WG_KEY_BYTES], next[WG_KEY_BYTES];
-	bool strange_key; /* the own card names another key */
+	bool strange_key; /* the own card names another key than the interface has */
 };
 
 /* Reads configuration, identity, store and the interface, and builds the roster. Each refused claim, each

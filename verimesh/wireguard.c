@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "array.h"
-#include "card.h"
 #include "file.h"
 #include "identity.h"
 #include "paths.h"
@@ -100,12 +99,8 @@ static void read_device(struct wireguard *wireguard, const char *interface) {
 
 /* A line of the file: a peer's public key, and the endpoint of its card or "-". */
 static bool read_note(struct span line, struct wireguard_note *note) {
-	struct span endpoint = span_from(line, WG_KEY_TEXT);
-
-	*note = (struct wireguard_note){0};
-	if (line.n < WG_KEY_TEXT || !wg_key_decode((const char *)line.p, WG_KEY_TEXT - 1, note->key))
-		return false;
-	return span_is(endpoint, "-") || endpoint_parse(endpoint, &note->endpoint, &note->endpoint_port);
+	return line.n > WG_KEY_TEXT && wg_key_decode((const char *)line.p, WG_KEY_TEXT - 1, note->key) &&
+	       span_copy(span_from(line, WG_KEY_TEXT), note->endpoint, sizeof note->endpoint);
 }
 
 /* The lines behind the first, which holds the interface's index and the key that it was given or "-". */
@@ -206,8 +201,7 @@ bool wireguard_had_handshake(void *wireguard, const uint8_t key[static WG_KEY_BY
 /* A peer that the interface is to have. */
 struct want {
 	uint8_t key[WG_KEY_BYTES];
-	struct addr endpoint; /* family 0: none is known */
-	uint16_t endpoint_port;
+	char endpoint[ENDPOINT_TEXT]; /* "-": none is known */
 	uint16_t keepalive;
 	const struct roster_host *host; /* whose addresses and routes it has; NULL: none */
 };
@@ -230,15 +224,22 @@ static bool is_wanted(const struct wants *wants, const uint8_t key[static WG_KEY
 	return wants->n && bsearch(&want, wants->list, wants->n, sizeof want, compare_wants);
 }
 
+static void endpoint_text(const struct addr *addr, uint16_t port, char text[static ENDPOINT_TEXT]) {
+	if (addr->family)
+		endpoint_format(addr, port, text);
+	else
+		strcpy(text, "-");
+}
+
 /* A key that its host has not yet gets no addresses; when the time comes, and it is known where the host
  * is, keepalive starts the handshake (DESIGN.md 8). */
 static struct want want_next(const struct wireguard *wireguard, const struct roster_next *next) {
-	struct want want = {.endpoint = next->endpoint, .endpoint_port = next->endpoint_port};
 	const struct wireguard_peer *live = wireguard_find(wireguard, next->key);
+	bool known = next->endpoint.family || (live && live->live.endpoint.family);
+	struct want want = {.keepalive = known && time(NULL) >= next->from ? KEEPALIVE : 0};
 
 	memcpy(want.key, next->key, WG_KEY_BYTES);
-	if (time(NULL) >= next->from && (next->endpoint.family || (live && live->live.endpoint.family)))
-		want.keepalive = KEEPALIVE;
+	endpoint_text(&next->endpoint, next->endpoint_port, want.endpoint);
 	return want;
 }
 
@@ -256,11 +257,9 @@ static bool list_wants(const struct wireguard *wireguard, const struct roster *r
 		if (host->self)
 			continue;
 		want = &wants->list[wants->n++];
-		*want = (struct want){.endpoint = host->endpoint,
-			.endpoint_port = host->endpoint_port,
-			.keepalive = reachable ? 0 : KEEPALIVE,
-			.host = host};
+		*want = (struct want){.keepalive = reachable ? 0 : KEEPALIVE, .host = host};
 		memcpy(want->key, host->key, WG_KEY_BYTES);
+		endpoint_text(&host->endpoint, host->endpoint_port, want->endpoint);
 		if (host->next.from)
 			wants->list[wants->n++] = want_next(wireguard, &host->next);
 	}
@@ -272,17 +271,16 @@ static bool list_wants(const struct wireguard *wireguard, const struct roster *r
 
 static void write_notes(FILE *out, const struct wireguard *wireguard, const char *interface,
 	const struct wants *wants, bool leaving) {
-	char key[WG_KEY_TEXT], endpoint[ENDPOINT_TEXT];
+	char key[WG_KEY_TEXT];
 
 	wg_key_encode(wireguard->key, key);
 	fprintf(out, "%u %s\n", if_nametoindex(interface), wireguard->keyed ? key : "-");
 	for (const struct want *want = wants->list; want < wants->list + wants->n; want++) {
 		const struct wireguard_peer *live = wireguard_find(wireguard, want->key);
 
-		endpoint_format(&want->endpoint, want->endpoint_port, endpoint);
 		wg_key_encode(want->key, key);
 		if (!live || live->ours)
-			fprintf(out, "%s %s\n", key, want->endpoint.family ? endpoint : "-");
+			fprintf(out, "%s %s\n", key, want->endpoint);
 	}
 	for (const struct wireguard_peer *p = wireguard->peers;
 		leaving && p < wireguard->peers + wireguard->npeers; p++)
@@ -406,12 +404,13 @@ static void add_prefixes(struct batch *batch, const struct prefix *prefixes, siz
  * unless the card names another one now. */
 static bool moves(
 	const struct want *want, const struct tunnel_peer *live, const struct wireguard_note *note) {
-	if (!want->endpoint.family ||
-		(addr_eq(&want->endpoint, &live->endpoint) && want->endpoint_port == live->endpoint_port))
+	char text[ENDPOINT_TEXT];
+
+	endpoint_text(&live->endpoint, live->endpoint_port, text);
+	if (want->endpoint[0] == '-' || strcmp(want->endpoint, text) == 0)
 		return false;
-	return !live->endpoint.family || (uint64_t)time(NULL) > live->handshake + SESSION ||
-	       (note && (!addr_eq(&want->endpoint, &note->endpoint) ||
-				want->endpoint_port != note->endpoint_port));
+	return text[0] == '-' || (uint64_t)time(NULL) > live->handshake + SESSION ||
+	       (note && strcmp(want->endpoint, note->endpoint) != 0);
 }
 
 /* One peer that is wanted: what differs. */
@@ -424,14 +423,14 @@ static void change_peer(struct batch *batch, const struct wireguard *wireguard, 
 	size_t n = list_prefixes(want->host, wanted);
 	bool endpoint = moves(want, &have->live, find_note(wireguard, want->key));
 	bool allowed = n != have->nprefixes || (n && memcmp(wanted, prefixes, n * sizeof *wanted) != 0);
-	char text[ENDPOINT_TEXT];
+	char text[8];
 
 	if (live && (!live->ours || (!endpoint && !allowed && have->live.keepalive == want->keepalive)))
 		return;
 	add_peer_words(batch, want->key);
 	if (endpoint) {
 		add_word(batch, "endpoint");
-		add_word(batch, endpoint_format(&want->endpoint, want->endpoint_port, text));
+		add_word(batch, want->endpoint);
 	}
 	if (have->live.keepalive != want->keepalive) {
 		add_word(batch, "persistent-keepalive");

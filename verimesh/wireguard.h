@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base64.h"
+#include "card.h"
 #include "err.h"
 #include "interface.h"
 #include "roster.h"
@@ -21,8 +22,7 @@ struct wireguard_peer {
 /* What verimesh noted of a peer that it added. */
 struct wireguard_note {
 	uint8_t key[WG_KEY_BYTES];
-	struct addr endpoint; /* of its card, at the last sync; family 0: none */
-	uint16_t endpoint_port;
+	char endpoint[ENDPOINT_TEXT]; /* of its card, at the last sync; "-": none */
 };
 
 /* An interface as it was read, and what verimesh noted of it. wireguard_free releases it. */

@@ -170,7 +170,7 @@ passed
 step 'wg0 gets another key: the card no longer fits, which is said'
 on web1 sh -c 'umask 077; wg show wg0 private-key >/root/key; wg genkey | wg set wg0 private-key /dev/stdin'
 run web1 'verimesh sync'
-gave 1 '^verimesh: web1\.clinic-a: its card names another key than wg0 has; issue its card anew'
+gave 1 '^verimesh: web1\.clinic-a: its card names another key than wg0 has; issue its card anew$'
 one_line
 on web1 wg set wg0 private-key /root/key
 run web1 'verimesh sync'
