@@ -639,6 +639,34 @@ struct book_body *book_body(const struct book *book, const char *said) {
 	return find_node(&book->body_tree, span_str(said));
 }
 
+/* A body of this kind that was read, now or before, and is good. */
+static const struct book_body *read_body(const struct book *book, const char *said, bool acdc) {
+	struct book_body *body = book_body(book, said);
+	struct span bytes;
+
+	if (!body || body->acdc != acdc)
+		return NULL;
+	bytes = span_of(body->bytes, body->n);
+	if (body->state == BODY_UNREAD)
+		body->state = (acdc ? card_parse(bytes, &body->card, NULL)
+				    : event_parse(bytes, &body->event, NULL))
+				      ? BODY_READ
+				      : BODY_BAD;
+	return body->state == BODY_READ ? body : NULL;
+}
+
+const struct card *book_card(const struct book *book, const char *said) {
+	const struct book_body *body = read_body(book, said, true);
+
+	return body ? &body->card : NULL;
+}
+
+const struct event *book_event(const struct book *book, const char *said) {
+	const struct book_body *body = read_body(book, said, false);
+
+	return body ? &body->event : NULL;
+}
+
 static void free_node(void *node) {
 	struct book_body *body = node;
 

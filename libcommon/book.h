@@ -8,8 +8,10 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "card.h"
 #include "cesr.h"
 #include "err.h"
+#include "event.h"
 #include "kel.h"
 #include "span.h"
 
@@ -61,6 +63,11 @@ struct book_body {
 	bool stored; /* the store has it */
 	uint8_t *bytes;
 	size_t n;
+	enum { BODY_UNREAD, BODY_READ, BODY_BAD } state; /* of what follows, for book_card, book_event */
+	union {
+		struct card card;
+		struct event event;
+	};
 };
 
 struct book {
@@ -95,6 +102,11 @@ struct book_log *book_log(const struct book *book, const char *aid);
 
 /* The body with this SAID; NULL when it is not there. */
 struct book_body *book_body(const struct book *book, const char *said);
+
+/* The tunnel card, the registry event, with this SAID; NULL when it is not there or is none. Each is read
+ * once, however often it is sealed: a seal is short, and what it names may be long. */
+const struct card *book_card(const struct book *book, const char *said);
+const struct event *book_event(const struct book *book, const char *said);
 
 void book_free(struct book *book);
 

@@ -13,19 +13,12 @@ struct source {
 	size_t nregistries;
 };
 
-static bool parse_body(const struct source *source, const char *said, struct event *event) {
-	const struct book_body *body = book_body(source->book, said);
-
-	return body && !body->acdc && event_parse(span_of(body->bytes, body->n), event, NULL);
-}
-
 /* {i,s:"0",d} of a registry's inception by the issuer; never in an inception of the log. */
 static bool seals_registry(const struct source *source, const struct seal *seal) {
-	struct event vcp;
+	const struct event *vcp = book_event(source->book, seal->d);
 
-	return seal->sn > 0 && seal->kind == SEAL_EVENT && seal->s == 0 &&
-	       parse_body(source, seal->d, &vcp) && vcp.ilk == EVENT_VCP && span_is(vcp.aid, seal->i) &&
-	       span_is(vcp.delegator, source->kel->aid);
+	return vcp && seal->sn > 0 && seal->kind == SEAL_EVENT && seal->s == 0 && vcp->ilk == EVENT_VCP &&
+	       span_is(vcp->aid, seal->i) && span_is(vcp->delegator, source->kel->aid);
 }
 
 static int compare_texts(const void *a, const void *b) {
@@ -56,28 +49,30 @@ static bool registry_sealed(const struct source *source, struct span registry) {
  * issuance {i,s:"0",d} of a registry that is sealed too; registry is then filled. */
 static const char *anchored_said(
 	const struct source *source, const struct seal *seal, struct span *registry) {
-	struct event iss;
+	const struct event *iss;
 
 	*registry = span_of(NULL, 0);
 	if (seal->sn == 0)
 		return NULL; /* an inception anchors nothing */
 	if (seal->kind == SEAL_DIGEST || seal->s == 1)
 		return seal->d;
-	if (seal->s != 0 || !parse_body(source, seal->d, &iss) || iss.ilk != EVENT_ISS ||
-		!span_is(iss.aid, seal->i) || !registry_sealed(source, iss.registry))
+	iss = book_event(source->book, seal->d);
+	if (seal->s != 0 || !iss || iss->ilk != EVENT_ISS || !span_is(iss->aid, seal->i) ||
+		!registry_sealed(source, iss->registry))
 		return NULL;
-	*registry = iss.registry;
+	*registry = iss->registry;
 	return seal->i;
 }
 
 static bool anchors(const struct source *source, size_t place, struct cards_entry *entry) {
 	struct span registry;
 	const char *said = anchored_said(source, &source->kel->seals[place], &registry);
-	const struct book_body *body = said ? book_body(source->book, said) : NULL;
+	const struct card *card = said ? book_card(source->book, said) : NULL;
 
-	*entry = (struct cards_entry){.place = place};
-	return body && body->acdc && card_parse(span_of(body->bytes, body->n), &entry->card, NULL) &&
-	       span_is(entry->card.issuer, source->kel->aid) && span_eq(entry->card.registry, registry);
+	if (!card || !span_is(card->issuer, source->kel->aid) || !span_eq(card->registry, registry))
+		return false;
+	*entry = (struct cards_entry){.card = *card, .place = place};
+	return true;
 }
 
 static int compare_spans(struct span a, struct span b) {

@@ -186,11 +186,10 @@ bool store_resolve(struct store *store, const char *root, const char *aid, struc
 }
 
 /* A card stands in its issuer's file, whoever else seals it: damage to one file hurts nobody else. */
-static bool belongs(const struct book_log *log, const struct book_body *body) {
-	struct card card;
+static bool belongs(const struct book *book, const struct book_log *log, const struct book_body *body) {
+	const struct card *card = book_card(book, body->said);
 
-	return !body->acdc || (card_parse(span_of(body->bytes, body->n), &card, NULL) &&
-				      span_is(card.issuer, log->kel.aid));
+	return !body->acdc || (card && span_is(card->issuer, log->kel.aid));
 }
 
 /* Writes the bodies that a seal names, if they are there and not stored yet. */
@@ -201,7 +200,7 @@ static void write_bodies(
 	for (size_t i = 0; i < 2; i++) {
 		struct book_body *body = book_body(book, saids[i]);
 
-		if (!body || body->stored || !belongs(log, body))
+		if (!body || body->stored || !belongs(book, log, body))
 			continue;
 		fwrite(body->bytes, 1, body->n, out);
 		body->stored = true;

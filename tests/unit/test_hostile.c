@@ -13,6 +13,7 @@
 
 #include "book.h"
 #include "builder.h"
+#include "cards.h"
 
 #define DIGEST "EK8TSbn1-aGmoEBN6jbcyUmbyyXJrcESt8yak8rkHzJi"
 
@@ -57,6 +58,18 @@ static double seconds(void) {
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* What sync does with every log. */
+static void list_cards(const struct book *book) {
+	struct cards_entry *entries;
+	struct err err;
+	size_t n;
+
+	for (size_t i = 0; i < book->nlogs; i++) {
+		assert_true(cards_list(book, &book->logs[i]->kel, &entries, &n, &err));
+		free(entries);
+	}
+}
+
 static struct cost cost_of(const struct text *stream, bool forgiving) {
 	struct book book = {.forgiving = forgiving, .keep = true, .record = forgiving};
 	size_t before = memory_in_use();
@@ -65,6 +78,7 @@ static struct cost cost_of(const struct text *stream, bool forgiving) {
 	counted = (struct cost){.bytes = stream->n};
 	book_read(&book, text_span(stream));
 	counted.memory = memory_in_use() - before;
+	list_cards(&book);
 	book_free(&book);
 	counted.seconds = seconds() - start;
 	return counted;
@@ -298,6 +312,43 @@ static void a_long_event_anchored_anew(struct text *stream, unsigned n) {
 	text_free(&a);
 }
 
+/* An ACDC whose SAID is right. Returns it. */
+static char *add_acdc(struct text *stream, const char *rest, char *said) {
+	struct text body = {0};
+
+	text_add(&body, "{\"v\":\"ACDC10JSON000000_\",\"d\":" BLANK "%s}", rest);
+	event_fill(body.p, body.n);
+	snprintf(said, SAID, "%s", body.p + 30);
+	text_join(stream, &body);
+	text_free(&body);
+	return said;
+}
+
+static void small_bodies(struct text *stream, unsigned n) {
+	char number[24], said[SAID];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(number, sizeof number, ",\"n\":%u", i);
+		add_acdc(stream, number, said);
+	}
+}
+
+static void a_long_card_sealed_often(struct text *stream, unsigned n) {
+	struct id id = {.name = "one"};
+	struct text rest = {0}, a = {0};
+	char said[SAID];
+
+	say(stream, &id, draft_icp(&id));
+	text_add(&rest, ",\"i\":\"%s\",\"s\":\"" CARD_SCHEMA "\",\"a\":{\"dt\":\"%0*u\"}", id.aid,
+		(int)n * 50, 0);
+	add_acdc(stream, rest.p, said);
+	for (unsigned i = 0; i < n; i++)
+		text_add(&a, "%s{\"d\":\"%s\"}", i ? "," : "[", said);
+	text_add(&a, "]");
+	add_event(stream, &id, draft_ixn(&id, "[]"), &a);
+	text_free(&rest);
+}
+
 static const struct hostile {
 	const char *name;
 	void (*make)(struct text *stream, unsigned n);
@@ -318,6 +369,8 @@ static const struct hostile {
 	{"witness lists", witness_lists, 50},
 	{"receipts of one of many delegates", receipts_of_one_of_many_delegates, 2000},
 	{"many delegates of one event", many_delegates_of_one_event, 200},
+	{"small bodies", small_bodies, 1000},
+	{"a long card sealed often", a_long_card_sealed_often, 500},
 	{"a long event anchored anew", a_long_event_anchored_anew, 50},
 };
 
