@@ -10,9 +10,9 @@
 #include "ledger.h"
 
 /* root + PATH_STORE holds AID.cesr for each identifier: its accepted events with their attachments in the
- * order of acceptance, and the cards and registry events that they seal. A file only grows, and is replaced
- * whole: a crash at any moment leaves the old or the new one. Beside it, AID.duplicity holds a message that
- * contradicts it; as long as it is there the log is frozen. */
+ * order of acceptance, and its own cards and the registry events that they seal. A file only grows, and is
+ * replaced whole: a crash at any moment leaves the old or the new one. Beside it, AID.duplicity holds a
+ * message that contradicts it; as long as it is there the log is frozen. */
 struct store {
 	const char *root;
 	int lock; /* held while the store is open for writing, else -1 */
