@@ -103,7 +103,7 @@ demo:
 SANITIZE := HARDENING= CFLAGS="-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=
 THREADED := $(patsubst tests/%.c,$B/tests/%,$(subst /unit,,$(subst /modules,,$(shell grep -l pthread_create \
 		tests/unit/*.c tests/modules/*.c))))
-SLOW     := $B/tests/test_book
+SLOW     := $B/tests/test_book $B/tests/test_sweep
 sanitize:
 	$(call need,build test sanitize)
 	$(build) B=$B/asan $(SANITIZE)address,undefined" all tests
@@ -137,7 +137,7 @@ tidy: $(TIDY)
 $B/tidy/%: %.c .clang-tidy tests/.clang-tidy $(wildcard */*.h tests/*/*.h)
 	$(call say,TIDY,$<)
 	$Qmkdir -p $(@D)
-	$Qclang-tidy --quiet $< -- $(filter-out -M%,$(STRICT)) -Itests/unit >$@ 2>&1 || \
+	$Qclang-tidy --quiet $< -- $(filter-out -M%,$(STRICT)) -Iverimesh -Itests/unit >$@ 2>&1 || \
 		{ cat $@; rm $@; exit 1; }
 
 # WireGuard in the kernel: Debian's, which runs on this host's files in an emulator.
