@@ -21,40 +21,27 @@
 #define SESSION 180  /* seconds after a handshake for which a session can live */
 #define NOTES_MAX ((size_t)64 << 20)
 
-static int compare_peers(const void *a, const void *b) {
-	const struct wireguard_peer *x = a, *y = b;
-
-	return memcmp(x->live.key, y->live.key, WG_KEY_BYTES);
-}
-
-static int compare_notes(const void *a, const void *b) {
-	const struct wireguard_note *x = a, *y = b;
-
-	return memcmp(x->key, y->key, WG_KEY_BYTES);
-}
-
 static int compare_prefixes(const void *a, const void *b) {
 	return memcmp(a, b, sizeof(struct prefix));
 }
 
+/* Peers, notes and what is wanted start with the key, by which they are sorted. */
+static int compare_keys(const void *a, const void *b) {
+	return memcmp(a, b, WG_KEY_BYTES);
+}
+
+static void *find(const uint8_t key[static WG_KEY_BYTES], const void *list, size_t n, size_t size) {
+	return n ? bsearch(key, list, n, size, compare_keys) : NULL;
+}
+
 const struct wireguard_peer *wireguard_find(
 	const struct wireguard *wireguard, const uint8_t key[static WG_KEY_BYTES]) {
-	struct wireguard_peer peer;
-
-	memcpy(peer.live.key, key, WG_KEY_BYTES);
-	return wireguard->npeers
-		       ? bsearch(&peer, wireguard->peers, wireguard->npeers, sizeof peer, compare_peers)
-		       : NULL;
+	return find(key, wireguard->peers, wireguard->npeers, sizeof *wireguard->peers);
 }
 
 static const struct wireguard_note *find_note(
 	const struct wireguard *wireguard, const uint8_t key[static WG_KEY_BYTES]) {
-	struct wireguard_note note;
-
-	memcpy(note.key, key, WG_KEY_BYTES);
-	return wireguard->nnotes
-		       ? bsearch(&note, wireguard->notes, wireguard->nnotes, sizeof note, compare_notes)
-		       : NULL;
+	return find(key, wireguard->notes, wireguard->nnotes, sizeof *wireguard->notes);
 }
 
 /* ---- the device ---- */
@@ -92,7 +79,7 @@ static void read_device(struct wireguard *wireguard, const char *interface) {
 	if (wireguard->error)
 		wireguard->npeers = 0;
 	if (wireguard->npeers)
-		qsort(wireguard->peers, wireguard->npeers, sizeof *wireguard->peers, compare_peers);
+		qsort(wireguard->peers, wireguard->npeers, sizeof *wireguard->peers, compare_keys);
 }
 
 /* ---- the notes ---- */
@@ -120,7 +107,7 @@ static bool read_lines(struct wireguard *wireguard, char *text) {
 		wireguard->nnotes += read_note(span_of(line, n), &wireguard->notes[wireguard->nnotes]);
 		line += n;
 	}
-	qsort(wireguard->notes, wireguard->nnotes, sizeof *wireguard->notes, compare_notes);
+	qsort(wireguard->notes, wireguard->nnotes, sizeof *wireguard->notes, compare_keys);
 	return true;
 }
 
@@ -211,24 +198,15 @@ struct wants {
 	size_t n;
 };
 
-static int compare_wants(const void *a, const void *b) {
-	const struct want *x = a, *y = b;
-
-	return memcmp(x->key, y->key, WG_KEY_BYTES);
-}
-
 static bool is_wanted(const struct wants *wants, const uint8_t key[static WG_KEY_BYTES]) {
-	struct want want;
-
-	memcpy(want.key, key, WG_KEY_BYTES);
-	return wants->n && bsearch(&want, wants->list, wants->n, sizeof want, compare_wants);
+	return find(key, wants->list, wants->n, sizeof *wants->list);
 }
 
 static void endpoint_text(const struct addr *addr, uint16_t port, char text[static ENDPOINT_TEXT]) {
 	if (addr->family)
 		endpoint_format(addr, port, text);
 	else
-		strcpy(text, "-");
+		memcpy(text, "-", 2);
 }
 
 /* A key that its host has not yet gets no addresses; when the time comes, and it is known where the host
@@ -263,7 +241,7 @@ static bool list_wants(const struct wireguard *wireguard, const struct roster *r
 		if (host->next.from)
 			wants->list[wants->n++] = want_next(wireguard, &host->next);
 	}
-	qsort(wants->list, wants->n, sizeof *wants->list, compare_wants);
+	qsort(wants->list, wants->n, sizeof *wants->list, compare_keys);
 	return true;
 }
 

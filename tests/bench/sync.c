@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sync.h"
-#include "verimesh.h"
+#include "../../verimesh/sync.h"
+#include "../../verimesh/verimesh.h"
 
 #define ROUNDS 21
 #define GOAL 2.0
