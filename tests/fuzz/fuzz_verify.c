@@ -6,7 +6,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <assert.h>
 
-#include "book.h"
+#include "cards.h"
 #include "fuzz.h"
 #include "mend.h"
 
@@ -159,13 +159,31 @@ static void check_equal(const struct book *a, const struct book *b) {
 	}
 }
 
+/* How many cards count. */
+static size_t count_cards(const struct book *book) {
+	struct cards_entry *entries;
+	size_t n, all = 0;
+
+	for (size_t i = 0; i < book->nlogs; i++) {
+		assert(cards_list(book, &book->logs[i]->kel, &entries, &n, NULL));
+		for (size_t k = 0; k < n; k++)
+			assert(cards_last(entries, n, entries[k].card.host));
+		all += n;
+		free(entries);
+	}
+	return all;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct span stream = span_of(data, size);
 	struct run strict, forgiving;
+	size_t cards;
 
 	start(&strict, false, stream);
 	start(&forgiving, true, stream);
 	assert(strict.verdicts <= 1);
+	cards = count_cards(&strict.book);
+	assert(count_cards(&forgiving.book) == cards || !strict.complete);
 	check_equal(&strict.book, &strict.book);
 	check_equal(&forgiving.book, &forgiving.book);
 	assert(forgiving.complete || !strict.complete);
@@ -174,6 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 		read_all(&strict, stream); /* once more: no effect */
 		assert(strict.complete);
 		check_equal(&forgiving.book, &strict.book);
+		assert(count_cards(&strict.book) == cards);
 	}
 	book_free(&strict.book);
 	book_free(&forgiving.book);

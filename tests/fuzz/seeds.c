@@ -76,6 +76,42 @@ static void delegated(void) {
 	write_seed("verify/delegated", &stream);
 }
 
+/* A card, and the next one in its place from some time on. */
+static void carded(void) {
+	struct id id = {.name = "one"};
+	struct text stream = {0}, seals = {0};
+	char said[2][SAID], *logins[] = {"alice", "bob", NULL}, *addrs[] = {"10.77.2.5", NULL};
+	struct card card;
+	struct err err;
+
+	say(&stream, &id, draft_icp(&id));
+	for (int i = 0; i < 2; i++) {
+		struct key key = key_of("tunnel", 0, (unsigned)i);
+		struct card_content content = {.issuer = id.aid,
+			.host = "db1",
+			.key = key.pub,
+			.issued = 1000000,
+			.from = i ? 2000000 : 0,
+			.until = NEVER,
+			.addrs = addrs,
+			.logins = logins,
+			.endpoint = "198.51.100.7:51820"};
+		uint8_t *body;
+		size_t n;
+
+		if (!card_write(&content, &body, &n, &err) || !card_parse(span_of(body, n), &card, &err))
+			abort();
+		span_copy(card.said, said[i], SAID);
+		text_bytes(&stream, body, n);
+		free(body);
+	}
+	text_add(&seals, "[{\"d\":\"%s\"},{\"i\":\"%s\",\"s\":\"1\",\"d\":\"%s\"}]", said[0], said[0],
+		said[1]);
+	say(&stream, &id, draft_ixn(&id, seals.p));
+	text_free(&seals);
+	write_seed("verify/carded", &stream);
+}
+
 static void others(void) {
 	struct text policy = {0}, ledger = {0};
 	struct sample sample;
@@ -107,6 +143,7 @@ int main(int argc, char **argv) {
 	weighted();
 	witnessed();
 	delegated();
+	carded();
 	others();
 	return 0;
 }
