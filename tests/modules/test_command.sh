@@ -1148,7 +1148,7 @@ an_interface_has_the_addresses_of_the_card() {
             ip -o address show dev "$interface" scope global | awk "{ print \$4 }" | sort | tr "\n" " "
         }
         state() {
-            ip -o route show dev "$interface"
+            ip -o route show dev "$interface" | sed "s/ src [^ ]*//"
             wg show "$interface" public-key
         }
         trap "\$verimesh down --root \$root" EXIT
