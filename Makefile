@@ -103,7 +103,7 @@ demo:
 SANITIZE := HARDENING= CFLAGS="-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=
 THREADED := $(patsubst tests/%.c,$B/tests/%,$(subst /unit,,$(subst /modules,,$(shell grep -l pthread_create \
 		tests/unit/*.c tests/modules/*.c))))
-SLOW     := $B/tests/test_book $B/tests/test_sweep
+SLOW     := $B/tests/test_book $B/tests/test_sweep $B/tests/test_hostile
 sanitize:
 	$(call need,build test sanitize)
 	$(build) B=$B/asan $(SANITIZE)address,undefined" all tests

@@ -30,7 +30,7 @@ int keyring_describe(int32_t id, struct keyring_key *key) {
 
 /* Is this serial root's key of that type and name, and nobody else's to touch? */
 static int believe(int32_t id, const char *type, const char *name) {
-	struct keyring_key key;
+	struct keyring_key key = {0};
 	int rc = keyring_describe(id, &key);
 
 	if (rc == 0 && (strcmp(key.type, type) != 0 || strcmp(key.name, name) != 0 || key.uid != 0 ||

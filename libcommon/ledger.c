@@ -88,18 +88,19 @@ static bool is_possible(const struct ledger_entry *entry) {
 
 /* Takes the first line of a text, which is just what would be written of it. */
 static bool parse(struct span *text, struct ledger_entry *entry) {
-	char kind[4], line[LINE_TEXT];
-	struct span start;
+	const uint8_t *end = memchr(text->p, '\n', text->n);
+	size_t n = end ? (size_t)(end + 1 - text->p) : text->n;
+	char kind[4], line[LINE_TEXT], written[LINE_TEXT];
 
 	*entry = (struct ledger_entry){0};
-	if (sscanf((const char *)text->p, "%3s %44s %44s %" SCNu64, kind, entry->aid, entry->name,
-		    &entry->number) != 4)
+	if (!span_copy(span_cut(*text, 0, n), line, sizeof line) ||
+		sscanf(line, "%3s %44s %44s %" SCNu64, kind, entry->aid, entry->name, &entry->number) != 4)
 		return false;
+	*text = span_from(*text, n);
 	while (entry->kind < LEDGER_GID && strcmp(kind, kinds[entry->kind]) != 0)
 		entry->kind++;
-	start = span_cut(*text, 0, (size_t)write_line(entry, line));
-	*text = span_from(*text, start.n);
-	return span_is(start, line) && cesr_is_aid(span_str(entry->aid)) && is_possible(entry);
+	write_line(entry, written);
+	return strcmp(line, written) == 0 && cesr_is_aid(span_str(entry->aid)) && is_possible(entry);
 }
 
 /* text has a NUL behind it. */

@@ -358,7 +358,7 @@ static void shuffle(struct text *stream) {
 	for (size_t i = 0; i < n; i++) {
 		to = i;
 		while (to > 0 && roll(8) &&
-			(!messages[i].of[0] || strcmp(messages[to - 1].of, messages[i].of)))
+			(!messages[i].of[0] || strcmp(messages[to - 1].of, messages[i].of) != 0))
 			to--;
 		moved = messages[i];
 		memmove(&messages[to + 1], &messages[to], (i - to) * sizeof messages[0]);
