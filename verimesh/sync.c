@@ -91,7 +91,7 @@ static bool own_key(const struct mesh *mesh, uint8_t key[static WG_KEY_BYTES], s
 
 /* Where a report goes, and what the roster asks about. */
 struct asked {
-	struct wireguard *wireguard;
+	const struct wireguard *wireguard;
 	mesh_report *report;
 	void *ctx;
 };
@@ -103,15 +103,23 @@ static void hand_on(void *ctx, const struct err *what) {
 }
 
 static bool is_foreign_key(void *ctx, const uint8_t key[static WG_KEY_BYTES]) {
-	return wireguard_is_foreign_key(((struct asked *)ctx)->wireguard, key);
+	const struct asked *asked = ctx;
+	const struct wireguard_peer *peer = wireguard_find(asked->wireguard, key);
+
+	return peer && !peer->ours;
 }
 
 static bool is_foreign_prefix(void *ctx, const struct prefix *prefix) {
-	return wireguard_is_foreign_prefix(((struct asked *)ctx)->wireguard, prefix);
+	const struct asked *asked = ctx;
+
+	return wireguard_has_foreign(asked->wireguard, prefix);
 }
 
 static bool had_handshake(void *ctx, const uint8_t key[static WG_KEY_BYTES]) {
-	return wireguard_had_handshake(((struct asked *)ctx)->wireguard, key);
+	const struct asked *asked = ctx;
+	const struct wireguard_peer *peer = wireguard_find(asked->wireguard, key);
+
+	return peer && peer->live.handshake;
 }
 
 static bool build_roster(

@@ -165,22 +165,9 @@ void wireguard_free(struct wireguard *wireguard) {
 	*wireguard = (struct wireguard){0};
 }
 
-bool wireguard_is_foreign_key(void *wireguard, const uint8_t key[static WG_KEY_BYTES]) {
-	const struct wireguard_peer *peer = wireguard_find(wireguard, key);
-
-	return peer && !peer->ours;
-}
-
-bool wireguard_is_foreign_prefix(void *wireguard, const struct prefix *prefix) {
-	const struct wireguard *w = wireguard;
-
-	return w->nforeign && bsearch(prefix, w->foreign, w->nforeign, sizeof *prefix, compare_prefixes);
-}
-
-bool wireguard_had_handshake(void *wireguard, const uint8_t key[static WG_KEY_BYTES]) {
-	const struct wireguard_peer *peer = wireguard_find(wireguard, key);
-
-	return peer && peer->live.handshake;
+bool wireguard_has_foreign(const struct wireguard *wireguard, const struct prefix *prefix) {
+	return wireguard->nforeign &&
+	       bsearch(prefix, wireguard->foreign, wireguard->nforeign, sizeof *prefix, compare_prefixes);
 }
 
 /* ---- what is wanted ---- */

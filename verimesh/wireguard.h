@@ -55,10 +55,8 @@ void wireguard_free(struct wireguard *wireguard);
 const struct wireguard_peer *wireguard_find(
 	const struct wireguard *wireguard, const uint8_t key[static WG_KEY_BYTES]);
 
-/* For the roster (struct roster_sources); ctx is the struct wireguard. */
-bool wireguard_is_foreign_key(void *wireguard, const uint8_t key[static WG_KEY_BYTES]);
-bool wireguard_is_foreign_prefix(void *wireguard, const struct prefix *prefix);
-bool wireguard_had_handshake(void *wireguard, const uint8_t key[static WG_KEY_BYTES]);
+/* Whether a peer that is not ours has just this prefix. */
+bool wireguard_has_foreign(const struct wireguard *wireguard, const struct prefix *prefix);
 
 /* Brings the interface in line with the roster (all hosts but this one) by what differs: sessions of
  * unchanged peers go on, a peer that roams keeps its endpoint, and peers that are not ours are left as

@@ -337,6 +337,25 @@ static void a_userspace_device_is_read(void **state) {
 	record_end(&rec);
 }
 
+/* What looks up an owner must not fail for it. */
+static void an_endpoint_of_another_form_is_none(void **state) {
+	static const char *const endpoints[] = {
+		"", "nonsense", ":", "1.2.3.4", "[::1]", "[::1", "1.2.3:5", "name.example:5"};
+	struct record rec = {0};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++) {
+		int n = snprintf(
+			text, sizeof text, "public_key=" HEX1 "\nendpoint=%s\nerrno=0\n", endpoints[i]);
+
+		assert_int_equal(feed(text, (size_t)n, &rec), 0);
+		if (strcmp(rec.text, "P " KEY1 " 0 :0 0\n") != 0)
+			fail_msg("\"%s\" is read as %s", endpoints[i], rec.text);
+	}
+	record_end(&rec);
+}
+
 static void what_is_not_the_protocol_is_an_error(void **state) {
 	static const char *const peer_lines[] = {"allowed_ip=", "allowed_ip=10.0.0.0",
 		"allowed_ip=10.0.0.0/33", "allowed_ip=10.0.0.0/", "allowed_ip=10.0.0.0/-1",
@@ -781,6 +800,7 @@ int main(void) {
 		cmocka_unit_test(a_dump_that_failed_half_way_is_an_error),
 		cmocka_unit_test(damaged_messages_do_no_harm),
 		cmocka_unit_test(a_userspace_device_is_read),
+		cmocka_unit_test(an_endpoint_of_another_form_is_none),
 		cmocka_unit_test(what_is_not_the_protocol_is_an_error),
 		cmocka_unit_test(damaged_text_does_no_harm),
 		cmocka_unit_test(a_server_that_does_not_end_is_left),
