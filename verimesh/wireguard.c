@@ -133,12 +133,12 @@ static bool settle_foreign(struct wireguard *w, struct err *err) {
 	w->foreign = calloc(w->nprefixes + 1, sizeof *w->foreign);
 	if (!w->foreign)
 		return err_set(err, ERR_ENV, "out of memory");
-	for (struct wireguard_peer *p = w->peers; p < w->peers + w->npeers; p++) {
-		p->ours = w->state == INTERFACE_OURS || find_note(w, p->live.key);
-		if (p->ours)
-			continue;
-		for (size_t i = 0; i < p->nprefixes; i++)
-			w->foreign[w->nforeign++] = w->prefixes[p->first + i];
+	for (size_t i = 0; i < w->npeers; i++) {
+		struct wireguard_peer *peer = &w->peers[i];
+
+		peer->ours = w->state == INTERFACE_OURS || find_note(w, peer->live.key);
+		for (size_t k = 0; !peer->ours && k < peer->nprefixes; k++)
+			w->foreign[w->nforeign++] = w->prefixes[peer->first + k];
 	}
 	qsort(w->foreign, w->nforeign, sizeof *w->foreign, compare_prefixes);
 	return true;
@@ -185,8 +185,9 @@ struct wants {
 	size_t n;
 };
 
-static bool is_wanted(const struct wants *wants, const uint8_t key[static WG_KEY_BYTES]) {
-	return find(key, wants->list, wants->n, sizeof *wants->list);
+/* Ours, and no longer wanted. */
+static bool is_leaving(const struct wireguard_peer *peer, const struct wants *wants) {
+	return peer->ours && !find(peer->live.key, wants->list, wants->n, sizeof *wants->list);
 }
 
 static void endpoint_text(const struct addr *addr, uint16_t port, char text[static ENDPOINT_TEXT]) {
@@ -247,10 +248,9 @@ static void write_notes(FILE *out, const struct wireguard *wireguard, const char
 		if (!live || live->ours)
 			fprintf(out, "%s %s\n", key, want->endpoint);
 	}
-	for (const struct wireguard_peer *p = wireguard->peers;
-		leaving && p < wireguard->peers + wireguard->npeers; p++)
-		if (p->ours && !is_wanted(wants, p->live.key)) {
-			wg_key_encode(p->live.key, key);
+	for (size_t i = 0; leaving && i < wireguard->npeers; i++)
+		if (is_leaving(&wireguard->peers[i], wants)) {
+			wg_key_encode(wireguard->peers[i].live.key, key);
 			fprintf(out, "%s -\n", key);
 		}
 }
@@ -383,11 +383,11 @@ static void change_peer(struct batch *batch, const struct wireguard *wireguard, 
 	static const struct wireguard_peer nothing = {0};
 	const struct wireguard_peer *live = wireguard_find(wireguard, want->key),
 				    *have = live ? live : &nothing;
-	const struct prefix *prefixes = wireguard->prefixes + have->first;
 	struct prefix wanted[PEER_PREFIXES];
 	size_t n = list_prefixes(want->host, wanted);
 	bool endpoint = moves(want, &have->live, find_note(wireguard, want->key));
-	bool allowed = n != have->nprefixes || (n && memcmp(wanted, prefixes, n * sizeof *wanted) != 0);
+	bool allowed = n != have->nprefixes ||
+		       (n && memcmp(wanted, &wireguard->prefixes[have->first], n * sizeof *wanted) != 0);
 	char text[8];
 
 	if (live && (!live->ours || (!endpoint && !allowed && have->live.keepalive == want->keepalive)))
@@ -419,10 +419,9 @@ static int change_peers(
 	}
 	batch->interface = interface;
 	batch_start(batch);
-	for (const struct wireguard_peer *p = wireguard->peers; p < wireguard->peers + wireguard->npeers;
-		p++)
-		if (p->ours && !is_wanted(wants, p->live.key)) {
-			add_peer_words(batch, p->live.key);
+	for (size_t i = 0; i < wireguard->npeers; i++)
+		if (is_leaving(&wireguard->peers[i], wants)) {
+			add_peer_words(batch, wireguard->peers[i].live.key);
 			add_word(batch, "remove");
 		}
 	for (size_t i = 0; i < wants->n; i++)
@@ -538,17 +537,16 @@ bool wireguard_public(const char *interface, uint8_t key[static WG_KEY_BYTES], s
 
 bool wireguard_refuse(const struct wireguard *wireguard, const struct roster *roster, struct err *err) {
 	const char *interface = roster->policy->interface;
-	size_t unknown = 0, i;
+	size_t unknown = 0, k;
 
 	if (wireguard->error)
 		return err_set(err, ERR_ENV,
 			"%s: is there, and verimesh up did not make it; choose another Name", interface);
-	for (const struct wireguard_peer *p = wireguard->peers; p < wireguard->peers + wireguard->npeers;
-		p++) {
-		for (i = 0; i < roster->nhosts; i++)
-			if (memcmp(roster->hosts[i].key, p->live.key, WG_KEY_BYTES) == 0)
+	for (size_t i = 0; i < wireguard->npeers; i++) {
+		for (k = 0; k < roster->nhosts; k++)
+			if (compare_keys(roster->hosts[k].key, wireguard->peers[i].live.key) == 0)
 				break;
-		unknown += i == roster->nhosts;
+		unknown += k == roster->nhosts;
 	}
 	return err_set(err, ERR_ENV,
 		"%s: %s has %zu peers that verimesh does not know, and verimesh up did not make it; set "
