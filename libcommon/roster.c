@@ -51,7 +51,7 @@ __attribute__((format(printf, 3, 4))) static void refuse(
 static bool is_foreign(struct builder *b, const struct roster_host *host, const struct prefix *prefix) {
 	char text[PREFIX_TEXT];
 
-	if (!b->in->is_foreign_prefix || !b->in->is_foreign_prefix(b->in->ctx, prefix))
+	if (!b->in->is_foreign_prefix || !b->in->is_foreign_prefix(b->in->interface, prefix))
 		return false;
 	refuse(b, host,
 		"claims %s, which a peer of %s has that verimesh did not add; take it from one of them",
@@ -229,7 +229,7 @@ static bool stays(const struct builder *b, const struct policy_peer *peer, const
 	if (is_self(b->policy, peer, next->host))
 		return b->in->now < from;
 	return b->in->now < from + OVERLAP &&
-	       !(b->in->had_handshake && b->in->had_handshake(b->in->ctx, next->key));
+	       !(b->in->had_handshake && b->in->had_handshake(b->in->interface, next->key));
 }
 
 static bool add_peer(struct builder *b, const struct policy_peer *peer, struct err *err) {
@@ -336,7 +336,7 @@ static void settle_key(struct builder *b, const struct rival *rivals, size_t n) 
 	const char *own_mend = "issue its card with a key of its own";
 	const struct rival *winner = first_seen(b, rivals, n);
 	bool own = b->in->own_key && memcmp(rivals->key, b->in->own_key, WG_KEY_BYTES) == 0;
-	bool foreign = b->in->is_foreign_key && b->in->is_foreign_key(b->in->ctx, rivals->key);
+	bool foreign = b->in->is_foreign_key && b->in->is_foreign_key(b->in->interface, rivals->key);
 	char owner[2 * LABEL_MAX + 32];
 
 	snprintf(owner, sizeof owner, "%s.%s's", winner->host->label, winner->host->peer->name);

@@ -71,10 +71,11 @@ struct roster_sources {
 	const uint8_t *own_key; /* tunnel key of this host's interface, which no other host may have */
 	int64_t now;		/* seconds since 1970 */
 
-	/* What the interface has. NULL while it is down. */
-	bool (*is_foreign_key)(void *ctx, const uint8_t key[static WG_KEY_BYTES]);
-	bool (*is_foreign_prefix)(void *ctx, const struct prefix *prefix);
-	bool (*had_handshake)(void *ctx, const uint8_t key[static WG_KEY_BYTES]);
+	/* What the interface has, asked of whoever read it. NULL while it is down. */
+	void *interface;
+	bool (*is_foreign_key)(void *interface, const uint8_t key[static WG_KEY_BYTES]);
+	bool (*is_foreign_prefix)(void *interface, const struct prefix *prefix);
+	bool (*had_handshake)(void *interface, const uint8_t key[static WG_KEY_BYTES]);
 
 	/* Takes each claim that is refused, with both claims and the mend (DESIGN.md 5.3 to 5.6). */
 	void (*report)(void *ctx, const struct err *claim);

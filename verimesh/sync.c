@@ -89,42 +89,25 @@ static bool own_key(const struct mesh *mesh, uint8_t key[static WG_KEY_BYTES], s
 	return mesh->has_secret;
 }
 
-/* Where a report goes, and what the roster asks about. */
-struct asked {
-	const struct wireguard *wireguard;
-	mesh_report *report;
-	void *ctx;
-};
-
-static void hand_on(void *ctx, const struct err *what) {
-	const struct asked *asked = ctx;
-
-	asked->report(asked->ctx, what);
-}
-
-static bool is_foreign_key(void *ctx, const uint8_t key[static WG_KEY_BYTES]) {
-	const struct asked *asked = ctx;
-	const struct wireguard_peer *peer = wireguard_find(asked->wireguard, key);
+/* What the roster asks of the interface. */
+static bool is_foreign_key(void *interface, const uint8_t key[static WG_KEY_BYTES]) {
+	const struct wireguard_peer *peer = wireguard_find(interface, key);
 
 	return peer && !peer->ours;
 }
 
-static bool is_foreign_prefix(void *ctx, const struct prefix *prefix) {
-	const struct asked *asked = ctx;
-
-	return wireguard_has_foreign(asked->wireguard, prefix);
+static bool is_foreign_prefix(void *interface, const struct prefix *prefix) {
+	return wireguard_has_foreign(interface, prefix);
 }
 
-static bool had_handshake(void *ctx, const uint8_t key[static WG_KEY_BYTES]) {
-	const struct asked *asked = ctx;
-	const struct wireguard_peer *peer = wireguard_find(asked->wireguard, key);
+static bool had_handshake(void *interface, const uint8_t key[static WG_KEY_BYTES]) {
+	const struct wireguard_peer *peer = wireguard_find(interface, key);
 
 	return peer && peer->live.handshake;
 }
 
 static bool build_roster(
 	struct mesh *mesh, const uint8_t *key, mesh_report *report, void *ctx, struct err *err) {
-	struct asked asked = {&mesh->wireguard, report, ctx};
 	bool up = mesh->wireguard.state == INTERFACE_OURS || mesh->wireguard.state == INTERFACE_SHARED;
 	struct roster_sources sources = {.root = mesh->root,
 		.policy = &mesh->policy,
@@ -132,11 +115,12 @@ static bool build_roster(
 		.ledger = &mesh->store.ledger,
 		.own_key = key,
 		.now = time(NULL),
+		.interface = &mesh->wireguard,
 		.is_foreign_key = up ? is_foreign_key : NULL,
 		.is_foreign_prefix = up ? is_foreign_prefix : NULL,
 		.had_handshake = up ? had_handshake : NULL,
-		.report = hand_on,
-		.ctx = &asked};
+		.report = report,
+		.ctx = ctx};
 
 	return roster_build(&mesh->roster, &sources, err);
 }

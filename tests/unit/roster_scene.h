@@ -166,12 +166,12 @@ static inline void note_claim(void *ctx, const struct err *claim) {
 	text_add(&s->reports, "%s\n", claim->text);
 }
 
-static inline bool scene_foreign_key(void *ctx, const uint8_t key[static WG_KEY_BYTES]) {
-	return is_key(key, ((struct scene *)ctx)->setting->foreign_key);
+static inline bool scene_foreign_key(void *interface, const uint8_t key[static WG_KEY_BYTES]) {
+	return is_key(key, ((struct scene *)interface)->setting->foreign_key);
 }
 
-static inline bool scene_foreign_prefix(void *ctx, const struct prefix *prefix) {
-	struct scene *s = ctx;
+static inline bool scene_foreign_prefix(void *interface, const struct prefix *prefix) {
+	struct scene *s = interface;
 	struct text foreign = expand(s, s->setting->foreign_prefix);
 	char text[PREFIX_TEXT];
 	bool same = strcmp(prefix_format(prefix, text), foreign.p) == 0;
@@ -180,8 +180,8 @@ static inline bool scene_foreign_prefix(void *ctx, const struct prefix *prefix) 
 	return same;
 }
 
-static inline bool scene_handshake(void *ctx, const uint8_t key[static WG_KEY_BYTES]) {
-	return is_key(key, ((struct scene *)ctx)->setting->handshake);
+static inline bool scene_handshake(void *interface, const uint8_t key[static WG_KEY_BYTES]) {
+	return is_key(key, ((struct scene *)interface)->setting->handshake);
 }
 
 /* c stands first in the file, the own organisation last. */
@@ -219,6 +219,7 @@ static inline void build_roster(struct scene *s) {
 			    .ledger = &s->ledger,
 			    .own_key = setting->own_key ? own : NULL,
 			    .now = setting->now ? setting->now : NOW,
+			    .interface = s,
 			    .is_foreign_key = setting->foreign_key ? scene_foreign_key : NULL,
 			    .is_foreign_prefix = setting->foreign_prefix ? scene_foreign_prefix : NULL,
 			    .had_handshake = setting->handshake ? scene_handshake : NULL,
