@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dirent.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <limits.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -16,6 +15,7 @@
 #include "gate.h"
 #include "keyring.h"
 #include "map.h"
+#include "netlink.h"
 #include "paths.h"
 #include "tunnel.h"
 
@@ -100,22 +100,17 @@ static int read_attribute(const struct nlattr *attr, void *oif) {
 }
 
 static int read_route(const struct nlmsghdr *message, void *oif) {
-	return mnl_attr_parse(message, sizeof(struct rtmsg), read_attribute, oif);
+	mnl_attr_parse(message, sizeof(struct rtmsg), read_attribute, oif);
+	return MNL_CB_STOP;
 }
 
 /* Gives the index of the interface by which the kernel sends to an address. `from` is the local end
- * of the connection, for rules that route by it; family 0: not known. 0, or an errno value. The
- * kernel answers inside the call that asks, so that nothing here waits. */
+ * of the connection, for rules that route by it; family 0: not known. 0, or an errno value. */
 static int find_route(const struct addr *to, const struct addr *from, uint32_t *oif) {
-	alignas(struct nlmsghdr) char buf[4096];
+	alignas(struct nlmsghdr) char buf[4096] = {0};
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
 	struct rtmsg *route = mnl_nlmsg_put_extra_header(message, sizeof *route);
-	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	ssize_t n;
-	int rc = 0;
 
-	if (!nl)
-		return errno;
 	message->nlmsg_type = RTM_GETROUTE;
 	message->nlmsg_flags = NLM_F_REQUEST;
 	route->rtm_family = to->family;
@@ -125,13 +120,7 @@ static int find_route(const struct addr *to, const struct addr *from, uint32_t *
 		route->rtm_src_len = route->rtm_dst_len;
 		mnl_attr_put(message, RTA_SRC, addr_size(from), from->bytes);
 	}
-	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-		mnl_socket_sendto(nl, message, message->nlmsg_len) < 0 ||
-		(n = mnl_socket_recvfrom(nl, buf, sizeof buf)) < 0 ||
-		mnl_cb_run(buf, (size_t)n, 0, mnl_socket_get_portid(nl), read_route, oif) < 0)
-		rc = errno;
-	mnl_socket_close(nl);
-	return rc;
+	return netlink_ask(NETLINK_ROUTE, buf, sizeof buf, read_route, oif);
 }
 
 static bool check_route(struct gate *g) {

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "netlink.h"
 #include "paths.h"
 #include "tunnel.h"
 
@@ -141,44 +142,6 @@ static int read_family(const struct nlmsghdr *message, void *family) {
 	return MNL_CB_STOP;
 }
 
-/* NLMSG_ERROR, and NLMSG_DONE in which a dump says how it went (libmnl's own handler does not look):
- * both start with 0 or an errno value, mostly negative. */
-static int end_message(const struct nlmsghdr *message, void *data) {
-	int code = EPROTO;
-
-	(void)data;
-	if (mnl_nlmsg_get_payload_len(message) >= sizeof code)
-		memcpy(&code, mnl_nlmsg_get_payload(message), sizeof code);
-	errno = abs(code);
-	return code ? MNL_CB_ERROR : MNL_CB_STOP;
-}
-
-/* Sends the request that stands in buf and reads the answers, into buf too. The kernel answers while it is
- * asked: nothing to wait for is an error. */
-static int exchange(int bus, void *buf, size_t size, mnl_cb_t answer, void *data) {
-	mnl_cb_t ends[] = {[NLMSG_ERROR] = end_message, [NLMSG_DONE] = end_message};
-	struct mnl_socket *nl = mnl_socket_open2(bus, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	int rc = MNL_CB_OK;
-	ssize_t n = -1;
-
-	if (!nl)
-		return errno;
-	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0)
-		n = mnl_socket_sendto(nl, buf, ((struct nlmsghdr *)buf)->nlmsg_len);
-	while (n >= 0 && rc > MNL_CB_STOP) {
-		n = mnl_socket_recvfrom(nl, buf, size);
-		if (n < 0)
-			break;
-		errno = EPROTO; /* a message without sense */
-		rc = mnl_cb_run2(buf, (size_t)n, 0, mnl_socket_get_portid(nl), answer, data, ends,
-			MNL_ARRAY_SIZE(ends));
-	}
-	rc = n < 0 || rc < 0 ? errno : 0;
-	explicit_bzero(buf, size);
-	mnl_socket_close(nl);
-	return rc;
-}
-
 /* A request of generic netlink with one attribute, a string. */
 static int ask(uint16_t type, uint16_t flags, uint8_t command, uint16_t attr, const char *text,
 	mnl_cb_t answer, void *data) {
@@ -192,7 +155,7 @@ static int ask(uint16_t type, uint16_t flags, uint8_t command, uint16_t attr, co
 	header->cmd = command;
 	header->version = 1; /* of nlctrl and of WireGuard */
 	mnl_attr_put_strz(message, attr, text);
-	return exchange(NETLINK_GENERIC, buf, sizeof buf, answer, data);
+	return netlink_ask(NETLINK_GENERIC, buf, sizeof buf, answer, data);
 }
 
 static int read_netlink(const char *interface, struct reading *r) {

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dirent.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 
 #include "file.h"
 #include "interface.h"
+#include "netlink.h"
 #include "paths.h"
 #include "run.h"
 #include "tunnel.h"
@@ -298,28 +298,13 @@ static int see_route(const struct nlmsghdr *message, void *data) {
 
 /* Reads all that there is of a kind. 0, or an errno value: EINTR when it changed meanwhile. */
 static int dump(uint16_t type, mnl_cb_t see, struct plan *plan) {
-	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	_Alignas(struct nlmsghdr) char buf[32768];
+	_Alignas(struct nlmsghdr) char buf[32768] = {0};
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
-	int rc = MNL_CB_OK;
-	ssize_t n;
 
-	if (!nl)
-		return errno;
 	message->nlmsg_type = type;
 	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	mnl_nlmsg_put_extra_header(message, sizeof(struct rtmsg)); /* of any family */
-	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) != 0 ||
-		mnl_socket_sendto(nl, message, message->nlmsg_len) < 0)
-		rc = MNL_CB_ERROR;
-	while (rc > MNL_CB_STOP) {
-		n = mnl_socket_recvfrom(nl, buf, sizeof buf);
-		rc = n < 0 ? MNL_CB_ERROR
-			   : mnl_cb_run(buf, (size_t)n, 0, mnl_socket_get_portid(nl), see, plan);
-	}
-	rc = rc < 0 ? errno : 0;
-	mnl_socket_close(nl);
-	return rc;
+	return netlink_ask(NETLINK_ROUTE, buf, sizeof buf, see, plan);
 }
 
 /* Without IPv6 what is in force of IPv4 goes on. */

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "../../libcommon/netlink.c"
 #include "../../libcommon/tunnel.c"
 #include "rootless.h"
 
