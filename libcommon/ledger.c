@@ -24,7 +24,13 @@ struct ledger_entry {
 	bool claimed; /* a key, by ledger_claim */
 };
 
-static const char *const kinds[] = {[LEDGER_KEY] = "key", [LEDGER_UID] = "uid", [LEDGER_GID] = "gid"};
+static const char *const kinds[] = {
+	[LEDGER_KEY] = "key", [LEDGER_MET] = "met", [LEDGER_UID] = "uid", [LEDGER_GID] = "gid"};
+
+/* Whether the number of this kind is a time, else an account's. */
+static bool is_time(enum ledger_kind kind) {
+	return kind <= LEDGER_MET;
+}
 
 static int compare_owners(const void *a, const void *b) {
 	const struct ledger_entry *x = a, *y = b;
@@ -56,7 +62,7 @@ static bool index_entry(struct ledger *ledger, struct ledger_entry *entry) {
 	if (!node)
 		return false;
 	*node = entry;
-	return entry->kind == LEDGER_KEY || tsearch(entry, &ledger->by_number, compare_numbers);
+	return is_time(entry->kind) || tsearch(entry, &ledger->by_number, compare_numbers);
 }
 
 static bool add(struct ledger *ledger, const struct ledger_entry *content) {
@@ -81,7 +87,7 @@ static int write_line(const struct ledger_entry *entry, char line[static LINE_TE
 
 /* A number that somebody can have: what is no id in passwd, or would be root, is damage. */
 static bool is_possible(const struct ledger_entry *entry) {
-	if (entry->kind == LEDGER_KEY)
+	if (is_time(entry->kind))
 		return entry->number <= INT64_MAX;
 	return entry->number > 0 && entry->number < UINT32_MAX - 1;
 }
@@ -224,13 +230,24 @@ bool ledger_claim(struct ledger *ledger, const char *aid, const char *key, uint6
 	return add(ledger, &entry);
 }
 
+/* Whether an entry is of a claim that is made no longer. */
+static bool is_gone(const struct ledger *ledger, const struct ledger_entry *entry,
+	bool (*is_known)(void *ctx, const char *aid), void *ctx) {
+	struct ledger_entry claim = *entry;
+
+	claim.kind = LEDGER_KEY; /* it stands before what hangs on it */
+	if (entry->kind == LEDGER_MET)
+		return !find(&ledger->by_owner, &claim, compare_owners);
+	return entry->kind == LEDGER_KEY && !entry->claimed && is_known(ctx, entry->aid);
+}
+
 void ledger_drop_claims(struct ledger *ledger, bool (*is_known)(void *ctx, const char *aid), void *ctx) {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < ledger->n; i++) {
 		struct ledger_entry *entry = ledger->entries[i];
 
-		if (entry->kind != LEDGER_KEY || entry->claimed || !is_known(ctx, entry->aid)) {
+		if (!is_gone(ledger, entry, is_known, ctx)) {
 			entry->claimed = false;
 			ledger->entries[kept++] = entry;
 			continue;

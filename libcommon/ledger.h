@@ -12,6 +12,7 @@
 /* root + PATH_LEDGER, a text of lines `KIND AID NAME NUMBER` in the order of their making. */
 enum ledger_kind {
 	LEDGER_KEY, /* NAME: a tunnel key that AID claims, base64; NUMBER: since when, seconds since 1970 */
+	LEDGER_MET, /* the same of a key that a host changed to, when its first handshake was seen */
 	LEDGER_UID, /* NAME: a login; NUMBER: its uid, now or once */
 	LEDGER_GID, /* NAME: "-"; NUMBER: the gid of its peer, now or once */
 };
@@ -41,7 +42,7 @@ bool ledger_find(const struct ledger *ledger, enum ledger_kind kind, const char 
 bool ledger_owner(const struct ledger *ledger, enum ledger_kind kind, uint64_t number, const char **aid,
 	const char **name);
 
-/* Puts a uid or gid in force. What was in force before stays given. False: out of memory. */
+/* Puts a number in force. Of uids and gids what was in force before stays given. False: out of memory. */
 bool ledger_put(
 	struct ledger *ledger, enum ledger_kind kind, const char *aid, const char *name, uint64_t number);
 

@@ -22,6 +22,7 @@ struct builder {
 	struct owners owners;
 	struct claim *claims; /* of all hosts */
 	size_t nclaims, claims_size, hosts_size;
+	bool *roots; /* of the peer under way, by login: uid 0 without being written */
 };
 
 /* An address or a route that a host may claim. */
@@ -141,6 +142,23 @@ static bool is_unwritten_root(const struct policy_peer *peer, const struct polic
 	return found ? found->pw_uid == 0 : errno != 0 && errno != ENOENT && errno != ESRCH;
 }
 
+/* Notes which of a peer's logins are such: once, because asking may take long. */
+static bool find_roots(struct builder *b, const struct policy_peer *peer) {
+	free(b->roots);
+	b->roots = calloc(peer->nlogins + 1, sizeof *b->roots);
+	for (size_t i = 0; b->roots && i < peer->nlogins; i++)
+		b->roots[i] = is_unwritten_root(peer, &peer->logins[i]);
+	return b->roots;
+}
+
+/* A login that the card names again counts once. */
+static bool is_listed(const struct roster_host *host, const char *login) {
+	for (size_t i = 0; i < host->nlogins; i++)
+		if (strcmp(host->logins[i].login, login) == 0)
+			return true;
+	return false;
+}
+
 static bool read_logins(struct builder *b, struct roster_host *host, const struct card *card) {
 	struct span logins = card->logins, text;
 
@@ -151,10 +169,12 @@ static bool read_logins(struct builder *b, struct roster_host *host, const struc
 		const struct policy_login *rule = policy_login(host->peer, text);
 		struct roster_login *login = &host->logins[host->nlogins];
 
-		if (!rule || (host->peer->accounts && !rule->written &&
-				     !accounts_find(b->roster->accounts, b->roster->naccounts, rule)))
+		if (!rule || is_listed(host, rule->login))
 			continue;
-		if (is_unwritten_root(host->peer, rule)) {
+		if (host->peer->accounts && !rule->written &&
+			!accounts_find(b->roster->accounts, b->roster->naccounts, rule))
+			continue;
+		if (b->roots[rule - host->peer->logins]) {
 			refuse(b, host, "login %s would be uid 0; write %s=%s if that is meant", rule->login,
 				rule->login, rule->account);
 			continue;
@@ -218,9 +238,24 @@ static bool add_host(struct builder *b, const struct policy_peer *peer, const st
 	return read_claims(b, host, card) && read_logins(b, host, card);
 }
 
+/* Whether there was a handshake with this key: remembered, because an interface that is made anew forgets.
+ */
+static bool was_met(struct builder *b, const char *aid, const uint8_t key[static WG_KEY_BYTES]) {
+	char text[WG_KEY_TEXT];
+	uint64_t when;
+
+	wg_key_encode(key, text);
+	if (ledger_find(b->in->ledger, LEDGER_MET, aid, text, &when))
+		return true;
+	if (!b->in->had_handshake || !b->in->had_handshake(b->in->interface, key))
+		return false;
+	ledger_put(b->in->ledger, LEDGER_MET, aid, text, (uint64_t)b->in->now);
+	return true;
+}
+
 /* Whether a replaced card stays in force: until the new key's first handshake, an hour past `from` at most;
  * this very host swaps at `from` (DESIGN.md 8). */
-static bool stays(const struct builder *b, const struct policy_peer *peer, const struct cards_entry *entry) {
+static bool stays(struct builder *b, const struct policy_peer *peer, const struct cards_entry *entry) {
 	const struct card *next = &entry->successor->card;
 	int64_t from = seconds(next->from);
 
@@ -228,8 +263,7 @@ static bool stays(const struct builder *b, const struct policy_peer *peer, const
 		return false;
 	if (is_self(b->policy, peer, next->host))
 		return b->in->now < from;
-	return b->in->now < from + OVERLAP &&
-	       !(b->in->had_handshake && b->in->had_handshake(b->in->interface, next->key));
+	return b->in->now < from + OVERLAP && !was_met(b, peer->aid, next->key);
 }
 
 static bool add_peer(struct builder *b, const struct policy_peer *peer, struct err *err) {
@@ -240,6 +274,8 @@ static bool add_peer(struct builder *b, const struct policy_peer *peer, struct e
 
 	if (!kel)
 		return true;
+	if (!find_roots(b, peer))
+		return err_set(err, ERR_ENV, "out of memory");
 	if (!cards_list(b->in->book, kel, &entries, &n, err))
 		return false;
 	for (size_t i = 0; good && i < n; i++) {
@@ -359,6 +395,8 @@ static bool settle_keys(struct builder *b) {
 	for (size_t i = 0; i < b->roster->nhosts; i++) {
 		struct roster_host *host = &b->roster->hosts[i];
 
+		if (host->naddrs == 0)
+			continue; /* it is out already */
 		rivals[n++] = make_rival(b, host, false);
 		if (host->next.from)
 			rivals[n++] = make_rival(b, host, true);
@@ -473,6 +511,7 @@ bool roster_build(struct roster *roster, const struct roster_sources *sources, s
 	good = fill(&b, err);
 	owners_free(&b.owners);
 	free(b.claims);
+	free(b.roots);
 	if (!good)
 		roster_free(roster);
 	return good;

@@ -185,11 +185,18 @@ bool store_resolve(struct store *store, const char *root, const char *aid, struc
 	return false;
 }
 
-/* A card stands in its issuer's file, whoever else seals it: damage to one file hurts nobody else. */
+/* A card stands in its issuer's file and an event in that of who made the registry, whoever else seals them:
+ * damage to one file hurts nobody else. Of a registry that is not known nobody can say whose it is. */
 static bool belongs(const struct book *book, const struct book_log *log, const struct book_body *body) {
 	const struct card *card = book_card(book, body->said);
+	const struct event *event = book_event(book, body->said);
+	char registry[CESR_TEXT];
 
-	return !body->acdc || (card && span_is(card->issuer, log->kel.aid));
+	if (body->acdc)
+		return card && span_is(card->issuer, log->kel.aid);
+	if (event && event->ilk != EVENT_VCP && span_copy(event->registry, registry, sizeof registry))
+		event = book_event(book, registry);
+	return !event || event->ilk != EVENT_VCP || span_is(event->delegator, log->kel.aid);
 }
 
 /* Writes the bodies that a seal names, if they are there and not stored yet. */
@@ -215,7 +222,8 @@ static bool write_new(
 	if (out) {
 		if (log->nfresh)
 			fwrite(log->fresh, 1, log->nfresh, out);
-		for (size_t i = 0; i < log->kel.nseals; i++)
+		/* of one that was frozen before, nothing new is taken */
+		for (size_t i = 0; i < log->kel.nseals && (!log->frozen || log->nevidence); i++)
 			write_bodies(book, log, &log->kel.seals[i], out);
 	}
 	return (out && fclose(out) == 0) || err_set(err, ERR_ENV, "out of memory");

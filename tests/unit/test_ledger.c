@@ -386,6 +386,19 @@ static void claims_not_made_again_are_dropped(void **state) {
 	ledger_free(&ledger);
 }
 
+static void what_hangs_on_a_claim_goes_with_it(void **state) {
+	struct ledger ledger = open_text("key " A " " KEY_1 " 1\nkey " A " " KEY_2 " 2\n"
+					 "met " A " " KEY_1 " 5\nmet " A " " KEY_2 " 6\n");
+
+	(void)state;
+	assert_true(ledger_claim(&ledger, A, KEY_2, 9));
+	ledger_drop_claims(&ledger, knows_a, NULL);
+	assert_int_equal(number_of(&ledger, LEDGER_MET, A, KEY_2), 6);
+	save(&ledger);
+	assert_file("key " A " " KEY_2 " 2\nmet " A " " KEY_2 " 6\n");
+	ledger_free(&ledger);
+}
+
 static void a_claim_that_stands_twice(void **state) {
 	for (int claimed = 0; claimed < 2; claimed++) {
 		struct ledger ledger = open_text("key " A " " KEY_1 " 5\nkey " A " " KEY_1 " 6\n");
@@ -416,6 +429,7 @@ int main(void) {
 		test(every_cut_is_told),
 		test(a_nul_byte_is_damage),
 		test(claims_not_made_again_are_dropped),
+		test(what_hangs_on_a_claim_goes_with_it),
 		test(a_claim_that_stands_twice),
 	};
 

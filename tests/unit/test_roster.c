@@ -238,6 +238,26 @@ static void the_key_in_force(void **state) {
 	}
 }
 
+/* An interface that is made anew has no handshakes; the replaced key must not come back with it. */
+static void a_handshake_is_not_forgotten(void **state) {
+	static const uint8_t handshakes[] = {0, 2, 0};
+	static const char *const expected[] = {"db1.b" OLD " >2\n", "db1.b" NEW "\n", "db1.b" NEW "\n"};
+	struct scene *s = begin();
+
+	(void)state;
+	change_key(s, &s->b, "db1", FROM, 0, 0);
+	build(s, &(struct setting){.b = SECTION, .now = FROM});
+	for (size_t i = 0; i < 3; i++) {
+		struct setting setting = {.b = SECTION, .now = FROM, .handshake = handshakes[i]};
+
+		roster_free(&s->roster);
+		s->setting = &setting;
+		build_roster(s);
+		assert_hosts(s, expected[i]);
+	}
+	end(s);
+}
+
 static void what_comes_next(void **state) {
 	struct scene *s = begin();
 	const struct roster_next *next;
@@ -445,6 +465,7 @@ int main(void) {
 		cmocka_unit_test(a_card_ends),
 		cmocka_unit_test(many_hosts),
 		cmocka_unit_test(the_key_in_force),
+		cmocka_unit_test(a_handshake_is_not_forgotten),
 		cmocka_unit_test(what_comes_next),
 		cmocka_unit_test(a_next_key_is_refused_alone),
 		cmocka_unit_test(two_that_are_to_have_one_key),

@@ -193,6 +193,8 @@ static const struct rule {
 			{'c', "web", 2, ",\"logins\":[\"alice\"]"}},
 		{.b = "Logins = bob=verimesh-nobody dave alice"},
 		"web.c\ndb1.b alice=alice bob=verimesh-nobody\n", ""},
+	{"a login that is named twice", {{'b', "db1", 1, ",\"logins\":[\"alice\",\"bob\",\"alice\"]"}},
+		{.b = "Logins = alice bob=b2"}, "db1.b alice=alice bob=b2\n", ""},
 	{"uid 0 that is not written", {{'b', "db1", 1, ",\"logins\":[\"toor\",\"alice\",\"bob\"]"}},
 		{.b = "Logins = toor alice=toor bob=root"}, "db1.b alice=toor bob=root\n",
 		"db1.b: login toor would be uid 0; write toor=toor if that is meant\n"},

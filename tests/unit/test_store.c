@@ -703,6 +703,58 @@ static void a_card_is_its_issuers_whoever_seals_it(void **state) {
 	assert_card(org.aid, said);
 }
 
+/* A registry's events stand in the file of who made it, though another one sealed them first. */
+static void a_registry_is_its_makers_whoever_seals_it(void **state) {
+	struct id org = {.name = "org"}, other = {.name = "other"};
+	struct text bodies = {0}, mine = {0}, theirs = {0};
+	char vcp[SAID], iss[SAID], said[SAID], seal[SEAL], path[PATH];
+
+	(void)state;
+	incept(&mine, &org, "");
+	incept(&theirs, &other, "");
+	add_body(&bodies, vcp,
+		"{\"v\":\"KERI10JSON000000_\",\"t\":\"vcp\",\"d\":" BLANK ",\"i\":" BLANK
+		",\"ii\":\"%s\",\"s\":\"0\",\"c\":[\"NB\"],\"bt\":\"0\",\"b\":[],"
+		"\"n\":\"0AAUiJMii_rPXXCiLTEEaDT7\"}",
+		org.aid);
+	add_card(&bodies, &org, vcp, DB1, said);
+	add_body(&bodies, iss,
+		"{\"v\":\"KERI10JSON000000_\",\"t\":\"iss\",\"d\":" BLANK
+		",\"i\":\"%s\",\"s\":\"0\",\"ri\":\"%s\",\"dt\":\"2026-01-01T00:00:00.000000+00:00\"}",
+		said, vcp);
+	interact(&theirs, &other, event_seal(vcp, "0", vcp, seal));
+	interact(&theirs, &other, event_seal(said, "0", iss, seal));
+	interact(&mine, &org, event_seal(vcp, "0", vcp, seal));
+	interact(&mine, &org, event_seal(said, "0", iss, seal));
+	text_join(&theirs, &bodies);
+	import_text(&theirs);
+	text_join(&mine, &bodies);
+	import_text(&mine);
+	assert_card(org.aid, said);
+	assert_int_equal(unlink(file_of(other.aid, path)), 0);
+	assert_card(org.aid, said);
+	text_free(&bodies);
+}
+
+/* A card that is sealed but was not there, too, is something new. */
+static void a_frozen_log_gets_no_cards(void **state) {
+	struct id org = {.name = "org"}, twin;
+	struct text stream = {0}, card = {0}, fork = {0};
+	char said[SAID], seal[SEAL];
+
+	(void)state;
+	incept(&stream, &org, "");
+	add_card(&card, &org, NULL, DB1, said);
+	twin = org;
+	interact(&stream, &org, anchor_seal(said, seal));
+	interact(&fork, &twin, "{}");
+	import_text(&stream);
+	import_text(&fork);
+	assert_true(is_frozen(org.aid));
+	import_text(&card);
+	assert_card(org.aid, "");
+}
+
 /* A damaged log, or one that is not there, has not withdrawn anything. */
 static void claims_of_the_unknown_are_kept(void **state) {
 	struct scene s = replaced(0);
@@ -849,6 +901,8 @@ int main(void) {
 		test(a_claim_withdrawn_and_made_again_is_new),
 		test(in_the_overlap_both_keys_are_claimed),
 		test(a_card_is_its_issuers_whoever_seals_it),
+		test(a_registry_is_its_makers_whoever_seals_it),
+		test(a_frozen_log_gets_no_cards),
 		test(claims_of_the_unknown_are_kept),
 		test(a_lost_ledger_is_learned_anew),
 		test(a_damaged_ledger_is_told),
