@@ -186,6 +186,10 @@ static const struct rule {
 		"db1.b: claims <b/db1>/128, which a peer of verimesh0 has that verimesh did not add; take "
 		"it "
 		"from one of them\n"},
+	{"a host that is out takes no key along", {{'c', "db1", 1, NULL}, {'b', "db1", 1, NULL}},
+		{.foreign_prefix = "<c/db1>/128"}, "db1.b\n",
+		"db1.c: claims <c/db1>/128, which a peer of verimesh0 has that verimesh did not add; take "
+		"it from one of them\n"},
 
 	/* ---- logins and accounts (DESIGN.md 5.5, 5.6) ---- */
 	{"logins: those of card and policy, nobody without Logins",
