@@ -16,7 +16,7 @@
 /* Numbers of local users or groups, sorted. */
 struct local {
 	uint32_t *ids;
-	size_t n, size;
+	size_t n;
 };
 
 struct builder {
@@ -41,16 +41,10 @@ static int compare_ids(const void *a, const void *b) {
 static bool add_local(struct builder *b, struct local *local, const char *name, uint32_t id) {
 	const char *at = strrchr(name, '@');
 	const struct policy_peer *peer = policy_peer(b->policy, at ? at + 1 : name);
-	uint32_t *grown;
 
 	if (peer)
 		b->petname_taken[peer - b->policy->peers] = true;
-	grown = array_grow(local->ids, &local->size, local->n, sizeof *grown);
-	if (!grown)
-		return false;
-	local->ids = grown;
-	local->ids[local->n++] = id;
-	return true;
+	return array_append(&local->ids, &local->n, &id, sizeof id);
 }
 
 static void read_users(struct builder *b, FILE *in) {

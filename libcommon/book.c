@@ -157,24 +157,23 @@ struct book_log *book_log(const struct book *book, const char *aid) {
 /* Finds the log or makes an empty one. */
 static struct book_log *open_log(struct book *book, struct span aid) {
 	struct book_log *log = find_node(&book->log_tree, aid);
-	struct book_log **grown;
 
 	if (log)
 		return log;
-	grown = array_grow(book->logs, &book->logs_size, book->nlogs, sizeof *grown);
-	if (!grown)
-		return NULL;
-	book->logs = grown;
 	log = calloc(1, sizeof *log);
 	if (!log)
 		return NULL;
 	log->first = UINT64_MAX;
 	span_copy(aid, log->kel.aid, sizeof log->kel.aid);
-	if (!tsearch(log, &book->log_tree, compare)) {
+	if (!array_append(&book->logs, &book->nlogs, &log, sizeof log)) {
 		free(log);
 		return NULL;
 	}
-	return book->logs[book->nlogs++] = log;
+	if (tsearch(log, &book->log_tree, compare))
+		return log;
+	book->nlogs--;
+	free(log);
+	return NULL;
 }
 
 /* ---- waiting ---- */

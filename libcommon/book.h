@@ -75,7 +75,7 @@ struct book {
 	bool keep;		/* keep bodies, for cards and the store */
 	bool record;		/* keep accepted messages in `fresh` */
 	struct book_log **logs; /* in no order */
-	size_t nlogs, logs_size;
+	size_t nlogs;
 	void *log_tree, *body_tree, *slip_tree; /* tsearch(3), by AID or SAID */
 	struct pending_list ready;		/* to be tried again, the first one next */
 	uint64_t events;			/* bodies read since the last book_finish */

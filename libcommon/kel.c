@@ -543,10 +543,10 @@ static bool add_seals(struct kel *kel, const struct event *event) {
 	while (event_next_seal(&list, &seal)) {
 		if (!seal.i[0] && !seal.d[0])
 			continue; /* opaque, or names nothing */
-		seals = array_grow(kel->seals, &kel->seals_size, kel->nseals, sizeof *seals);
+		seals = array_room(kel->seals, kel->nseals, sizeof *seals);
 		if (seals)
 			kel->seals = seals;
-		by_name = array_grow(kel->by_name, &kel->by_name_size, kel->nseals, sizeof *by_name);
+		by_name = array_room(kel->by_name, kel->nseals, sizeof *by_name);
 		if (by_name)
 			kel->by_name = by_name;
 		if (!seals || !by_name)
@@ -604,8 +604,8 @@ static void read_traits(struct kel *kel, const struct event *event) {
 
 /* Takes est over. */
 static bool advance(struct kel *kel, const struct event *event, struct kel_est *est) {
-	struct kel_est *ests = array_grow(kel->ests, &kel->ests_size, kel->nests, sizeof *ests);
-	void *saids = array_grow(kel->saids, &kel->saids_size, (size_t)kel->count, CESR_RAW);
+	struct kel_est *ests = array_room(kel->ests, kel->nests, sizeof *ests);
+	void *saids = array_room(kel->saids, (size_t)kel->count, CESR_RAW);
 	size_t nseals = kel->nseals;
 
 	if (ests)

@@ -42,14 +42,12 @@ struct kel {
 	char delegator[CESR_TEXT];  /* "" unless delegated */
 	uint64_t count;		    /* events accepted and not superseded: sn 0 to count - 1 */
 	uint8_t (*saids)[CESR_RAW]; /* their digests, by sn */
-	size_t saids_size;
-	void *superseded;     /* tsearch(3): digests of superseded events */
-	struct kel_est *ests; /* establishment events, in order; the last is in force */
-	size_t nests, ests_size;
+	void *superseded;	    /* tsearch(3): digests of superseded events */
+	struct kel_est *ests;	    /* establishment events, in order; the last is in force */
+	size_t nests;
 	struct seal *seals; /* of the accepted events, in order, opaque ones left out */
-	size_t nseals, seals_size;
-	size_t *by_name; /* the same, of each event by what they seal */
-	size_t by_name_size;
+	size_t nseals;
+	size_t *by_name;	      /* the same, of each event by what they seal */
 	bool est_only, no_delegation; /* configuration traits EO, DND */
 };
 

@@ -66,17 +66,13 @@ static bool index_entry(struct ledger *ledger, struct ledger_entry *entry) {
 }
 
 static bool add(struct ledger *ledger, const struct ledger_entry *content) {
-	struct ledger_entry *entry, **grown;
+	struct ledger_entry *entry = malloc(sizeof *entry);
 
-	grown = array_grow(ledger->entries, &ledger->size, ledger->n, sizeof *grown);
-	if (!grown)
+	if (!entry || !array_append(&ledger->entries, &ledger->n, &entry, sizeof entry)) {
+		free(entry);
 		return false;
-	ledger->entries = grown;
-	entry = malloc(sizeof *entry);
-	if (!entry)
-		return false;
+	}
 	*entry = *content;
-	ledger->entries[ledger->n++] = entry;
 	return index_entry(ledger, entry);
 }
 

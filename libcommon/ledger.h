@@ -22,7 +22,7 @@ struct ledger {
 	void *by_owner;	 /* tsearch(3): by kind, AID and name; of several numbers the one given last */
 	void *by_number; /* by kind and number; of uids and gids only */
 	struct ledger_entry **entries; /* in the order of the file */
-	size_t n, size;
+	size_t n;
 	bool changed;
 };
 

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "file.h"
 #include "paths.h"
 #include "policy.h"
@@ -82,18 +83,8 @@ static bool number(const char **text, uint32_t low, uint32_t high, uint32_t *out
 	return true;
 }
 
-/* Puts an element behind the n of *(T **)array, whose room doubles at each power of two. */
 static bool append(struct err *err, void *array, size_t *n, const void *element, size_t size) {
-	void *p;
-
-	memcpy(&p, array, sizeof p);
-	if ((*n & (*n - 1)) == 0)
-		p = reallocarray(p, *n ? 2 * *n : 1, size);
-	if (!p)
-		return no_memory(err);
-	memcpy(array, &p, sizeof p);
-	memcpy((uint8_t *)p + (*n)++ * size, element, size);
-	return true;
+	return array_append(array, n, element, size) || no_memory(err);
 }
 
 static int seen_order(const void *a, const void *b) {

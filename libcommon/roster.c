@@ -21,7 +21,7 @@ struct builder {
 	const struct roster_sources *in;
 	struct owners owners;
 	struct claim *claims; /* of all hosts */
-	size_t nclaims, claims_size, hosts_size;
+	size_t nclaims;
 	bool *roots; /* of the peer under way, by login: uid 0 without being written */
 };
 
@@ -94,16 +94,11 @@ static bool is_self(const struct policy *policy, const struct policy_peer *peer,
 }
 
 static bool add_claim(struct builder *b, const struct roster_host *host, struct prefix prefix, bool route) {
-	struct claim *claims;
+	const struct claim claim = {prefix, route, b->roster->nhosts - 1};
 
 	if (!may_claim(b, host, &prefix))
 		return true;
-	claims = array_grow(b->claims, &b->claims_size, b->nclaims, sizeof *claims);
-	if (!claims)
-		return false;
-	b->claims = claims;
-	b->claims[b->nclaims++] = (struct claim){prefix, route, b->roster->nhosts - 1};
-	return true;
+	return array_append(&b->claims, &b->nclaims, &claim, sizeof claim);
 }
 
 /* The derived address is the host's own; for the others it may have rivals. */
@@ -213,14 +208,11 @@ static int64_t earlier(int64_t a, int64_t b) {
 static bool add_host(struct builder *b, const struct policy_peer *peer, const struct kel *kel,
 	const struct cards_entry *entry, const struct cards_entry *next) {
 	const struct card *card = &entry->card;
-	struct roster_host *hosts, *host;
+	struct roster_host *host, new = {.peer = peer, .sn = kel->count - 1, .place = entry->place};
 
-	hosts = array_grow(b->roster->hosts, &b->hosts_size, b->roster->nhosts, sizeof *hosts);
-	if (!hosts)
+	if (!array_append(&b->roster->hosts, &b->roster->nhosts, &new, sizeof new))
 		return false;
-	b->roster->hosts = hosts;
-	host = &b->roster->hosts[b->roster->nhosts++];
-	*host = (struct roster_host){.peer = peer, .sn = kel->count - 1, .place = entry->place};
+	host = &b->roster->hosts[b->roster->nhosts - 1];
 	host->expires = seconds(card->until);
 	memcpy(host->key, card->key, sizeof host->key);
 	span_copy(card->host, host->label, sizeof host->label);

@@ -48,8 +48,8 @@ static const struct wireguard_note *find_note(
 
 static void add_peer(void *ctx, const struct tunnel_peer *live, const struct prefix *prefix) {
 	struct wireguard *w = ctx;
-	struct wireguard_peer *peer = array_grow(w->peers, &w->peers_size, w->npeers, sizeof *peer);
-	struct prefix *prefixes = array_grow(w->prefixes, &w->prefixes_size, w->nprefixes, sizeof *prefixes);
+	struct wireguard_peer *peer = array_room(w->peers, w->npeers, sizeof *peer);
+	struct prefix *prefixes = array_room(w->prefixes, w->nprefixes, sizeof *prefixes);
 	size_t first = 0;
 
 	w->peers = peer ? peer : w->peers;

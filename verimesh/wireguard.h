@@ -31,9 +31,9 @@ struct wireguard {
 	int error; /* errno value: why it could not be read; 0: what follows is what it has */
 	uint16_t port;
 	struct wireguard_peer *peers; /* sorted by key */
-	size_t npeers, peers_size;
+	size_t npeers;
 	struct prefix *prefixes;
-	size_t nprefixes, prefixes_size;
+	size_t nprefixes;
 	struct prefix *foreign; /* prefixes of the peers that are not ours, sorted */
 	size_t nforeign;
 
