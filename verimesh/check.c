@@ -127,7 +127,7 @@ static bool own_key(const struct check *c, uint8_t key[static WG_KEY_BYTES], str
 
 	if (c->mesh.policy.adopt && c->mesh.wireguard.state != INTERFACE_OURS)
 		return wireguard_public(c->mesh.policy.interface, key, err);
-	if (!tunnel_secret_read(c->root, false, secret, err))
+	if (!secret_read(c->root, SECRET_TUNNEL, secret, err))
 		return errno == ENOENT ? mesh_no_secret(err) : false;
 	tunnel_public(secret, key);
 	sodium_memzero(secret, sizeof secret);

@@ -1,6 +1,7 @@
 /* identity.c: the embedded DKMS: Ed25519, pre-rotated, BLAKE3, no witnesses; see identity.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <ftw.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,26 +67,8 @@ static bool read_file(const char *root, const char *name, char text[static CESR_
 	return good || damaged(root, name, err);
 }
 
-static bool write_seed(const char *root, const char *dir, const char *name,
-	const uint8_t seed[static SEED_BYTES], struct err *err) {
-	char text[CESR_TEXT];
-	bool good = write_file(root, dir, name, cesr_encode(CESR_SEED, seed, text), err);
-
-	sodium_memzero(text, sizeof text);
-	return good;
-}
-
-static bool read_seed(const char *root, const char *name, uint8_t seed[static SEED_BYTES], struct err *err) {
-	char text[CESR_TEXT];
-	bool good = read_file(root, name, text, err) &&
-		    (cesr_decode(span_str(text), CESR_SEED, seed) || damaged(root, name, err));
-
-	sodium_memzero(text, sizeof text);
-	return good;
-}
-
-static bool write_tunnel(const char *root, const char *dir, const char *name,
-	const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
+static bool write_secret(const char *root, const char *dir, const char *name,
+	const uint8_t secret[static SEED_BYTES], struct err *err) {
 	char text[WG_KEY_TEXT];
 	bool good;
 
@@ -95,12 +78,41 @@ static bool write_tunnel(const char *root, const char *dir, const char *name,
 	return good;
 }
 
-bool host_seed_read(const char *root, uint8_t seed[static SEED_BYTES], struct err *err) {
-	return read_seed(root, "hostseed", seed, err);
+bool secret_write(
+	const char *root, const char *name, const uint8_t secret[static SEED_BYTES], struct err *err) {
+	return write_secret(root, PATH_IDENTITY, name, secret, err);
 }
 
-bool host_seed_write(const char *root, const uint8_t seed[static SEED_BYTES], struct err *err) {
-	return write_seed(root, PATH_IDENTITY, "hostseed", seed, err);
+bool secret_read(const char *root, const char *name, uint8_t secret[static SEED_BYTES], struct err *err) {
+	char text[CESR_TEXT];
+	bool good = read_file(root, name, text, err) &&
+		    (wg_key_decode(text, strlen(text), secret) || damaged(root, name, err));
+
+	sodium_memzero(text, sizeof text);
+	return good;
+}
+
+bool tunnel_secret_promote(const char *root, struct err *err) {
+	char from[PATH_MAX], to[PATH_MAX];
+
+	return file_path(from, root, PATH_IDENTITY, SECRET_TUNNEL_NEXT, err) &&
+	       file_path(to, root, PATH_IDENTITY, SECRET_TUNNEL, err) && file_rename(from, to, err);
+}
+
+static bool write_tunnel(const char *root, const char *dir, const struct identity *identity,
+	const char *label, struct err *err) {
+	uint8_t secret[WG_KEY_BYTES];
+	bool good;
+
+	derive_tunnel(identity->seed, label, secret);
+	good = write_secret(root, dir, SECRET_TUNNEL, secret, err);
+	sodium_memzero(secret, sizeof secret);
+	return good;
+}
+
+bool identity_write_tunnel(
+	const char *root, const struct identity *identity, const char *label, struct err *err) {
+	return write_tunnel(root, PATH_IDENTITY, identity, label, err);
 }
 
 static bool no_seed(const char *root, struct err *err) {
@@ -130,24 +142,29 @@ bool identity_need(const char *root, char aid[static CESR_TEXT], struct err *err
 
 bool identity_load(const char *root, struct identity *identity, struct err *err) {
 	*identity = (struct identity){0};
-	return identity_need(root, identity->aid, err) && read_seed(root, "seed", identity->seed, err);
+	return identity_need(root, identity->aid, err) && secret_read(root, "seed", identity->seed, err);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
 }
 
 bool identity_adopt(const char *root, const struct identity *identity, const char *label, struct err *err) {
 	static const char dir[] = PATH_IDENTITY ".new";
 	char from[PATH_MAX], to[PATH_MAX];
-	uint8_t secret[WG_KEY_BYTES];
-	bool good = true;
 
-	if (label) {
-		derive_tunnel(identity->seed, label, secret);
-		good = write_tunnel(root, dir, "tunnel", secret, err);
-		sodium_memzero(secret, sizeof secret);
-	}
-	return good && write_seed(root, dir, "next", identity->next, err) &&
-	       write_seed(root, dir, "seed", identity->seed, err) &&
-	       write_file(root, dir, "aid", identity->aid, err) && file_path(from, root, dir, NULL, err) &&
-	       file_path(to, root, PATH_IDENTITY, NULL, err) && file_rename(from, to, err);
+	if (!file_path(from, root, dir, NULL, err) || !file_path(to, root, PATH_IDENTITY, NULL, err))
+		return false;
+	/* what one that was killed left behind is no part of this identity */
+	if (nftw(from, remove_one, 2, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+		return err_set(err, ERR_ENV, "%s: %m", from);
+	return (!label || write_tunnel(root, dir, identity, label, err)) &&
+	       write_secret(root, dir, "next", identity->next, err) &&
+	       write_secret(root, dir, "seed", identity->seed, err) &&
+	       write_file(root, dir, "aid", identity->aid, err) && file_rename(from, to, err);
 }
 
 void identity_wipe(struct identity *identity) {
@@ -255,29 +272,4 @@ void derive_journal(const uint8_t seed[static SEED_BYTES], const char *label, ch
 	derive("verimesh journal v1", seed, label, journal);
 	public_text(journal, text);
 	sodium_memzero(journal, sizeof journal);
-}
-
-static const char *tunnel_name(bool next) {
-	return next ? "tunnel.next" : "tunnel";
-}
-
-bool tunnel_secret_write(
-	const char *root, bool next, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
-	return write_tunnel(root, PATH_IDENTITY, tunnel_name(next), secret, err);
-}
-
-bool tunnel_secret_read(const char *root, bool next, uint8_t secret[static WG_KEY_BYTES], struct err *err) {
-	char text[CESR_TEXT];
-	bool good = read_file(root, tunnel_name(next), text, err) &&
-		    (wg_key_decode(text, strlen(text), secret) || damaged(root, tunnel_name(next), err));
-
-	sodium_memzero(text, sizeof text);
-	return good;
-}
-
-bool tunnel_secret_promote(const char *root, struct err *err) {
-	char from[PATH_MAX], to[PATH_MAX];
-
-	return file_path(from, root, PATH_IDENTITY, tunnel_name(true), err) &&
-	       file_path(to, root, PATH_IDENTITY, tunnel_name(false), err) && file_rename(from, to, err);
 }

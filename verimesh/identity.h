@@ -49,11 +49,6 @@ void identity_wipe(struct identity *identity);
 bool identity_seal(const struct identity *identity, const struct kel *kel, const char *seals, char **event,
 	size_t *n, struct err *err);
 
-/* The seed that this host's keys grow from where another host holds the identity. Reading: errno ENOENT when
- * there is none. */
-bool host_seed_read(const char *root, uint8_t seed[static SEED_BYTES], struct err *err);
-bool host_seed_write(const char *root, const uint8_t seed[static SEED_BYTES], struct err *err);
-
 /* X25519 secret of a host's tunnel, grown from its host seed (DESIGN.md 7). The caller wipes it. */
 void derive_tunnel(
 	const uint8_t seed[static SEED_BYTES], const char *label, uint8_t secret[static WG_KEY_BYTES]);
@@ -62,11 +57,19 @@ void tunnel_public(const uint8_t secret[static WG_KEY_BYTES], uint8_t key[static
 /* Public key that signs a host's journal, as CESR text. */
 void derive_journal(const uint8_t seed[static SEED_BYTES], const char *label, char text[static CESR_TEXT]);
 
-/* This host's tunnel secret, root-only on disk, so that `up` needs nothing else. next: the one that takes
- * its place when the card that names it is in force. Reading: errno ENOENT when there is none. */
-bool tunnel_secret_read(const char *root, bool next, uint8_t secret[static WG_KEY_BYTES], struct err *err);
-bool tunnel_secret_write(
-	const char *root, bool next, const uint8_t secret[static WG_KEY_BYTES], struct err *err);
+/* Secrets of PATH_IDENTITY, as wg prints one, so that `up` needs nothing else. */
+#define SECRET_HOST "hostseed" /* what this host's keys grow from where another holds the identity */
+#define SECRET_TUNNEL "tunnel"
+#define SECRET_TUNNEL_NEXT "tunnel.next" /* takes its place when the card that names it is in force */
+
+/* Reading: errno ENOENT when there is none. */
+bool secret_read(const char *root, const char *name, uint8_t secret[static SEED_BYTES], struct err *err);
+bool secret_write(
+	const char *root, const char *name, const uint8_t secret[static SEED_BYTES], struct err *err);
+
+/* The tunnel secret that grows from an identity. */
+bool identity_write_tunnel(
+	const char *root, const struct identity *identity, const char *label, struct err *err);
 
 /* The next one takes its place. */
 bool tunnel_secret_promote(const char *root, struct err *err);

@@ -34,15 +34,15 @@ static bool make_conf(const struct options *options, char **text, size_t *n, str
 		"#IdRange = 1879048192-2130706431\n"
 		"#Home = /home/%%u@%%p\n"
 		"#Shell = /bin/bash\n",
-		self, options->label);
-	if (addr || route)
+		self, options->card.host);
+	if (*addr || *route)
 		fprintf(out,
 			"\n# What hosts of this organisation may claim beside their derived "
 			"addresses.\n[Peer %s]\n",
 			self);
-	for (; addr && *addr; addr++)
+	for (; *addr; addr++)
 		fprintf(out, "AllowedIPs = %s\n", *addr);
-	for (; route && *route; route++)
+	for (; *route; route++)
 		fprintf(out, "AllowedIPs = %s\n", *route);
 	fputs("\n# One section for each organisation that this host meshes with.\n"
 	      "#[Peer clinic-b]\n"
@@ -69,9 +69,9 @@ static bool read_conf(const char *root, const struct options *options, struct po
 		(err->status != ERR_ENV || errno != ENOENT || !make_conf(options, conf, &n, err) ||
 			!policy_parse(span_of(*conf, n), path, policy, err)))
 		return false;
-	if (strcmp(policy->host, options->label) != 0)
+	if (strcmp(policy->host, options->card.host) != 0)
 		return err_set(err, ERR_USAGE, "%s: Host is %s, not %s; make them agree", path, policy->host,
-			options->label);
+			options->card.host);
 	if (options->self && strcmp(policy->self, options->self) != 0)
 		return err_set(err, ERR_USAGE, "%s: Self is %s, not %s; make them agree", path, policy->self,
 			options->self);
@@ -103,10 +103,9 @@ static bool make_identity(struct store *store, const struct policy *policy, stru
 		return false;
 	good = book_own(&store->book, event, n, err);
 	free(event);
-	return good && issue_own_keys(policy, identity, options, err) &&
-	       issue_card(store, identity, &options->card, said, err) && store_commit(store, err) &&
+	return good && issue_card(store, policy, identity, options, said, err) &&
 	       write_conf(store->root, conf, err) &&
-	       identity_adopt(store->root, identity, policy->adopt ? NULL : options->label, err);
+	       identity_adopt(store->root, identity, policy->adopt ? NULL : policy->host, err);
 }
 
 static bool refuse_second(const char *root, struct err *err) {
@@ -148,7 +147,7 @@ int verb_init(const struct command *command) {
 		       "It has no witnesses: a fork would show only to those who have two "
 		       "Sources.\n"
 		       "Take " PATH_IDENTITY "/next offline: it holds the next signing key.\n",
-			identity.aid, options.label, policy.self, policy.domain, said, policy.self);
+			identity.aid, options.card.host, policy.self, policy.domain, said, policy.self);
 	identity_wipe(&identity);
 	policy_free(&policy);
 	options_free(&options);

@@ -1,4 +1,4 @@
-/* issue.c: `verimesh issue`: issues a host's card, or replaces it. */
+/* issue.c: `verimesh issue` and `withdraw`: a host's card, which takes the place of its last one. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <sodium.h>
 #include <stdio.h>
@@ -83,12 +83,8 @@ static bool draft_make(struct draft *draft, const struct book *book, const char 
 
 	card.issuer = issuer;
 	card.issued = now_micros();
-	if (!card_write(&card, &draft->body, &draft->n, err)) {
-		/* each option was looked at: there are too many of one */
-		if (err->status == ERR_NO)
-			err->status = ERR_USAGE;
-		return err_at(err, "card of %s", card.host);
-	}
+	if (!card_write(&card, &draft->body, &draft->n, err))
+		return false;
 	if (card_check_said(span_of(draft->body, draft->n), draft->said, err) &&
 		draft_seal(draft, book, &card, err))
 		return true;
@@ -96,42 +92,90 @@ static bool draft_make(struct draft *draft, const struct book *book, const char 
 	return false;
 }
 
-bool issue_card(struct store *store, const struct identity *identity, const struct card_content *card,
-	char said[static CESR_TEXT], struct err *err) {
+bool issue_own_keys(const struct policy *policy, const uint8_t seed[static SEED_BYTES],
+	uint8_t key[static WG_KEY_BYTES], char journal[static CESR_TEXT], struct err *err) {
+	uint8_t secret[WG_KEY_BYTES];
+
+	derive_journal(seed, policy->host, journal);
+	if (policy->adopt)
+		return wireguard_public(policy->interface, key, err);
+	derive_tunnel(seed, policy->host, secret);
+	tunnel_public(secret, key);
+	sodium_memzero(secret, sizeof secret);
+	return true;
+}
+
+static bool settle_keys(const struct policy *policy, const struct identity *identity,
+	struct options *options, struct err *err) {
+	struct card_content *card = &options->card;
+
+	if (strcmp(card->host, policy->host) != 0)
+		return card->key ||
+		       err_set(err, ERR_USAGE,
+			       "%s: is not this host (Host in verimesh.conf); give its --key", card->host);
+	if (card->key)
+		return options_own_key(err);
+	if (!issue_own_keys(policy, identity->seed, options->key, options->journal, err))
+		return false;
+	card->key = options->key;
+	if (!card->journal)
+		card->journal = options->journal;
+	return true;
+}
+
+bool issue_card(struct store *store, const struct policy *policy, const struct identity *identity,
+	struct options *options, char said[static CESR_TEXT], struct err *err) {
 	const struct kel *kel = store_own_kel(store, identity->aid, err);
 	struct draft draft;
 	char *event;
 	bool good;
 	size_t n;
 
-	if (!kel || !draft_make(&draft, &store->book, identity->aid, card, err))
+	if (!kel || (policy && !settle_keys(policy, identity, options, err)) ||
+		!draft_make(&draft, &store->book, identity->aid, &options->card, err))
 		return false;
 	memcpy(said, draft.said, CESR_TEXT);
 	good = identity_seal(identity, kel, draft.seal, &event, &n, err);
 	if (good) {
 		good = book_own(&store->book, event, n, err) &&
-		       book_own(&store->book, draft.body, draft.n, err);
+		       book_own(&store->book, draft.body, draft.n, err) && store_commit(store, err);
 		free(event);
 	}
 	free(draft.body);
 	return good;
 }
 
-/* For an organisation with its own DKMS: the card to stdout, the seal to anchor to stderr (DESIGN.md 6). */
-static bool print_draft(const char *root, const struct options *options, struct err *err) {
-	struct draft draft;
-	struct store store;
+/* In this host's own log. */
+static bool seal_card(struct store *store, bool withdraw, struct options *options, struct err *err) {
+	const char *root = store->root, *label = options->card.host;
+	struct identity identity = {0};
+	struct policy policy = {0};
+	char said[CESR_TEXT];
 	bool good;
 
-	if (!store_open(&store, root, false, err))
-		return false;
+	good = (withdraw || policy_load(root, &policy, err)) && identity_load(root, &identity, err) &&
+	       issue_card(store, withdraw ? NULL : &policy, &identity, options, said, err);
+	if (good && !withdraw && !policy.adopt && strcmp(label, policy.host) == 0)
+		good = identity_write_tunnel(root, &identity, label, err);
+	identity_wipe(&identity);
+	policy_free(&policy);
+	if (good)
+		printf("%s: %s %s\n"
+		       "verimesh sync makes it known on this host, verimesh export to others.\n",
+			label, withdraw ? "withdrawn by card" : "card", said);
+	return good;
+}
+
+/* For an organisation with its own DKMS: the card to stdout, the seal to anchor to stderr (DESIGN.md 6). */
+static bool print_draft(const struct store *store, const struct options *options, struct err *err) {
+	struct draft draft;
+
 	/* a log that cannot be read may have a card that must be voided */
-	good = book_kel(&store.book, options->aid) || !store.damage.text[0];
-	if (!good)
-		*err = store.damage;
-	good = good && draft_make(&draft, &store.book, options->aid, &options->card, err);
-	store_close(&store);
-	if (!good)
+	if (!book_kel(&store->book, options->aid) && store->damage.text[0]) {
+		*err = store->damage;
+		return false;
+	}
+	if (!draft_make(&draft, &store->book, options->aid, &options->card, err))
 		return false;
 	fwrite(draft.body, 1, draft.n, stdout);
 	fprintf(stderr, "%s\n", draft.seal);
@@ -139,92 +183,29 @@ static bool print_draft(const char *root, const struct options *options, struct 
 	return true;
 }
 
-int issue_verb(const struct command *command, enum options_verb verb, issue_work *work, const char *done) {
+static int issue(const struct command *command, enum options_verb verb) {
 	struct options options;
 	int status = options_read(&options, command, verb);
-	char said[CESR_TEXT];
+	struct store store;
 	struct err err;
+	bool good;
 
 	if (status != 0)
 		return status;
-	if (options.aid ? !print_draft(command->root, &options, &err)
-			: !work(command->root, &options, said, &err))
-		status = problem(&err);
-	else if (!options.aid)
-		printf("%s: %s %s\n"
-		       "verimesh sync makes it known on this host, verimesh export to others.\n",
-			options.label, done, said);
+	good = store_open(&store, command->root, !options.aid, &err);
+	if (good) {
+		good = options.aid ? print_draft(&store, &options, &err)
+				   : seal_card(&store, verb == FOR_WITHDRAW, &options, &err);
+		store_close(&store);
+	}
 	options_free(&options);
-	return status;
-}
-
-bool issue_own_keys(const struct policy *policy, const struct identity *identity, struct options *options,
-	struct err *err) {
-	uint8_t secret[WG_KEY_BYTES];
-
-	if (policy->adopt) {
-		if (!wireguard_public(policy->interface, options->key, err))
-			return false;
-	} else {
-		derive_tunnel(identity->seed, options->label, secret);
-		tunnel_public(secret, options->key);
-		sodium_memzero(secret, sizeof secret);
-	}
-	options->card.key = options->key;
-	if (!options->card.journal) {
-		derive_journal(identity->seed, options->label, options->journal);
-		options->card.journal = options->journal;
-	}
-	return true;
-}
-
-/* As the card in the store names it: after store_commit. */
-static bool write_secret(
-	const char *root, const struct identity *identity, const char *label, struct err *err) {
-	uint8_t secret[WG_KEY_BYTES];
-	bool good;
-
-	derive_tunnel(identity->seed, label, secret);
-	good = tunnel_secret_write(root, false, secret, err);
-	sodium_memzero(secret, sizeof secret);
-	return good;
-}
-
-static bool issue_sealed(const char *root, const struct policy *policy, struct options *options,
-	char said[static CESR_TEXT], struct err *err) {
-	const char *label = options->label;
-	bool own = strcmp(label, policy->host) == 0;
-	struct identity identity;
-	struct store store;
-	bool good;
-
-	if (own && options->card.key)
-		return options_own_key(err);
-	if (!store_open(&store, root, true, err))
-		return false;
-	good = identity_load(root, &identity, err) &&
-	       (!own || issue_own_keys(policy, &identity, options, err)) &&
-	       (options->card.key ||
-		       err_set(err, ERR_USAGE,
-			       "%s: is not this host (Host in verimesh.conf); give its --key", label)) &&
-	       issue_card(&store, &identity, &options->card, said, err) && store_commit(&store, err) &&
-	       (!own || policy->adopt || write_secret(root, &identity, label, err));
-	identity_wipe(&identity);
-	store_close(&store);
-	return good;
-}
-
-static bool issue(const char *root, struct options *options, char said[static CESR_TEXT], struct err *err) {
-	struct policy policy;
-	bool good;
-
-	if (!policy_load(root, &policy, err))
-		return false;
-	good = issue_sealed(root, &policy, options, said, err);
-	policy_free(&policy);
-	return good;
+	return good ? 0 : problem(&err);
 }
 
 int verb_issue(const struct command *command) {
-	return issue_verb(command, FOR_ISSUE, issue, "card");
+	return issue(command, FOR_ISSUE);
+}
+
+int verb_withdraw(const struct command *command) {
+	return issue(command, FOR_WITHDRAW);
 }

@@ -6,18 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "identity.h"
+#include "issue.h"
 #include "paths.h"
-#include "policy.h"
-#include "store.h"
-#include "verimesh.h"
-#include "wireguard.h"
-
-/* What is printed. */
-struct keys {
-	uint8_t tunnel[WG_KEY_BYTES];
-	char journal[CESR_TEXT];
-};
 
 static bool refuse_waiting(struct err *err) {
 	return err_set(err, ERR_NO,
@@ -38,30 +28,31 @@ static bool may_make(const char *root, const struct policy *policy, bool renew, 
 	if (renew && policy->adopt)
 		return err_set(err, ERR_NO, "%s: has its own key (Adopt = yes); renew it where it is made",
 			policy->interface);
-	if (!renew || !tunnel_secret_read(root, true, next, err))
+	if (!renew || !secret_read(root, SECRET_TUNNEL_NEXT, next, err))
 		return !renew || errno == ENOENT;
 	sodium_memzero(next, sizeof next);
 	return refuse_waiting(err);
 }
 
 static bool settle_seed(const char *root, bool renew, uint8_t seed[static SEED_BYTES], struct err *err) {
-	if (!renew && host_seed_read(root, seed, err))
+	if (!renew && secret_read(root, SECRET_HOST, seed, err))
 		return true;
 	if (!renew && errno != ENOENT)
 		return false;
 	randombytes_buf(seed, SEED_BYTES);
-	return host_seed_write(root, seed, err);
+	return secret_write(root, SECRET_HOST, seed, err);
 }
 
 /* The seed's tunnel secret becomes this host's, or its next one beside one that is in use. Made good, too,
  * after a crash behind a new seed. */
 static bool settle_tunnel(const char *root, const uint8_t secret[static WG_KEY_BYTES], struct err *err) {
+	static const char *const names[] = {SECRET_TUNNEL, SECRET_TUNNEL_NEXT};
 	uint8_t there[WG_KEY_BYTES];
 	bool same;
 
-	for (int next = 0; next < 2; next++) {
-		if (!tunnel_secret_read(root, next, there, err))
-			return errno == ENOENT && tunnel_secret_write(root, next, secret, err);
+	for (size_t i = 0; i < 2; i++) {
+		if (!secret_read(root, names[i], there, err))
+			return errno == ENOENT && secret_write(root, names[i], secret, err);
 		same = sodium_memcmp(there, secret, sizeof there) == 0;
 		sodium_memzero(there, sizeof there);
 		if (same)
@@ -70,31 +61,27 @@ static bool settle_tunnel(const char *root, const uint8_t secret[static WG_KEY_B
 	return refuse_waiting(err);
 }
 
-static bool make_keys(
-	const char *root, const struct policy *policy, bool renew, struct keys *keys, struct err *err) {
-	uint8_t seed[SEED_BYTES], secret[WG_KEY_BYTES];
+static bool print_keys(const char *root, const struct policy *policy, const uint8_t seed[static SEED_BYTES],
+	struct err *err) {
+	uint8_t key[WG_KEY_BYTES], secret[WG_KEY_BYTES];
+	char journal[CESR_TEXT], text[WG_KEY_TEXT];
 	bool good;
 
-	if (!may_make(root, policy, renew, err))
+	derive_tunnel(seed, policy->host, secret);
+	good = (policy->adopt || settle_tunnel(root, secret, err)) &&
+	       issue_own_keys(policy, seed, key, journal, err);
+	sodium_memzero(secret, sizeof secret);
+	if (!good)
 		return false;
-	good = settle_seed(root, renew, seed, err);
-	if (good) {
-		derive_journal(seed, policy->host, keys->journal);
-		derive_tunnel(seed, policy->host, secret);
-		tunnel_public(secret, keys->tunnel);
-		good = policy->adopt ? wireguard_public(policy->interface, keys->tunnel, err)
-				     : settle_tunnel(root, secret, err);
-		sodium_memzero(secret, sizeof secret);
-	}
-	sodium_memzero(seed, sizeof seed);
-	return good;
+	wg_key_encode(key, text);
+	printf("--key %s --journal %s\n", text, journal);
+	return true;
 }
 
 int verb_key(const struct command *command) {
 	bool good, renew = command->nargs == 2 && strcmp(command->args[1], "--renew") == 0;
-	char text[WG_KEY_TEXT];
+	uint8_t seed[SEED_BYTES];
 	struct policy policy;
-	struct keys keys;
 	struct err err;
 	int lock;
 
@@ -103,13 +90,12 @@ int verb_key(const struct command *command) {
 	if (!policy_load(command->root, &policy, &err))
 		return problem(&err);
 	lock = store_lock(command->root, &err);
-	good = lock >= 0 && make_keys(command->root, &policy, renew, &keys, &err);
+	good = lock >= 0 && may_make(command->root, &policy, renew, &err) &&
+	       settle_seed(command->root, renew, seed, &err) &&
+	       print_keys(command->root, &policy, seed, &err);
+	sodium_memzero(seed, sizeof seed);
 	if (lock >= 0)
 		close(lock);
 	policy_free(&policy);
-	if (!good)
-		return problem(&err);
-	wg_key_encode(keys.tunnel, text);
-	printf("--key %s --journal %s\n", text, keys.journal);
-	return 0;
+	return good ? 0 : problem(&err);
 }

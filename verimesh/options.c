@@ -1,7 +1,6 @@
 /* options.c: LABEL and options of init, issue and withdraw; see options.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <getopt.h>
-#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,63 +10,54 @@
 #include "options.h"
 
 #define SECOND INT64_C(1000000)
-#define DEFAULT_LIFE (30 * 86400 * SECOND)	   /* DESIGN.md 5.5 */
-#define LAST_TIME (INT64_C(253402300800) * SECOND) /* the year 10000 cannot be written */
-
-enum option_id {
-	OPT_ADDR,
-	OPT_ROUTE,
-	OPT_LOGIN,
-	OPT_LOGINKEY,
-	OPT_HOSTKEY,
-	OPT_LISTS,
-	OPT_ENDPOINT = OPT_LISTS,
-	OPT_KEY,
-	OPT_JOURNAL,
-	OPT_FROM,
-	OPT_UNTIL,
-	OPT_ROSENPASS,
-	OPT_SELF,
-	OPT_AID
-};
+#define DEFAULT_LIFE (30 * 86400 * SECOND) /* DESIGN.md 5.5 */
+#define LISTS 5
+#define REPEATING 4 /* of the options: the first ones */
 
 static const struct option names[] = {
-	{"addr", required_argument, NULL, OPT_ADDR},
-	{"route", required_argument, NULL, OPT_ROUTE},
-	{"endpoint", required_argument, NULL, OPT_ENDPOINT},
-	{"login", required_argument, NULL, OPT_LOGIN},
-	{"hostkey", required_argument, NULL, OPT_HOSTKEY},
-	{"key", required_argument, NULL, OPT_KEY},
-	{"journal", required_argument, NULL, OPT_JOURNAL},
-	{"from", required_argument, NULL, OPT_FROM},
-	{"until", required_argument, NULL, OPT_UNTIL},
-	{"rosenpass", required_argument, NULL, OPT_ROSENPASS},
-	{"self", required_argument, NULL, OPT_SELF},
-	{"aid", required_argument, NULL, OPT_AID},
+	{"addr", required_argument, NULL, 'a'},
+	{"route", required_argument, NULL, 'r'},
+	{"login", required_argument, NULL, 'l'},
+	{"hostkey", required_argument, NULL, 'h'},
+	{"endpoint", required_argument, NULL, 'e'},
+	{"key", required_argument, NULL, 'k'},
+	{"journal", required_argument, NULL, 'j'},
+	{"from", required_argument, NULL, 'f'},
+	{"until", required_argument, NULL, 'u'},
+	{"rosenpass", required_argument, NULL, 'p'},
+	{"self", required_argument, NULL, 's'},
+	{"aid", required_argument, NULL, 'i'},
 	{0},
 };
 
-static char ***list_of(struct options *o, enum option_id id) {
-	char ***lists[OPT_LISTS] = {
-		&o->card.addrs, &o->card.routes, &o->card.logins, &o->card.loginkeys, &o->card.hostkeys};
+/* Room for as many words in each list as there are in the call, and a NULL. */
+static bool make_lists(struct options *o, int nargs, struct err *err) {
+	size_t each = (size_t)nargs + 1;
 
-	return lists[id];
+	o->nwords = LISTS * each;
+	o->words = calloc(o->nwords, sizeof *o->words);
+	if (!o->words)
+		return err_set(err, ERR_ENV, "out of memory");
+	o->card.addrs = o->words;
+	o->card.routes = o->words + each;
+	o->card.logins = o->words + 2 * each;
+	o->card.loginkeys = o->words + 3 * each;
+	o->card.hostkeys = o->words + 4 * each;
+	return true;
 }
 
-static bool add(struct options *o, enum option_id id, const char *text, struct err *err) {
-	char ***list = list_of(o, id), **grown;
-	size_t n = o->nlists[id];
+/* What the card would take for the end of its string. */
+static bool is_plain(const char *text, struct err *err) {
+	return !strpbrk(text, "\"\\") || err_set(err, ERR_USAGE, "%s: holds a quote or a backslash", text);
+}
 
-	grown = reallocarray(*list, n + 2, sizeof *grown);
-	if (!grown)
-		return err_set(err, ERR_ENV, "out of memory");
-	*list = grown;
-	grown[n + 1] = NULL;
-	grown[n] = strdup(text);
-	if (!grown[n])
-		return err_set(err, ERR_ENV, "out of memory");
-	o->nlists[id]++;
-	return true;
+static bool add(char **list, const char *text, struct err *err) {
+	if (!is_plain(text, err))
+		return false;
+	while (*list)
+		list++;
+	*list = strdup(text);
+	return *list || err_set(err, ERR_ENV, "out of memory");
 }
 
 /* "ssh-ed25519 AAAA… comment" as ssh-keygen writes it, to CESR text. */
@@ -95,22 +85,22 @@ static bool read_ssh_key(const char *path, char text[static CESR_TEXT], struct e
 /* NAME or NAME=KEYFILE. A name that is given again only adds a key. */
 static bool add_login(struct options *o, char *arg, struct err *err) {
 	char *file = strchr(arg, '='), key[CESR_TEXT], both[LOGIN_MAX + 1 + CESR_TEXT];
-	bool listed = false;
+	char **listed = o->card.logins;
 
 	if (file)
 		*file++ = 0;
 	if (!login_valid(span_str(arg)))
 		return err_set(err, ERR_USAGE, "--login %s: no login; letters a-z, digits, _ and -", arg);
-	for (size_t i = 0; i < o->nlists[OPT_LOGIN]; i++)
-		listed = listed || strcmp(o->card.logins[i], arg) == 0;
-	if (!listed && !add(o, OPT_LOGIN, arg, err))
+	while (*listed && strcmp(*listed, arg) != 0)
+		listed++;
+	if (!*listed && !add(o->card.logins, arg, err))
 		return false;
 	if (!file)
 		return true;
 	if (!read_ssh_key(file, key, err))
 		return false;
 	snprintf(both, sizeof both, "%s:%s", arg, key);
-	return add(o, OPT_LOGINKEY, both, err);
+	return add(o->card.loginkeys, both, err);
 }
 
 int64_t now_micros(void) {
@@ -122,25 +112,19 @@ int64_t now_micros(void) {
 
 /* 10m, 12h, 30d from now on, or 2026-01-31T12:00:00Z, or as KERI writes it. */
 static bool read_time(const char *name, const char *arg, int64_t now, int64_t *micros, struct err *err) {
-	static const struct {
-		char letter;
-		int64_t seconds;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	static const int64_t seconds[] = {['s'] = 1, ['m'] = 60, ['h'] = 3600, ['d'] = 86400};
 	size_t digits = strspn(arg, "0123456789");
-	const char *text = arg;
-	char keri[TIME_TEXT], letter;
+	char keri[TIME_TEXT];
 
-	for (size_t i = 0; i < 4; i++)
-		if (digits && digits < 9 && arg[digits] == units[i].letter && !arg[digits + 1]) {
-			*micros = now + strtol(arg, NULL, 10) * units[i].seconds * SECOND;
-			if (*micros < LAST_TIME)
-				return true;
-		}
-	if (strlen(arg) == 20 && sscanf(arg, "%*19[0-9T:-]%c", &letter) == 1 && letter == 'Z') {
-		snprintf(keri, sizeof keri, "%.19s.000000+00:00", arg);
-		text = keri;
+	if (digits && digits < 9 && strlen(arg) == digits + 1 && strchr("smhd", arg[digits])) {
+		*micros = now + strtol(arg, NULL, 10) * seconds[(unsigned char)arg[digits]] * SECOND;
+		return true;
 	}
-	return (time_parse(span_str(text), micros) && *micros > 0 && *micros < LAST_TIME) ||
+	if (strlen(arg) == 20 && arg[19] == 'Z') {
+		snprintf(keri, sizeof keri, "%.19s.000000+00:00", arg);
+		arg = keri;
+	}
+	return time_parse(span_str(arg), micros) ||
 	       err_set(err, ERR_USAGE, "--%s %s: no time; such as 2026-01-31T12:00:00Z or 30d", name, arg);
 }
 
@@ -155,119 +139,112 @@ static bool read_digest(const char *path, char text[static CESR_TEXT], struct er
 	return true;
 }
 
-static bool take_list(struct options *o, enum option_id id, char *arg, struct err *err) {
-	char key[CESR_TEXT];
-	struct prefix prefix;
-	struct addr addr;
-
-	switch (id) {
-	case OPT_ADDR:
-		if (!addr_parse_canonical(span_str(arg), &addr))
-			return err_set(err, ERR_USAGE, "--addr %s: no IP address in canonical form", arg);
-		return add(o, id, arg, err);
-	case OPT_ROUTE:
-		if (!prefix_parse(span_str(arg), &prefix) || prefix.bits == 0)
-			return err_set(err, ERR_USAGE, "--route %s: no prefix such as 10.80.0.0/16", arg);
-		return add(o, id, arg, err);
-	case OPT_LOGIN:
-		return add_login(o, arg, err);
-	default:
-		return read_ssh_key(arg, key, err) && add(o, OPT_HOSTKEY, key, err);
-	}
+/* A label, a petname. */
+static bool is_name(const char *text, struct err *err) {
+	return label_valid(span_str(text)) ||
+	       err_set(err, ERR_USAGE, "%s: no name; letters a-z, digits and -, at most %d", text,
+		       LABEL_MAX);
 }
 
-static bool take_value(struct options *o, enum option_id id, char *arg, int64_t now, struct err *err) {
-	uint8_t raw[CESR_RAW];
-	struct addr addr;
-	uint16_t port;
+/* Reads what a card does not hold as it is given; the rest is looked at when the card is written. */
+static bool take_option(struct options *o, int id, char *arg, struct err *err) {
+	char key[CESR_TEXT];
 
 	switch (id) {
-	case OPT_ENDPOINT:
+	case 'a':
+		return add(o->card.addrs, arg, err);
+	case 'r':
+		return add(o->card.routes, arg, err);
+	case 'l':
+		return add_login(o, arg, err);
+	case 'h':
+		return read_ssh_key(arg, key, err) && add(o->card.hostkeys, key, err);
+	case 'e':
 		o->card.endpoint = arg;
-		return endpoint_parse(span_str(arg), &addr, &port) ||
-		       err_set(err, ERR_USAGE, "--endpoint %s: neither IPV4:PORT nor [IPV6]:PORT", arg);
-	case OPT_KEY:
+		return is_plain(arg, err);
+	case 'k':
 		o->card.key = o->key;
 		return wg_key_decode(arg, strlen(arg), o->key) ||
 		       err_set(err, ERR_USAGE, "--key: no WireGuard public key as wg prints it");
-	case OPT_JOURNAL:
+	case 'j':
 		o->card.journal = arg;
-		return cesr_decode(span_str(arg), CESR_ED25519, raw) ||
-		       err_set(err, ERR_USAGE, "--journal: no key as verimesh key prints it (D...)");
-	case OPT_FROM:
-		return read_time("from", arg, now, &o->card.from, err);
-	case OPT_UNTIL:
+		return is_plain(arg, err);
+	case 'f':
+		return read_time("from", arg, o->card.issued, &o->card.from, err);
+	case 'u':
 		if (strcmp(arg, "never") != 0)
-			return read_time("until", arg, now, &o->card.until, err);
+			return read_time("until", arg, o->card.issued, &o->card.until, err);
 		o->card.until = NEVER;
 		return true;
-	case OPT_ROSENPASS:
+	case 'p':
 		o->card.rosenpass = o->rosenpass;
 		return read_digest(arg, o->rosenpass, err);
-	case OPT_AID:
+	case 'i':
 		o->aid = arg;
 		return cesr_is_aid(span_str(arg)) || err_set(err, ERR_USAGE, "--aid %s: no AID", arg);
 	default:
 		o->self = arg;
-		return label_valid(span_str(arg)) ||
-		       err_set(err, ERR_USAGE, "--self %s: no petname; letters a-z, digits and -", arg);
+		return is_name(arg, err);
 	}
 }
 
 static bool takes(enum options_verb verb, int id) {
-	switch (id) {
-	case OPT_SELF:
+	if (id == 's')
 		return verb == FOR_INIT;
-	case OPT_AID:
+	if (id == 'i')
 		return verb != FOR_INIT;
-	default:
-		return id != '?' && verb != FOR_WITHDRAW;
-	}
+	return id != '?' && verb != FOR_WITHDRAW;
 }
 
-static bool take_options(struct options *o, const struct command *command, enum options_verb verb,
-	int64_t now, struct err *err) {
+static bool take_options(
+	struct options *o, const struct command *command, enum options_verb verb, struct err *err) {
 	unsigned seen = 0;
-	bool good = true;
 	int id, name;
 
 	opterr = 0;
 	optind = 1;
-	while (good && (id = getopt_long(command->nargs, command->args, "", names, &name)) != -1) {
+	while ((id = getopt_long(command->nargs, command->args, "", names, &name)) != -1) {
 		if (!takes(verb, id))
 			return err_set(
 				err, ERR_USAGE, "unknown option or no value: %s", command->args[optind - 1]);
-		if (id < OPT_LISTS)
-			good = take_list(o, (enum option_id)id, optarg, err);
-		else if (seen & 1U << id)
-			good = err_set(err, ERR_USAGE, "--%s: may be given once", names[name].name);
-		else
-			good = take_value(o, (enum option_id)id, optarg, now, err);
-		seen |= 1U << id;
+		if (name >= REPEATING && seen & 1U << name)
+			return err_set(err, ERR_USAGE, "--%s: may be given once", names[name].name);
+		seen |= 1U << name;
+		if (!take_option(o, id, optarg, err))
+			return false;
 	}
+	return true;
+}
+
+/* What others would refuse in it is wrong in the call. */
+static bool try_card(const struct card_content *card, struct err *err) {
+	uint8_t *body = NULL;
+	size_t n;
+	bool good = card_write(card, &body, &n, err);
+
+	free(body);
+	if (!good && err->status == ERR_NO)
+		err->status = ERR_USAGE;
 	return good;
 }
 
 static bool take_all(
 	struct options *o, const struct command *command, enum options_verb verb, struct err *err) {
-	int64_t now = now_micros();
-
-	o->card.until = verb == FOR_WITHDRAW ? NEVER : now + DEFAULT_LIFE;
-	if (!take_options(o, command, verb, now, err))
+	o->card.issuer = "";
+	o->card.issued = now_micros();
+	o->card.until = verb == FOR_WITHDRAW ? NEVER : o->card.issued + DEFAULT_LIFE;
+	if (!make_lists(o, command->nargs, err) || !take_options(o, command, verb, err))
 		return false;
-	if (o->card.until <= now)
+	if (o->card.until <= o->card.issued)
 		return err_set(err, ERR_USAGE, "--until: lies in the past");
 	if (verb == FOR_INIT && o->card.key)
 		return options_own_key(err);
-	if (verb == FOR_ISSUE && o->aid && !o->card.key)
+	if (o->aid && verb == FOR_ISSUE && !o->card.key)
 		return err_set(err, ERR_USAGE, "--aid: needs --key, the host's");
 	if (optind + 1 != command->nargs)
 		return err_set(err, ERR_USAGE, "one LABEL is needed");
-	o->label = command->args[optind];
-	o->card.host = o->label;
-	return label_valid(span_str(o->label)) ||
-	       err_set(err, ERR_USAGE, "%s: no label; letters a-z, digits and -, at most %d", o->label,
-		       LABEL_MAX);
+	o->card.host = command->args[optind];
+	return is_name(o->card.host, err) && try_card(&o->card, err);
 }
 
 int options_read(struct options *o, const struct command *command, enum options_verb verb) {
@@ -285,12 +262,8 @@ bool options_own_key(struct err *err) {
 }
 
 void options_free(struct options *o) {
-	for (enum option_id id = 0; id < OPT_LISTS; id++) {
-		char **list = *list_of(o, id);
-
-		for (size_t i = 0; list && list[i]; i++)
-			free(list[i]);
-		free(list);
-	}
+	for (size_t i = 0; i < o->nwords; i++)
+		free(o->words[i]);
+	free(o->words);
 	*o = (struct options){0};
 }

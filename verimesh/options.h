@@ -8,14 +8,14 @@
 #include "cesr.h"
 #include "verimesh.h"
 
-/* What was given. The lists are malloc'd and NULL-terminated; options_free releases them. */
+/* What was given, which makes a card. options_free releases the lists. */
 struct options {
-	char *label;
 	char *self, *aid;	  /* --self, --aid; NULL if not given */
-	struct card_content card; /* issuer and issued are not set; key only with --key */
+	struct card_content card; /* whole but for the issuer; key only with --key */
 	uint8_t key[WG_KEY_BYTES];
 	char rosenpass[CESR_TEXT], journal[CESR_TEXT];
-	size_t nlists[5];
+	char **words; /* of all lists, malloc'd each */
+	size_t nwords;
 };
 
 enum options_verb { FOR_INIT, FOR_ISSUE, FOR_WITHDRAW };

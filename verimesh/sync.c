@@ -64,7 +64,7 @@ static bool settle_self(struct mesh *mesh, bool writing, struct err *err) {
 /* One that is not there is no error. */
 static bool read_secret(
 	const char *root, bool next, bool *has, uint8_t secret[static WG_KEY_BYTES], struct err *err) {
-	*has = tunnel_secret_read(root, next, secret, err);
+	*has = secret_read(root, next ? SECRET_TUNNEL_NEXT : SECRET_TUNNEL, secret, err);
 	return *has || errno == ENOENT;
 }
 

@@ -195,6 +195,10 @@ init a --from 1970-01-01T00:00:00.000000+10:00
 init a --key hu29hnQZTzZEqYg/MN0mHVKXzr7LXL4+p9grKGJMgz8=
 init a --key x
 init a --journal x
+init a --endpoint 192.0.2.1:1","logins":["x
+init a --login a","b
+init a --journal D"
+init a --addr 10.0.0.1\
 issue
 issue a b
 issue a --self b
@@ -322,7 +326,7 @@ a_failed_init_can_be_repeated() {
     done
     # shellcheck disable=SC2086
     run 2 init db1 $addrs --root "$root"
-    matches 'verimesh: card of db1: bad or too many in "addr": .*'
+    matches 'verimesh: init: bad or too many in "addr": .*'
     [ ! -e "$(conf "$root")" ] || fail 'a configuration was written'
     [ ! -e "$root/var/lib/verimesh/identity/seed" ] || fail 'a seed was written'
     run 0 init web1 --self b --root "$root"

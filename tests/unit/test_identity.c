@@ -202,7 +202,7 @@ static void it_counts_only_once_adopted(void **state) {
 	/* the next seed is on its way to somewhere else: it is not needed here */
 	assert_true(sodium_is_zero(loaded.next, SEED_BYTES));
 	read_text("next", text);
-	assert_true(cesr_decode(span_of(text, CESR_CHARS), CESR_SEED, loaded.next));
+	assert_true(wg_key_decode(text, WG_KEY_TEXT - 1, loaded.next));
 	assert_memory_equal(loaded.next, identity.next, SEED_BYTES);
 	identity_wipe(&loaded);
 	for (size_t i = 0; i < sizeof loaded; i++)
@@ -330,8 +330,8 @@ static void what_is_open_to_others_is_refused(void **state) {
 	make(&identity, &event, &n);
 	free(event);
 	assert_true(identity_adopt(root, &identity, "db1", &err));
-	assert_true(tunnel_secret_write(root, true, identity.seed, &err));
-	assert_true(host_seed_write(root, identity.seed, &err));
+	assert_true(secret_write(root, SECRET_TUNNEL_NEXT, identity.seed, &err));
+	assert_true(secret_write(root, SECRET_HOST, identity.seed, &err));
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		for (size_t k = 0; k < sizeof modes / sizeof modes[0]; k++) {
 			bool one = false;
@@ -342,10 +342,8 @@ static void what_is_open_to_others_is_refused(void **state) {
 				root);
 			if (i < 3)
 				one = identity_load(root, &identity, &err);
-			else if (i < 5)
-				one = tunnel_secret_read(root, i == 4, seed, &err);
 			else
-				one = host_seed_read(root, seed, &err);
+				one = secret_read(root, names[i], seed, &err);
 			assert_false(one);
 			assert_string_equal(err.text, expected.text);
 			assert_int_not_equal(errno, ENOENT);
@@ -381,12 +379,12 @@ static void the_host_seed_comes_back(void **state) {
 	struct err err;
 
 	(void)state;
-	assert_false(host_seed_read(root, back, &err));
+	assert_false(secret_read(root, SECRET_HOST, back, &err));
 	assert_int_equal(errno, ENOENT);
 	randombytes_buf(seed, sizeof seed);
-	assert_true(host_seed_write(root, seed, &err));
+	assert_true(secret_write(root, SECRET_HOST, seed, &err));
 	assert_int_equal(mode_of("hostseed"), 0600);
-	assert_true(host_seed_read(root, back, &err));
+	assert_true(secret_read(root, SECRET_HOST, back, &err));
 	assert_memory_equal(seed, back, sizeof seed);
 	forget();
 }
@@ -414,9 +412,18 @@ static void adopting_is_all_or_nothing(void **state) {
 	assert_true(identity_load(root, &loaded, &err));
 	assert_string_equal(loaded.aid, identity.aid);
 	assert_memory_equal(loaded.seed, identity.seed, SEED_BYTES);
-	assert_true(tunnel_secret_read(root, false, secret, &err));
+	assert_true(secret_read(root, SECRET_TUNNEL, secret, &err));
 	derive_tunnel(identity.seed, "db2", expected);
 	assert_memory_equal(secret, expected, sizeof secret);
+	/* an interface that is shared needs no secret of ours: nor does it get one of before */
+	assert_int_equal(rename(path, beside), 0);
+	make(&identity, &event, &n);
+	free(event);
+	assert_true(identity_adopt(root, &identity, NULL, &err));
+	assert_false(secret_read(root, SECRET_TUNNEL, secret, &err));
+	assert_int_equal(errno, ENOENT);
+	assert_true(identity_load(root, &loaded, &err));
+	assert_memory_equal(loaded.seed, identity.seed, SEED_BYTES);
 	/* a second one does not take its place */
 	make(&identity, &event, &n);
 	free(event);
@@ -483,7 +490,7 @@ static void a_damaged_file_is_named(void **state) {
 			assert_non_null(strstr(err.text, names[k]));
 			assert_non_null(strstr(err.text, "damaged; restore it from a backup"));
 			write_text("tunnel", contents[i]);
-			assert_false(tunnel_secret_read(root, false, secret, &err));
+			assert_false(secret_read(root, SECRET_TUNNEL, secret, &err));
 			assert_int_not_equal(errno, ENOENT);
 			assert_non_null(strstr(err.text, "tunnel: damaged; restore"));
 			forget();
@@ -499,12 +506,12 @@ static void the_tunnel_secret_comes_back(void **state) {
 	struct err err;
 
 	(void)state;
-	assert_false(tunnel_secret_read(root, false, back, &err));
+	assert_false(secret_read(root, SECRET_TUNNEL, back, &err));
 	assert_int_equal(errno, ENOENT);
 	assert_int_equal(err.status, ERR_ENV);
 	randombytes_buf(secret, sizeof secret);
-	assert_true(tunnel_secret_write(root, false, secret, &err));
-	assert_true(tunnel_secret_read(root, false, back, &err));
+	assert_true(secret_write(root, SECRET_TUNNEL, secret, &err));
+	assert_true(secret_read(root, SECRET_TUNNEL, back, &err));
 	assert_memory_equal(secret, back, sizeof secret);
 	forget();
 }
@@ -514,19 +521,19 @@ static void the_next_tunnel_secret_takes_its_place(void **state) {
 	struct err err;
 
 	(void)state;
-	assert_true(tunnel_secret_write(root, false, secret, &err));
-	assert_false(tunnel_secret_read(root, true, back, &err));
+	assert_true(secret_write(root, SECRET_TUNNEL, secret, &err));
+	assert_false(secret_read(root, SECRET_TUNNEL_NEXT, back, &err));
 	assert_int_equal(errno, ENOENT);
 	assert_false(tunnel_secret_promote(root, &err));
-	assert_true(tunnel_secret_write(root, true, next, &err));
-	assert_true(tunnel_secret_read(root, false, back, &err));
+	assert_true(secret_write(root, SECRET_TUNNEL_NEXT, next, &err));
+	assert_true(secret_read(root, SECRET_TUNNEL, back, &err));
 	assert_memory_equal(secret, back, sizeof secret);
-	assert_true(tunnel_secret_read(root, true, back, &err));
+	assert_true(secret_read(root, SECRET_TUNNEL_NEXT, back, &err));
 	assert_memory_equal(next, back, sizeof next);
 	assert_true(tunnel_secret_promote(root, &err));
-	assert_true(tunnel_secret_read(root, false, back, &err));
+	assert_true(secret_read(root, SECRET_TUNNEL, back, &err));
 	assert_memory_equal(next, back, sizeof next);
-	assert_false(tunnel_secret_read(root, true, back, &err));
+	assert_false(secret_read(root, SECRET_TUNNEL_NEXT, back, &err));
 	assert_int_equal(errno, ENOENT);
 	forget();
 }
