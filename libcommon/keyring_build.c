@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/param.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -120,6 +121,15 @@ static bool find(const char *root, const char *interface, struct place *place, s
 		place->name, key.uid, key.permissions, place->ring);
 }
 
+/* Whether the file with the serial is as it must be. */
+static bool is_written(const char *root, const char *interface, const struct place *place, int32_t ring) {
+	struct stat st;
+	int32_t there;
+
+	return stat(place->path, &st) == 0 && (st.st_mode & 07777) == 0644 &&
+	       keyring_open(root, interface, &there) == 0 && there == ring;
+}
+
 bool keyring_make(const char *root, const char *interface, int32_t *ring, struct err *err) {
 	char dir[PATH_MAX], serial[16];
 	struct place place;
@@ -132,12 +142,27 @@ bool keyring_make(const char *root, const char *interface, int32_t *ring, struct
 	if (*ring < 0)
 		return fail(err, place.name);
 	snprintf(serial, sizeof serial, "%" PRId32 "\n", *ring);
-	return file_path(dir, root, PATH_RUN, NULL, err) && file_mkdir(dir, 0755, err) &&
-	       file_replace(place.path, span_str(serial), 0644, err);
+	return is_written(root, interface, &place, *ring) ||
+	       (file_path(dir, root, PATH_RUN, NULL, err) && file_mkdir(dir, 0755, err) &&
+		       file_replace(place.path, span_str(serial), 0644, err));
+}
+
+/* Whether the ring has that secret already. */
+static bool has_secret(int32_t ring, const char *name, struct span secret) {
+	struct keyring_key key;
+	uint8_t there[KEYRING_PAYLOAD];
+	int32_t id = (int32_t)keyctl_search(ring, "user", name, 0);
+	bool same = id > 0 && is_ours(id, "user", &key) && key.permissions == SECRET &&
+		    keyctl_read(id, (char *)there, sizeof there) == (long)secret.n &&
+		    memcmp(there, secret.p, secret.n) == 0;
+
+	explicit_bzero(there, sizeof there);
+	return same;
 }
 
 bool keyring_put(int32_t ring, const char *name, struct span secret, struct err *err) {
-	return put(ring, "user", name, secret, SECRET, 0) > 0 || fail(err, name);
+	return has_secret(ring, name, secret) || put(ring, "user", name, secret, SECRET, 0) > 0 ||
+	       fail(err, name);
 }
 
 bool keyring_drop(int32_t ring, const char *name, struct err *err) {

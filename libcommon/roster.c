@@ -9,6 +9,7 @@
 #include "array.h"
 #include "cards.h"
 #include "event.h"
+#include "file.h"
 #include "owners.h"
 #include "roster.h"
 
@@ -125,13 +126,34 @@ static bool read_claims(struct builder *b, struct roster_host *host, const struc
 	return good;
 }
 
+/* The same of a system below another root: by its file. */
+static bool is_root_below(const char *root, const char *account) {
+	const struct passwd *user;
+	char path[PATH_MAX];
+	bool found = false;
+	FILE *in;
+
+	if (!file_path(path, root, "/etc/passwd", NULL, NULL))
+		return true;
+	in = fopen(path, "re");
+	if (!in)
+		return errno != ENOENT;
+	while (!found && (user = fgetpwent(in)))
+		found = user->pw_uid == 0 && strcmp(user->pw_name, account) == 0;
+	fclose(in);
+	return found;
+}
+
 /* An account with uid 0 only by a written login=account (DESIGN.md 5.5); so one of which it cannot be
  * found out, too. */
-static bool is_unwritten_root(const struct policy_peer *peer, const struct policy_login *rule) {
+static bool is_unwritten_root(
+	const char *root, const struct policy_peer *peer, const struct policy_login *rule) {
 	const struct passwd *found;
 
 	if (rule->written || peer->accounts)
 		return false;
+	if (root[0])
+		return is_root_below(root, rule->account);
 	errno = 0;
 	found = getpwnam(rule->account);
 	return found ? found->pw_uid == 0 : errno != 0 && errno != ENOENT && errno != ESRCH;
@@ -142,7 +164,7 @@ static bool find_roots(struct builder *b, const struct policy_peer *peer) {
 	free(b->roots);
 	b->roots = calloc(peer->nlogins + 1, sizeof *b->roots);
 	for (size_t i = 0; b->roots && i < peer->nlogins; i++)
-		b->roots[i] = is_unwritten_root(peer, &peer->logins[i]);
+		b->roots[i] = is_unwritten_root(b->in->root, peer, &peer->logins[i]);
 	return b->roots;
 }
 
@@ -190,7 +212,7 @@ static void read_endpoint(struct builder *b, const struct roster_host *host, con
 	if (!card->endpoint.p || !endpoint_parse(card->endpoint, endpoint, port))
 		return;
 	if (in_mesh(b, endpoint)) {
-		refuse(b, host, "endpoint %s lies in the mesh itself; a tunnel cannot reach it there",
+		refuse(b, host, "endpoint %s lies in the mesh itself; issue its card with one outside",
 			addr_format(endpoint, text));
 		*endpoint = (struct addr){0};
 	}

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "gate.h"
 #include "verimesh.h"
@@ -14,14 +15,14 @@ static bool read_options(const struct command *command, struct gate_request *req
 	opterr = 0;
 	optind = 1;
 	while ((id = getopt_long(command->nargs, command->args, "", names, NULL)) != -1) {
-		if (id == 'u')
+		if (id == 'u' && !request->account)
 			request->account = optarg;
-		else if (id == 'f')
+		else if (id == 'f' && !*from)
 			*from = optarg;
 		else
 			return false;
 	}
-	return optind == command->nargs && request->account && *from;
+	return optind == command->nargs && request->account && request->account[0] && *from;
 }
 
 static void explain(const struct gate_decision *decision) {
@@ -36,6 +37,7 @@ int verb_gate(const struct command *command) {
 	static const char *const verdicts[] = {"refused", "admitted", "outside the mesh"};
 	struct gate_request request = {.root = command->root, .fd = -1};
 	struct gate_decision decision;
+	struct err err;
 	const char *from = NULL;
 
 	if (!read_options(command, &request, &from))
@@ -45,5 +47,11 @@ int verb_gate(const struct command *command) {
 	gate_decide(&request, &decision);
 	printf("%s from %s: %s: %s\n", request.account, from, verdicts[decision.verdict], decision.reason);
 	explain(&decision);
+	if (geteuid() != 0 &&
+		(decision.answers[GATE_OWNER] == GATE_FAILED || decision.answers[GATE_KEY] == GATE_FAILED)) {
+		err_set(&err, ERR_ENV,
+			"gate: cannot tell: only root may look at the interface and the keyring");
+		return problem(&err);
+	}
 	return decision.verdict == GATE_ADMIT ? 0 : ERR_NO;
 }

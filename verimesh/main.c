@@ -192,9 +192,13 @@ static int dispatch(int argc, char **argv) {
 		err_set(&err, ERR_USAGE, "--root: needs a directory that is there");
 		return problem(&err);
 	}
+	if (!command.nargs && !wants_help) {
+		err_set(&err, ERR_USAGE, "no verb (see verimesh --help)");
+		return problem(&err);
+	}
 	if (!command.nargs) {
 		help(NULL);
-		return wants_help ? 0 : ERR_USAGE;
+		return 0;
 	}
 	if (strcmp(command.args[0], "--version") == 0) {
 		puts("verimesh " VERIMESH_VERSION);

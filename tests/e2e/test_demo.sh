@@ -48,6 +48,11 @@ run alice@web1 'getent hosts db1.clinic-b.mesh.internal'
 gave 0 'db1\.clinic-b\.mesh\.internal'
 passed
 
+step 'the gate does not tell those whom it cannot tell'
+run alice@db1 "verimesh gate --user alice --from $ADDRESS_A"
+gave 3 '^verimesh: gate: cannot tell: only root may look'
+passed
+
 broken 'no map' "rm $map" 'verimesh sync'
 broken 'half a map' "head -c 1500 $map > $map.half; mv $map.half $map" 'verimesh sync'
 broken 'a map that others may write' "chmod 666 $map" "chmod 644 $map"

@@ -3,7 +3,6 @@
 #ifndef VERIMESH_TEST_ROSTER_SCENE_H
 #define VERIMESH_TEST_ROSTER_SCENE_H
 
-#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,17 +14,7 @@
 
 #include "card_builder.h"
 
-/* The roster is compiled in here, so that passwd is the test's: toor has uid 0, too. Accounts of ours are
- * never asked for: the answer would come out of the map. */
-static struct passwd *test_getpwnam_(const char *name) {
-	static struct passwd toor = {.pw_name = (char *)"toor", .pw_uid = 0};
-
-	assert_null(strchr(name, '@'));
-	return strcmp(name, "toor") == 0 ? &toor : NULL;
-}
-
-#define getpwnam test_getpwnam_
-#include "../../libcommon/roster.c"
+#include "roster.h"
 
 #define NOW 1767225600 /* 2026-01-01 */
 #define CONF_LINES "[Interface]\nSelf = a\nHost = h1\n"
@@ -213,7 +202,7 @@ static inline void build_roster(struct scene *s) {
 
 	raw_key(setting->own_key, own);
 	if (!roster_build(&s->roster,
-		    &(struct roster_sources){.root = "/nonexistent",
+		    &(struct roster_sources){.root = "tests/vectors/root",
 			    .policy = &s->policy,
 			    .book = &s->book,
 			    .ledger = &s->ledger,

@@ -1021,6 +1021,42 @@ static void a_callers_own_ring_is_not_believed(void **state) {
 	world_end(&w);
 }
 
+static void a_secret_that_is_there_stays(void **state) {
+	struct world w;
+	struct err err;
+	int32_t id;
+
+	(void)state;
+	world_begin(&w);
+	assert_true(keyring_put(w.ring, "tunnel", span_str("a secret"), &err));
+	id = (int32_t)keyctl_search(w.ring, "user", "tunnel", 0);
+	assert_true(keyring_put(w.ring, "tunnel", span_str("a secret"), &err));
+	assert_int_equal(keyctl_search(w.ring, "user", "tunnel", 0), id);
+	assert_true(keyring_put(w.ring, "tunnel", span_str("a secreT"), &err));
+	assert_int_not_equal(keyctl_search(w.ring, "user", "tunnel", 0), id);
+	world_end(&w);
+}
+
+/* So that withdrawals take effect while /run is full. */
+static void a_serial_that_is_right_is_not_written(void **state) {
+	struct world w;
+	struct err err;
+	struct stat before, after;
+	int32_t ring;
+
+	(void)state;
+	world_begin(&w);
+	assert_return_code(stat(w.serial, &before), errno);
+	assert_true(keyring_make(w.root, w.interface, &ring, &err));
+	assert_return_code(stat(w.serial, &after), errno);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_return_code(chmod(w.serial, 0600), errno);
+	assert_true(keyring_make(w.root, w.interface, &ring, &err));
+	assert_return_code(stat(w.serial, &after), errno);
+	assert_int_equal(after.st_mode & 07777, 0644);
+	world_end(&w);
+}
+
 /* su without pam_keyinit leaves root's session keyring to whom root became: he possesses what hangs on it.
  */
 static void whom_root_becomes_reads_no_secret(void **state) {
@@ -1174,6 +1210,8 @@ int main(void) {
 		cmocka_unit_test(a_serial_is_a_positive_decimal),
 		cmocka_unit_test(a_serial_of_anything_else_is_not_believed),
 		cmocka_unit_test(a_callers_own_ring_is_not_believed),
+		cmocka_unit_test(a_secret_that_is_there_stays),
+		cmocka_unit_test(a_serial_that_is_right_is_not_written),
 		cmocka_unit_test(whom_root_becomes_reads_no_secret),
 		cmocka_unit_test(an_expired_ring_is_refused),
 		cmocka_unit_test(an_unlinked_ring_is_refused),

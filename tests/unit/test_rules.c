@@ -133,11 +133,11 @@ static const struct rule {
 			{'b', "db2", 2, ",\"endpoint\":\"10.2.0.1:51820\""},
 			{'b', "db3", 3, ",\"endpoint\":\"192.0.2.1:51820\""}},
 		{.b = ALLOW_B, .c = ALLOW_C}, "db1.b\ndb2.b\ndb3.b @192.0.2.1:51820\n",
-		"db1.b: endpoint 10.3.0.1 lies in the mesh itself; a tunnel cannot reach it there\n"
-		"db2.b: endpoint 10.2.0.1 lies in the mesh itself; a tunnel cannot reach it there\n"},
+		"db1.b: endpoint 10.3.0.1 lies in the mesh itself; issue its card with one outside\n"
+		"db2.b: endpoint 10.2.0.1 lies in the mesh itself; issue its card with one outside\n"},
 	{"an endpoint in a derived /48", {{'b', "db1", 1, ",\"endpoint\":\"[<c/x>]:51820\""}}, {0},
 		"db1.b\n",
-		"db1.b: endpoint <c/x> lies in the mesh itself; a tunnel cannot reach it there\n"},
+		"db1.b: endpoint <c/x> lies in the mesh itself; issue its card with one outside\n"},
 
 	/* ---- tunnel keys ---- */
 	{"a key of two peers, seen at the same time: the earlier section",
