@@ -67,7 +67,7 @@ static bool read_file(const char *root, const char *name, char text[static CESR_
 	return good || damaged(root, name, err);
 }
 
-static bool write_secret(const char *root, const char *dir, const char *name,
+bool secret_write(const char *root, const char *dir, const char *name,
 	const uint8_t secret[static SEED_BYTES], struct err *err) {
 	char text[WG_KEY_TEXT];
 	bool good;
@@ -76,11 +76,6 @@ static bool write_secret(const char *root, const char *dir, const char *name,
 	good = write_file(root, dir, name, text, err);
 	sodium_memzero(text, sizeof text);
 	return good;
-}
-
-bool secret_write(
-	const char *root, const char *name, const uint8_t secret[static SEED_BYTES], struct err *err) {
-	return write_secret(root, PATH_IDENTITY, name, secret, err);
 }
 
 bool secret_read(const char *root, const char *name, uint8_t secret[static SEED_BYTES], struct err *err) {
@@ -99,38 +94,29 @@ bool tunnel_secret_promote(const char *root, struct err *err) {
 	       file_path(to, root, PATH_IDENTITY, SECRET_TUNNEL, err) && file_rename(from, to, err);
 }
 
-static bool write_tunnel(const char *root, const char *dir, const struct identity *identity,
+bool identity_write_tunnel(const char *root, const char *dir, const struct identity *identity,
 	const char *label, struct err *err) {
 	uint8_t secret[WG_KEY_BYTES];
 	bool good;
 
 	derive_tunnel(identity->seed, label, secret);
-	good = write_secret(root, dir, SECRET_TUNNEL, secret, err);
+	good = secret_write(root, dir, SECRET_TUNNEL, secret, err);
 	sodium_memzero(secret, sizeof secret);
 	return good;
-}
-
-bool identity_write_tunnel(
-	const char *root, const struct identity *identity, const char *label, struct err *err) {
-	return write_tunnel(root, PATH_IDENTITY, identity, label, err);
-}
-
-static bool no_seed(const char *root, struct err *err) {
-	char path[PATH_MAX];
-
-	return file_path(path, root, PATH_IDENTITY, "seed", err) &&
-	       (access(path, F_OK) != 0 ||
-		       err_set(err, ERR_ENV, "%s: is there without its aid; restore that from a backup",
-			       path));
 }
 
 bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err) {
 	uint8_t raw[CESR_RAW];
 
 	aid[0] = 0;
-	if (!read_file(root, "aid", aid, err))
-		return errno == ENOENT && no_seed(root, err);
-	return cesr_decode(span_str(aid), CESR_BLAKE3, raw) || damaged(root, "aid", err);
+	if (read_file(root, "aid", aid, err))
+		return cesr_decode(span_str(aid), CESR_BLAKE3, raw) || damaged(root, "aid", err);
+	if (errno != ENOENT)
+		return false;
+	return (!identity_closed(root, "seed", NULL) && errno == ENOENT) ||
+	       err_set(err, ERR_ENV,
+		       "%s" PATH_IDENTITY "/seed: is there without its aid; restore that from a backup",
+		       root);
 }
 
 bool identity_need(const char *root, char aid[static CESR_TEXT], struct err *err) {
@@ -161,9 +147,9 @@ bool identity_adopt(const char *root, const struct identity *identity, const cha
 	/* what one that was killed left behind is no part of this identity */
 	if (nftw(from, remove_one, 2, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
 		return err_set(err, ERR_ENV, "%s: %m", from);
-	return (!label || write_tunnel(root, dir, identity, label, err)) &&
-	       write_secret(root, dir, "next", identity->next, err) &&
-	       write_secret(root, dir, "seed", identity->seed, err) &&
+	return (!label || identity_write_tunnel(root, dir, identity, label, err)) &&
+	       secret_write(root, dir, "next", identity->next, err) &&
+	       secret_write(root, dir, "seed", identity->seed, err) &&
 	       write_file(root, dir, "aid", identity->aid, err) && file_rename(from, to, err);
 }
 
@@ -173,23 +159,24 @@ void identity_wipe(struct identity *identity) {
 
 /* ---- events ---- */
 
-/* Completes the body and puts its signature behind it. */
-static bool sign(char **event, size_t *n, const uint8_t seed[static SEED_BYTES], struct err *err) {
+/* Completes the body, which asprintf made, and puts its signature behind it. */
+static bool sign(char *body, int size, const uint8_t seed[static SEED_BYTES], char **event, size_t *n,
+	struct err *err) {
 	uint8_t public[CESR_RAW], secret[crypto_sign_SECRETKEYBYTES], sig[CESR_SIG_RAW];
-	char text[CESR_SIG_CHARS + 1], *body = *event;
-	int size;
+	char text[CESR_SIG_CHARS + 1];
+	size_t length = (size_t)size;
 
-	event_fill(body, *n);
+	if (size < 0)
+		return err_set(err, ERR_ENV, "out of memory");
+	event_fill(body, length);
 	crypto_sign_seed_keypair(public, secret, seed);
-	crypto_sign_detached(sig, NULL, (const uint8_t *)body, *n, secret);
+	crypto_sign_detached(sig, NULL, (const uint8_t *)body, length, secret);
 	sodium_memzero(secret, sizeof secret);
 	cesr_encode_indexed(0, sig, text);
 	size = asprintf(event, "%s-AAB%s", body, text);
 	free(body);
-	if (size < 0)
-		return err_set(err, ERR_ENV, "out of memory");
 	*n = (size_t)size;
-	return true;
+	return size >= 0 || err_set(err, ERR_ENV, "out of memory");
 }
 
 static void public_text(const uint8_t seed[static SEED_BYTES], char text[static CESR_TEXT]) {
@@ -201,7 +188,7 @@ static void public_text(const uint8_t seed[static SEED_BYTES], char text[static 
 }
 
 bool identity_make(struct identity *identity, char **event, size_t *n, struct err *err) {
-	char key[CESR_TEXT], next_key[CESR_TEXT], digest[CESR_TEXT];
+	char key[CESR_TEXT], next_key[CESR_TEXT], digest[CESR_TEXT], *body;
 	int size;
 
 	randombytes_buf(identity->seed, sizeof identity->seed);
@@ -209,16 +196,13 @@ bool identity_make(struct identity *identity, char **event, size_t *n, struct er
 	public_text(identity->seed, key);
 	public_text(identity->next, next_key);
 	cesr_digest(span_str(next_key), digest);
-	size = asprintf(event,
+	size = asprintf(&body,
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"0\","
 		"\"kt\":\"1\","
 		"\"k\":[\"%s\"],\"nt\":\"1\",\"n\":[\"%s\"],\"bt\":\"0\",\"b\":[],\"c\":[],\"a\":[]"
 		"}",
 		EVENT_BLANK_SAID, EVENT_BLANK_SAID, key, digest);
-	if (size < 0)
-		return err_set(err, ERR_ENV, "out of memory");
-	*n = (size_t)size;
-	if (!sign(event, n, identity->seed, err))
+	if (!sign(body, size, identity->seed, event, n, err))
 		return false;
 	/* an inception's identifier is its SAID, which stands where every event has it */
 	memcpy(identity->aid, *event + strlen("{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\""),
@@ -229,19 +213,16 @@ bool identity_make(struct identity *identity, char **event, size_t *n, struct er
 
 bool identity_seal(const struct identity *identity, const struct kel *kel, const char *seals, char **event,
 	size_t *n, struct err *err) {
-	char prior[CESR_TEXT];
+	char prior[CESR_TEXT], *body;
 	int size;
 
 	kel_said(kel, kel->count - 1, prior);
-	size = asprintf(event,
+	size = asprintf(&body,
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"ixn\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%llx\",\"p\":"
 		"\"%s\","
 		"\"a\":[%s]}",
 		EVENT_BLANK_SAID, identity->aid, (unsigned long long)kel->count, prior, seals);
-	if (size < 0)
-		return err_set(err, ERR_ENV, "out of memory");
-	*n = (size_t)size;
-	return sign(event, n, identity->seed, err);
+	return sign(body, size, identity->seed, event, n, err);
 }
 
 /* ---- what grows from the host seed ---- */

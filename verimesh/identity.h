@@ -62,14 +62,14 @@ void derive_journal(const uint8_t seed[static SEED_BYTES], const char *label, ch
 #define SECRET_TUNNEL "tunnel"
 #define SECRET_TUNNEL_NEXT "tunnel.next" /* takes its place when the card that names it is in force */
 
-/* Reading: errno ENOENT when there is none. */
+/* Reading: errno ENOENT when there is none. dir: PATH_IDENTITY, or where one is in the making. */
 bool secret_read(const char *root, const char *name, uint8_t secret[static SEED_BYTES], struct err *err);
-bool secret_write(
-	const char *root, const char *name, const uint8_t secret[static SEED_BYTES], struct err *err);
+bool secret_write(const char *root, const char *dir, const char *name,
+	const uint8_t secret[static SEED_BYTES], struct err *err);
 
-/* The tunnel secret that grows from an identity. */
-bool identity_write_tunnel(
-	const char *root, const struct identity *identity, const char *label, struct err *err);
+/* Writes the tunnel secret that grows from an identity. */
+bool identity_write_tunnel(const char *root, const char *dir, const struct identity *identity,
+	const char *label, struct err *err);
 
 /* The next one takes its place. */
 bool tunnel_secret_promote(const char *root, struct err *err);

@@ -59,27 +59,25 @@ static bool make_conf(const struct options *options, char **text, size_t *n, str
  * must be this host. */
 static bool read_conf(const char *root, const struct options *options, struct policy *policy, char **conf,
 	struct err *err) {
-	char path[PATH_MAX];
 	const struct policy_peer *own;
 	size_t n;
 
-	if (!file_path(path, root, PATH_CONF, NULL, err))
-		return false;
 	if (!policy_load(root, policy, err) &&
 		(err->status != ERR_ENV || errno != ENOENT || !make_conf(options, conf, &n, err) ||
-			!policy_parse(span_of(*conf, n), path, policy, err)))
+			!policy_parse(span_of(*conf, n), PATH_CONF, policy, err)))
 		return false;
 	if (strcmp(policy->host, options->card.host) != 0)
-		return err_set(err, ERR_USAGE, "%s: Host is %s, not %s; make them agree", path, policy->host,
-			options->card.host);
+		return err_set(err, ERR_USAGE, "%s" PATH_CONF ": Host is %s, not %s; make them agree", root,
+			policy->host, options->card.host);
 	if (options->self && strcmp(policy->self, options->self) != 0)
-		return err_set(err, ERR_USAGE, "%s: Self is %s, not %s; make them agree", path, policy->self,
-			options->self);
+		return err_set(err, ERR_USAGE, "%s" PATH_CONF ": Self is %s, not %s; make them agree", root,
+			policy->self, options->self);
 	own = policy_peer(policy, policy->self);
 	if (own && own->aid[0])
 		return err_set(err, ERR_USAGE,
-			"%s:%u: [Peer %s] has an AID already; remove it there to make a new identity", path,
-			own->line, own->name);
+			"%s" PATH_CONF
+			":%u: [Peer %s] has an AID already; remove it there to make a new identity",
+			root, own->line, own->name);
 	return true;
 }
 

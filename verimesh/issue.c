@@ -3,7 +3,6 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cards.h"
 #include "issue.h"
@@ -50,16 +49,15 @@ const struct kel *store_own_kel(const struct store *store, const char *aid, stru
 static bool draft_seal(
 	struct draft *draft, const struct book *book, const struct card_content *card, struct err *err) {
 	const struct kel *kel = book_kel(book, card->issuer);
-	const struct cards_entry *last = NULL;
+	const struct cards_entry *last;
 	struct cards_entry *entries = NULL;
 	char until[TIME_TEXT];
 	bool good = true;
-	size_t n;
+	size_t n = 0;
 
 	if (kel && !cards_list(book, kel, &entries, &n, err))
 		return false;
-	if (kel)
-		last = cards_last(entries, n, span_str(card->host));
+	last = cards_last(entries, n, span_str(card->host));
 	if (last && last->voided)
 		last = NULL;
 	if (!card->key && !(last && last->card.has_key))
@@ -156,7 +154,7 @@ static bool seal_card(struct store *store, bool withdraw, struct options *option
 	good = (withdraw || policy_load(root, &policy, err)) && identity_load(root, &identity, err) &&
 	       issue_card(store, withdraw ? NULL : &policy, &identity, options, said, err);
 	if (good && !withdraw && !policy.adopt && strcmp(label, policy.host) == 0)
-		good = identity_write_tunnel(root, &identity, label, err);
+		good = identity_write_tunnel(root, PATH_IDENTITY, &identity, label, err);
 	identity_wipe(&identity);
 	policy_free(&policy);
 	if (good)

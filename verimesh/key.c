@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "issue.h"
@@ -17,7 +16,6 @@ static bool refuse_waiting(struct err *err) {
 
 /* Whether keys may be made here, and new ones now. */
 static bool may_make(const char *root, const struct policy *policy, bool renew, struct err *err) {
-	uint8_t next[WG_KEY_BYTES];
 	char aid[CESR_TEXT];
 
 	if (!identity_aid(root, aid, err))
@@ -28,9 +26,8 @@ static bool may_make(const char *root, const struct policy *policy, bool renew, 
 	if (renew && policy->adopt)
 		return err_set(err, ERR_NO, "%s: has its own key (Adopt = yes); renew it where it is made",
 			policy->interface);
-	if (!renew || !secret_read(root, SECRET_TUNNEL_NEXT, next, err))
+	if (!renew || !identity_closed(root, SECRET_TUNNEL_NEXT, err))
 		return !renew || errno == ENOENT;
-	sodium_memzero(next, sizeof next);
 	return refuse_waiting(err);
 }
 
@@ -40,7 +37,7 @@ static bool settle_seed(const char *root, bool renew, uint8_t seed[static SEED_B
 	if (!renew && errno != ENOENT)
 		return false;
 	randombytes_buf(seed, SEED_BYTES);
-	return secret_write(root, SECRET_HOST, seed, err);
+	return secret_write(root, PATH_IDENTITY, SECRET_HOST, seed, err);
 }
 
 /* The seed's tunnel secret becomes this host's, or its next one beside one that is in use. Made good, too,
@@ -52,7 +49,7 @@ static bool settle_tunnel(const char *root, const uint8_t secret[static WG_KEY_B
 
 	for (size_t i = 0; i < 2; i++) {
 		if (!secret_read(root, names[i], there, err))
-			return errno == ENOENT && secret_write(root, names[i], secret, err);
+			return errno == ENOENT && secret_write(root, PATH_IDENTITY, names[i], secret, err);
 		same = sodium_memcmp(there, secret, sizeof there) == 0;
 		sodium_memzero(there, sizeof there);
 		if (same)

@@ -50,6 +50,7 @@ static const struct verb {
 		"--json: one object a line for each host, of these members; null: none, or not known:\n"
 		"  name alias aid peer label         the host\n"
 		"  sn said delegator witnesses       key state of its organisation, by the last event\n"
+		"  frozen                            whether that showed two versions of an event\n"
 		"  card anchor:{sn said}             its card, and the event that anchors it\n"
 		"  key next from until               tunnel key, the next one, from when, the card's end\n"
 		"  addresses:[] routes:[] endpoint   what is its own, the derived address first\n"
@@ -193,7 +194,7 @@ static int dispatch(int argc, char **argv) {
 		return problem(&err);
 	}
 	if (!command.nargs && !wants_help) {
-		err_set(&err, ERR_USAGE, "no verb (see verimesh --help)");
+		err_set(&err, ERR_USAGE, "no verb: see verimesh --help");
 		return problem(&err);
 	}
 	if (!command.nargs) {

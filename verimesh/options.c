@@ -11,8 +11,7 @@
 
 #define SECOND INT64_C(1000000)
 #define DEFAULT_LIFE (30 * 86400 * SECOND) /* DESIGN.md 5.5 */
-#define LISTS 5
-#define REPEATING 4 /* of the options: the first ones */
+#define REPEATING 4			   /* of the options: the first ones */
 
 static const struct option names[] = {
 	{"addr", required_argument, NULL, 'a'},
@@ -32,17 +31,16 @@ static const struct option names[] = {
 
 /* Room for as many words in each list as there are in the call, and a NULL. */
 static bool make_lists(struct options *o, int nargs, struct err *err) {
+	char ***lists[] = {
+		&o->card.addrs, &o->card.routes, &o->card.logins, &o->card.loginkeys, &o->card.hostkeys};
 	size_t each = (size_t)nargs + 1;
 
-	o->nwords = LISTS * each;
-	o->words = calloc(o->nwords, sizeof *o->words);
-	if (!o->words)
+	o->words = calloc(5 * each, sizeof *o->words);
+	o->keys = calloc(each, sizeof *o->keys);
+	if (!o->words || !o->keys)
 		return err_set(err, ERR_ENV, "out of memory");
-	o->card.addrs = o->words;
-	o->card.routes = o->words + each;
-	o->card.logins = o->words + 2 * each;
-	o->card.loginkeys = o->words + 3 * each;
-	o->card.hostkeys = o->words + 4 * each;
+	for (size_t i = 0; i < 5; i++)
+		*lists[i] = o->words + i * each;
 	return true;
 }
 
@@ -51,13 +49,11 @@ static bool is_plain(const char *text, struct err *err) {
 	return !strpbrk(text, "\"\\") || err_set(err, ERR_USAGE, "%s: holds a quote or a backslash", text);
 }
 
-static bool add(char **list, const char *text, struct err *err) {
-	if (!is_plain(text, err))
-		return false;
+static bool add(char **list, char *text, struct err *err) {
 	while (*list)
 		list++;
-	*list = strdup(text);
-	return *list || err_set(err, ERR_ENV, "out of memory");
+	*list = text;
+	return is_plain(text, err);
 }
 
 /* "ssh-ed25519 AAAA… comment" as ssh-keygen writes it, to CESR text. */
@@ -75,17 +71,15 @@ static bool read_ssh_key(const char *path, char text[static CESR_TEXT], struct e
 		       NULL, &size, &end, sodium_base64_VARIANT_ORIGINAL) == 0 &&
 	       size == sizeof blob - 1 && memcmp(blob, head, sizeof head - 1) == 0 && strchr(" \r\n", *end);
 	free(data);
-	if (!good)
-		return err_set(err, ERR_USAGE,
-			"%s: no Ed25519 public key of SSH (make one with ssh-keygen -t ed25519)", path);
-	cesr_encode(CESR_ED25519, blob + sizeof head - 1, text);
-	return true;
+	if (good)
+		cesr_encode(CESR_ED25519, blob + sizeof head - 1, text);
+	return good ||
+	       err_set(err, ERR_USAGE, "%s: no Ed25519 public key of SSH; see ssh-keygen -t ed25519", path);
 }
 
 /* NAME or NAME=KEYFILE. A name that is given again only adds a key. */
 static bool add_login(struct options *o, char *arg, struct err *err) {
-	char *file = strchr(arg, '='), key[CESR_TEXT], both[LOGIN_MAX + 1 + CESR_TEXT];
-	char **listed = o->card.logins;
+	char *file = strchr(arg, '='), **listed = o->card.logins, key[CESR_TEXT], *both;
 
 	if (file)
 		*file++ = 0;
@@ -99,7 +93,8 @@ static bool add_login(struct options *o, char *arg, struct err *err) {
 		return true;
 	if (!read_ssh_key(file, key, err))
 		return false;
-	snprintf(both, sizeof both, "%s:%s", arg, key);
+	both = o->keys[o->nkeys++];
+	snprintf(both, sizeof *o->keys, "%s:%s", arg, key);
 	return add(o->card.loginkeys, both, err);
 }
 
@@ -148,7 +143,7 @@ static bool is_name(const char *text, struct err *err) {
 
 /* Reads what a card does not hold as it is given; the rest is looked at when the card is written. */
 static bool take_option(struct options *o, int id, char *arg, struct err *err) {
-	char key[CESR_TEXT];
+	char *key;
 
 	switch (id) {
 	case 'a':
@@ -158,6 +153,7 @@ static bool take_option(struct options *o, int id, char *arg, struct err *err) {
 	case 'l':
 		return add_login(o, arg, err);
 	case 'h':
+		key = o->keys[o->nkeys++];
 		return read_ssh_key(arg, key, err) && add(o->card.hostkeys, key, err);
 	case 'e':
 		o->card.endpoint = arg;
@@ -262,8 +258,7 @@ bool options_own_key(struct err *err) {
 }
 
 void options_free(struct options *o) {
-	for (size_t i = 0; i < o->nwords; i++)
-		free(o->words[i]);
 	free(o->words);
+	free(o->keys);
 	*o = (struct options){0};
 }

@@ -8,14 +8,15 @@
 #include "cesr.h"
 #include "verimesh.h"
 
-/* What was given, which makes a card. options_free releases the lists. */
+/* What was given: the command's own words, and keys out of files. options_free releases the rest. */
 struct options {
 	char *self, *aid;	  /* --self, --aid; NULL if not given */
 	struct card_content card; /* whole but for the issuer; key only with --key */
 	uint8_t key[WG_KEY_BYTES];
 	char rosenpass[CESR_TEXT], journal[CESR_TEXT];
-	char **words; /* of all lists, malloc'd each */
-	size_t nwords;
+	char **words;				 /* all lists of the card */
+	char (*keys)[LOGIN_MAX + 1 + CESR_TEXT]; /* loginkeys and hostkeys in them */
+	size_t nkeys;
 };
 
 enum options_verb { FOR_INIT, FOR_ISSUE, FOR_WITHDRAW };

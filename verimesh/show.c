@@ -19,9 +19,10 @@
 /* What was asked, and what answers. */
 struct view {
 	const char *word; /* NULL: every host */
-	bool json;
+	bool json, is_key;
+	uint8_t key[WG_KEY_BYTES]; /* the word, where that is a key */
 	struct mesh mesh;
-	struct err refused;		 /* the last claim of the host asked for that was refused; or "" */
+	struct err why_not; /* nothing is found: the last claim of such a host that was refused */
 	const struct roster_host *owner; /* of the word, where that is an address */
 	struct prefix by;		 /* the route by which it is; or family 0 */
 };
@@ -67,13 +68,6 @@ static bool is_login(const struct roster_host *host, const char *word) {
 	return false;
 }
 
-static bool is_key(const uint8_t key[static WG_KEY_BYTES], const char *word) {
-	char text[WG_KEY_TEXT];
-
-	wg_key_encode(key, text);
-	return strcmp(text, word) == 0;
-}
-
 /* The host to which an address leads: its own, or by the longest route. */
 static void find_owner(struct view *v, const struct addr *addr) {
 	const struct roster *roster = &v->mesh.roster;
@@ -95,25 +89,21 @@ static void find_owner(struct view *v, const struct addr *addr) {
 }
 
 static bool is_meant(const struct view *v, const struct roster_host *host) {
-	return !v->word || host == v->owner || is_key(host->key, v->word) ||
-	       (host->next.from && is_key(host->next.key, v->word)) ||
+	return !v->word || host == v->owner || (v->is_key && memcmp(host->key, v->key, WG_KEY_BYTES) == 0) ||
+	       (v->is_key && host->next.from && memcmp(host->next.key, v->key, WG_KEY_BYTES) == 0) ||
 	       is_name(&v->mesh.policy, host->peer, host->label, v->word) || is_login(host, v->word);
 }
 
 /* Keeps a refused claim of the host that is asked for: it starts with LABEL.PEER or PEER. */
 static void keep_refused(void *ctx, const struct err *what) {
 	struct view *v = ctx;
-	struct span where = span_cut(span_str(what->text), 0, strcspn(what->text, ":"));
-	char label[NAME_SIZE], *peer_name;
-	const struct policy_peer *peer;
+	char label[LABEL_MAX + 1] = "", name[LABEL_MAX + 1];
+	_Static_assert(LABEL_MAX == 40, "what sscanf reads fits");
+	bool host = sscanf(what->text, "%40[^.:].%40[^:]", label, name) == 2;
+	const struct policy_peer *peer = policy_peer(&v->mesh.policy, host ? name : label);
 
-	if (!v->word || !span_copy(where, label, sizeof label))
-		return;
-	peer_name = strchr(label, '.');
-	peer = policy_peer(&v->mesh.policy, peer_name ? peer_name + 1 : label);
-	label[peer_name ? peer_name - label : 0] = 0;
-	if (peer && is_name(&v->mesh.policy, peer, label, v->word))
-		v->refused = *what;
+	if (v->word && peer && is_name(&v->mesh.policy, peer, host ? label : "", v->word))
+		v->why_not = *what;
 }
 
 static bool card_why_not(const struct policy_peer *peer, const struct kel *kel,
@@ -186,26 +176,39 @@ static void endpoint(bool json, const char *name, const struct addr *addr, uint1
 	fact(json, name, addr->family ? endpoint_format(addr, port, text) : "");
 }
 
-static void list_item(bool json, size_t i, const char *text) {
-	printf(json ? "%s\"%s\"" : "%s%s", i == 0 ? "" : json ? "," : " ", text);
+/* An item of a list; the first one begins it, list_end ends it. */
+static void list_item(bool json, const char *name, size_t i, const char *text) {
+	if (i == 0)
+		printf(json ? ",\"%s\":[" : "  %-13s", name);
+	printf(json ? "%s\"%s\"" : "%s %s", json && i ? "," : "", text);
+}
+
+static void list_end(bool json, const char *name, size_t n) {
+	if (json && n == 0)
+		printf(",\"%s\":[]", name);
+	else if (n)
+		fputs(json ? "]" : "\n", stdout);
 }
 
 /* Where it is in force by, and how that is known. */
 static void tell_card(const struct view *v, const struct roster_host *host) {
 	const struct book *book = &v->mesh.store.book;
-	const struct kel *kel = book_kel(book, host->peer->aid);
-	const struct book_body *body = book_body(book, host->said);
-	uint64_t anchor = kel->seals[host->place].sn;
+	const struct book_log *log = book_log(book, host->peer->aid);
+	const struct card *card = book_card(book, host->said);
+	uint64_t anchor = log->kel.seals[host->place].sn;
 	char said[CESR_TEXT], key[WG_KEY_TEXT];
-	struct card card;
 
-	kel_said(kel, kel->count - 1, said);
-	number(v->json, "sn", kel->count - 1);
+	kel_said(&log->kel, log->kel.count - 1, said);
+	number(v->json, "sn", log->kel.count - 1);
 	fact(v->json, "said", said);
-	fact(v->json, "delegator", kel->delegator);
-	number(v->json, "witnesses", kel_current(kel)->nwitnesses);
+	fact(v->json, "delegator", log->kel.delegator);
+	number(v->json, "witnesses", kel_current(&log->kel)->nwitnesses);
+	if (v->json)
+		printf(",\"frozen\":%s", log->frozen ? "true" : "false");
+	else if (log->frozen)
+		fact(false, "frozen", "it showed two versions of an event; see verimesh import --resolve");
 	fact(v->json, "card", host->said);
-	kel_said(kel, anchor, said);
+	kel_said(&log->kel, anchor, said);
 	printf(v->json ? ",\"anchor\":{\"sn\":%" PRIu64 ",\"said\":\"%s\"}"
 		       : "  anchor        sn %" PRIu64 ", %s\n",
 		anchor, said);
@@ -213,24 +216,19 @@ static void tell_card(const struct view *v, const struct roster_host *host) {
 	fact(v->json, "key", key);
 	wg_key_encode(host->next.key, key);
 	fact(v->json, "next", host->next.from ? key : "");
-	if (card_parse(span_of(body->bytes, body->n), &card, NULL)) {
-		moment(v->json, "from", host->next.from ? host->next.from * SECOND : card.from);
-		moment(v->json, "until", card.until);
-	}
+	moment(v->json, "from", host->next.from ? host->next.from * SECOND : card->from);
+	moment(v->json, "until", card->until);
 }
 
 static void tell_addresses(bool json, const struct roster_host *host) {
 	char text[PREFIX_TEXT];
 
-	printf(json ? ",\"%s\":[" : "  %-13s ", "addresses");
 	for (size_t i = 0; i < host->naddrs; i++)
-		list_item(json, i, addr_format(&host->addrs[i], text));
-	fputs(json ? "],\"routes\":[" : "\n", stdout);
-	if (!json && host->nroutes)
-		printf("  %-13s ", "routes");
+		list_item(json, "addresses", i, addr_format(&host->addrs[i], text));
+	list_end(json, "addresses", host->naddrs);
 	for (size_t i = 0; i < host->nroutes; i++)
-		list_item(json, i, prefix_format(&host->routes[i], text));
-	fputs(json ? "]" : host->nroutes ? "\n" : "", stdout);
+		list_item(json, "routes", i, prefix_format(&host->routes[i], text));
+	list_end(json, "routes", host->nroutes);
 }
 
 static void tell_logins(bool json, const struct roster *roster, const struct roster_host *host) {
@@ -239,20 +237,15 @@ static void tell_logins(bool json, const struct roster *roster, const struct ros
 		const struct roster_login *login = &host->logins[i];
 		const struct policy_login *rule = policy_login(host->peer, span_str(login->login));
 		const struct account *account = accounts_find(roster->accounts, roster->naccounts, rule);
-		char ids[2][16] = {"null", "null"};
 
-		if (account) {
-			snprintf(ids[0], sizeof ids[0], "%" PRIu32, account->uid);
-			snprintf(ids[1], sizeof ids[1], "%" PRIu32, account->gid);
-		}
-		if (json)
-			printf("%s{\"login\":\"%s\",\"account\":\"%s\",\"uid\":%s,\"gid\":%s}", i ? "," : "",
-				login->login, login->account, ids[0], ids[1]);
-		else if (account)
-			printf("  %-13s %s: account %s, uid %s, gid %s\n", "login", login->login,
-				login->account, ids[0], ids[1]);
+		printf(json ? "%s{\"login\":\"%s\",\"account\":\"%s\"" : "%s  login         %s: account %s",
+			json && i ? "," : "", login->login, login->account);
+		if (account)
+			printf(json ? ",\"uid\":%" PRIu32 ",\"gid\":%" PRIu32 "}"
+				    : ", uid %" PRIu32 ", gid %" PRIu32 "\n",
+				account->uid, account->gid);
 		else
-			printf("  %-13s %s: account %s\n", "login", login->login, login->account);
+			fputs(json ? ",\"uid\":null,\"gid\":null}" : "\n", stdout);
 	}
 	fputs(json ? "]" : "", stdout);
 }
@@ -330,7 +323,8 @@ static void print_table(const struct view *v) {
 		const struct kel *kel = book_kel(&v->mesh.store.book, peer->aid);
 
 		if (kel)
-			printf("%s  %s  sn %" PRIu64 "\n", peer->name, peer->aid, kel->count - 1);
+			printf("%s  %s  sn %" PRIu64 "%s\n", peer->name, peer->aid, kel->count - 1,
+				book_log(&v->mesh.store.book, peer->aid)->frozen ? "  frozen" : "");
 		else
 			printf("%s  %s\n", peer->name, peer->aid[0] ? "no log yet" : "needs root");
 		for (; host < end && host->peer == peer; host++)
@@ -341,11 +335,11 @@ static void print_table(const struct view *v) {
 static int show(struct view *v) {
 	const struct roster *roster = &v->mesh.roster;
 	struct addr addr;
-	struct err err;
 	size_t found = 0;
 
 	if (v->word && addr_parse(span_str(v->word), &addr))
 		find_owner(v, &addr);
+	v->is_key = v->word && wg_key_decode(v->word, strlen(v->word), v->key);
 	if (!v->word && !v->json)
 		print_table(v);
 	for (size_t i = 0; i < roster->nhosts && (v->word || v->json); i++)
@@ -358,12 +352,8 @@ static int show(struct view *v) {
 		return problem(&v->mesh.store.damage);
 	if (!v->word || found)
 		return 0;
-	if (v->refused.text[0])
-		err = v->refused;
-	else
-		err_set(&err, ERR_NO, "%s: no host in force has this name, key, address or login", v->word);
-	host_why_not(&v->mesh, v->word, &err);
-	return problem(&err);
+	host_why_not(&v->mesh, v->word, &v->why_not);
+	return problem(&v->why_not);
 }
 
 int verb_show(const struct command *command) {
@@ -383,6 +373,9 @@ int verb_show(const struct command *command) {
 		if (v.word == word && word[1] && word[strlen(word) - 1] == '.')
 			word[strlen(word) - 1] = 0; /* a name may end in a dot */
 	}
+	if (v.word)
+		err_set(&v.why_not, ERR_NO, "%s: no host in force has this name, key, address or login",
+			v.word);
 	if (!mesh_open(&v.mesh, command->root, false, keep_refused, &v, &err))
 		return problem(&err);
 	status = show(&v);

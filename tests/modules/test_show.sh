@@ -110,7 +110,7 @@ a_host_as_json() {
     prints "$(object <<END
 {"name":"db1.clinic-b.mesh.internal","alias":"db1.$AID.mesh.internal",
 "aid":"$AID","peer":"clinic-b","label":"db1",
-"sn":1,"said":"EDb6lsEv4mX5KkQz49pLBsr_cXyw8Ql8j8bVTWatCgQ7","delegator":null,"witnesses":0,
+"sn":1,"said":"EDb6lsEv4mX5KkQz49pLBsr_cXyw8Ql8j8bVTWatCgQ7","delegator":null,"witnesses":0,"frozen":false,
 "card":"EHrpaxeZMQKxs10HsHFVU4ytlHyqs_rTlCvFWkaWIcEi","anchor":{"sn":1,"said":"EDb6lsEv4mX5KkQz49pLBsr_cXyw8Ql8j8bVTWatCgQ7"},
 "key":"$KEY","next":null,"from":null,"until":null,
 "addresses":["$ADDRESS","10.77.2.5"],"routes":[],
@@ -132,7 +132,7 @@ a_host_whose_card_was_replaced() {
     prints "$(object <<END
 {"name":"db1.clinic-b.mesh.internal","alias":"db1.$AID.mesh.internal",
 "aid":"$AID","peer":"clinic-b","label":"db1",
-"sn":2,"said":"EA2G07EpOoSPuKQevhYYPiIwpz9nefCfa64EC30pke_U","delegator":null,"witnesses":0,
+"sn":2,"said":"EA2G07EpOoSPuKQevhYYPiIwpz9nefCfa64EC30pke_U","delegator":null,"witnesses":0,"frozen":false,
 "card":"EEmUDF3lPIkFzLBrW0ZhLno8iNJuF_IGVRhT2q9mdmlC","anchor":{"sn":2,"said":"EA2G07EpOoSPuKQevhYYPiIwpz9nefCfa64EC30pke_U"},
 "key":"4Tq8QZN6RB8zIsH0C8dF7ageWa6ynm7cgCKLSTOG0Ro=","next":null,"from":"2026-02-01T00:10:00.000000+00:00","until":null,
 "addresses":["$ADDRESS","10.77.2.5"],"routes":[],
@@ -183,6 +183,31 @@ clinic-c  no log yet"
     grep -Eqx '  web1         handshake this host         until 20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}  fd[0-9a-f:]+ 10\.77\.1\.5' "$work/out"
     grep -Eqx '  web2         handshake down              until 2099-01-02T03:04  fd[0-9a-f:]+ 10\.77\.3\.1 10\.77\.3\.2 \.\.\.' "$work/out"
     ! grep -v '^  ' "$work/out" | grep -v '^clinic-a  E.*  sn 2$'
+}
+
+# Two of its versions: what was in force stays, and is told to be in doubt.
+a_frozen_identity() {
+    local other=$work/fork
+    own
+    rm -rf "$other"
+    cp -r "$root" "$other"
+    run 0 issue web1 --addr 10.77.1.6 --root "$other"
+    run 0 export --root "$other"
+    cp "$work/out" "$work/stream"
+    run 0 issue web1 --addr 10.77.1.7 --root "$root"
+    run 0 show web1 --root "$root"
+    ! grep frozen "$work/out" || fail 'frozen too early'
+    run 1 import "$work/stream" --root "$root"
+    run 0 show web1 --root "$root"
+    grep -qx '  frozen        it showed two versions of an event; see verimesh import --resolve' "$work/out" ||
+        fail "$(cat "$work/out")"
+    grep -q '^  addresses .* 10\.77\.1\.7$' "$work/out"
+    run 0 show --json web1 --root "$root"
+    grep -qF '"witnesses":0,"frozen":true,"card":' "$work/out"
+    run 0 show --root "$root"
+    grep -q '^clinic-a  E.*  sn 2  frozen$' "$work/out"
+    run 1 show web2 --root "$root"
+    run 1 show clinic-c --root "$root"
 }
 
 # ---- what finds a host ----
@@ -354,7 +379,7 @@ calls() {
     rm "$root/etc/verimesh/verimesh.conf"
     run 3 show --root "$root"
     run 0 show --help
-    for member in name alias aid peer label sn said delegator witnesses card anchor key next from until addresses \
+    for member in name alias aid peer label sn said delegator witnesses frozen card anchor key next from until addresses \
         routes endpoint logins handshake live_endpoint keyring; do
         grep -qw "$member" "$work/out" || fail "--help leaves out $member"
     done
@@ -367,6 +392,7 @@ for name in \
     accounts_of_our_own_have_numbers \
     a_key_that_is_to_come \
     the_table \
+    a_frozen_identity \
     every_name_key_address_and_login_finds_it \
     what_nobody_has \
     a_word_may_find_several \

@@ -330,8 +330,8 @@ static void what_is_open_to_others_is_refused(void **state) {
 	make(&identity, &event, &n);
 	free(event);
 	assert_true(identity_adopt(root, &identity, "db1", &err));
-	assert_true(secret_write(root, SECRET_TUNNEL_NEXT, identity.seed, &err));
-	assert_true(secret_write(root, SECRET_HOST, identity.seed, &err));
+	assert_true(secret_write(root, PATH_IDENTITY, SECRET_TUNNEL_NEXT, identity.seed, &err));
+	assert_true(secret_write(root, PATH_IDENTITY, SECRET_HOST, identity.seed, &err));
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		for (size_t k = 0; k < sizeof modes / sizeof modes[0]; k++) {
 			bool one = false;
@@ -382,7 +382,7 @@ static void the_host_seed_comes_back(void **state) {
 	assert_false(secret_read(root, SECRET_HOST, back, &err));
 	assert_int_equal(errno, ENOENT);
 	randombytes_buf(seed, sizeof seed);
-	assert_true(secret_write(root, SECRET_HOST, seed, &err));
+	assert_true(secret_write(root, PATH_IDENTITY, SECRET_HOST, seed, &err));
 	assert_int_equal(mode_of("hostseed"), 0600);
 	assert_true(secret_read(root, SECRET_HOST, back, &err));
 	assert_memory_equal(seed, back, sizeof seed);
@@ -510,7 +510,7 @@ static void the_tunnel_secret_comes_back(void **state) {
 	assert_int_equal(errno, ENOENT);
 	assert_int_equal(err.status, ERR_ENV);
 	randombytes_buf(secret, sizeof secret);
-	assert_true(secret_write(root, SECRET_TUNNEL, secret, &err));
+	assert_true(secret_write(root, PATH_IDENTITY, SECRET_TUNNEL, secret, &err));
 	assert_true(secret_read(root, SECRET_TUNNEL, back, &err));
 	assert_memory_equal(secret, back, sizeof secret);
 	forget();
@@ -521,11 +521,11 @@ static void the_next_tunnel_secret_takes_its_place(void **state) {
 	struct err err;
 
 	(void)state;
-	assert_true(secret_write(root, SECRET_TUNNEL, secret, &err));
+	assert_true(secret_write(root, PATH_IDENTITY, SECRET_TUNNEL, secret, &err));
 	assert_false(secret_read(root, SECRET_TUNNEL_NEXT, back, &err));
 	assert_int_equal(errno, ENOENT);
 	assert_false(tunnel_secret_promote(root, &err));
-	assert_true(secret_write(root, SECRET_TUNNEL_NEXT, next, &err));
+	assert_true(secret_write(root, PATH_IDENTITY, SECRET_TUNNEL_NEXT, next, &err));
 	assert_true(secret_read(root, SECRET_TUNNEL, back, &err));
 	assert_memory_equal(secret, back, sizeof secret);
 	assert_true(secret_read(root, SECRET_TUNNEL_NEXT, back, &err));
