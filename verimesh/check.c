@@ -3,8 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <glob.h>
-#include <ifaddrs.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +17,7 @@
 #include "map.h"
 #include "map_build.h"
 #include "options.h"
+#include "owners.h"
 #include "paths.h"
 #include "show.h"
 #include "verimesh.h"
@@ -102,9 +101,8 @@ static void check_identity(struct check *c) {
 static void check_own_card(struct check *c) {
 	const struct policy *policy = &c->mesh.policy;
 	const struct roster_host *self = c->mesh.roster.self;
-	const struct book_body *body;
 	char name[2 * LABEL_MAX + 2], end[TIME_TEXT];
-	struct card card;
+	const struct card *card;
 	struct err err;
 
 	snprintf(name, sizeof name, "%s.%s", policy->host, policy->self);
@@ -114,62 +112,22 @@ static void check_own_card(struct check *c) {
 		found(c, "%s; verimesh issue %s", err.text, policy->host);
 		return;
 	}
-	body = book_body(&c->mesh.store.book, self->said);
-	if (card_parse(span_of(body->bytes, body->n), &card, NULL) && card.until != NEVER &&
-		card.until - now_micros() < (card.until - card.issued) / 4)
-		found(c, "%s: its card ends at %.19sZ; verimesh issue %s", name,
-			time_format(card.until, end), policy->host);
-}
-
-/* The tunnel key of this host. */
-static bool own_key(const struct check *c, uint8_t key[static WG_KEY_BYTES], struct err *err) {
-	uint8_t secret[WG_KEY_BYTES];
-
-	if (c->mesh.policy.adopt && c->mesh.wireguard.state != INTERFACE_OURS)
-		return wireguard_public(c->mesh.policy.interface, key, err);
-	if (!secret_read(c->root, SECRET_TUNNEL, secret, err))
-		return errno == ENOENT ? mesh_no_secret(err) : false;
-	tunnel_public(secret, key);
-	sodium_memzero(secret, sizeof secret);
-	return true;
-}
-
-static void check_own_key(struct check *c) {
-	const struct roster_host *self = c->mesh.roster.self;
-	uint8_t key[WG_KEY_BYTES];
-	struct err err;
-
-	if (!self)
-		c->skipped = "no card";
-	else if (!own_key(c, key, &err))
+	if (!mesh_has_key(&c->mesh, &err))
 		found(c, "%s", err.text);
-	else if (memcmp(key, self->key, WG_KEY_BYTES) != 0)
-		found(c,
-			"%s.%s: its card names another key than this host has; verimesh sync takes one of "
-			"verimesh key --renew, else verimesh issue %s",
-			self->label, self->peer->name, self->label);
+	card = book_card(&c->mesh.store.book, self->said);
+	if (card->until != NEVER && card->until - now_micros() < (card->until - card->issued) / 4)
+		found(c, "%s: its card ends at %.19sZ; verimesh issue %s", name,
+			time_format(card->until, end), policy->host);
 }
 
 /* ---- Sources ---- */
 
-static bool is_mesh_addr(const struct policy *policy, const struct addr *addr) {
-	for (const struct policy_peer *peer = policy->peers; peer < policy->peers + policy->npeers; peer++) {
-		struct prefix derived = derived_prefix(peer->aid);
-
-		if (prefix_covers(&derived, addr))
-			return true;
-		for (size_t i = 0; i < peer->nallowed; i++)
-			if (prefix_covers(&peer->allowed[i], addr))
-				return true;
-	}
-	return false;
-}
-
 /* Whether the host of an URL is one of the mesh, by address or by name. */
-static bool is_in_mesh(const struct policy *policy, const char *url) {
+static bool is_in_mesh(const struct owners *owners, const struct policy *policy, const char *url) {
 	const char *start = strstr(url, "://");
 	size_t domain = strlen(policy->domain), n;
 	char text[256], *host = text;
+	struct prefix prefix;
 	struct addr addr;
 
 	if (!start || !span_copy(span_of(start + 3, strcspn(start + 3, "/?#")), text, sizeof text))
@@ -180,8 +138,10 @@ static bool is_in_mesh(const struct policy *policy, const char *url) {
 		*strchrnul(++host, ']') = 0;
 	else
 		*strchrnul(host, ':') = 0;
-	if (addr_parse(span_str(host), &addr))
-		return is_mesh_addr(policy, &addr);
+	if (addr_parse(span_str(host), &addr)) {
+		prefix = prefix_host(&addr);
+		return owners_allowed(owners, &prefix) || owners_derived(owners, &prefix);
+	}
 	n = strlen(host);
 	return n > domain && host[n - domain - 1] == '.' &&
 	       strcasecmp(host + n - domain, policy->domain) == 0;
@@ -189,16 +149,21 @@ static bool is_in_mesh(const struct policy *policy, const char *url) {
 
 static void check_sources(struct check *c) {
 	const struct policy *policy = &c->mesh.policy;
+	struct owners owners;
 
-	for (size_t i = 0; i < policy->npeers; i++)
-		for (size_t k = 0; k < policy->peers[i].nsources; k++)
-			if (is_in_mesh(policy, policy->peers[i].sources[k]))
+	if (!owners_build(&owners, policy)) {
+		c->skipped = "out of memory";
+		return;
+	}
+	for (const struct policy_peer *peer = policy->peers; peer < policy->peers + policy->npeers; peer++)
+		for (size_t k = 0; k < peer->nsources; k++)
+			if (is_in_mesh(&owners, policy, peer->sources[k]))
 				found(c,
 					PATH_CONF
 					":%u: Source %s of %s lies in the mesh itself; give one that "
 					"is reached outside the tunnel",
-					policy->peers[i].line, policy->peers[i].sources[k],
-					policy->peers[i].name);
+					peer->line, peer->sources[k], peer->name);
+	owners_free(&owners);
 }
 
 /* ---- what sync makes ---- */
@@ -227,82 +192,19 @@ static void check_map(struct check *c) {
 	free(made);
 }
 
-/* Hosts that something lacks: how many, and the first. */
-static void found_lack(struct check *c, const char *what, const struct roster_host *first, size_t n) {
-	if (n)
-		found(c, "%s of %s.%s%s; verimesh sync", what, first->label, first->peer->name,
-			n > 1 ? " and others" : "");
-}
-
-/* The peers of the interface against the roster; those that others added are theirs. */
-static void check_peers(struct check *c, const char *name) {
-	const struct wireguard *wireguard = &c->mesh.wireguard;
-	const struct roster *roster = &c->mesh.roster;
-	const struct roster_host *first = NULL;
-	size_t lacking = 0, strange = 0;
-	char what[64];
-
-	for (size_t i = 0; i < wireguard->npeers; i++)
-		strange += wireguard->peers[i].ours;
-	for (size_t i = roster->nhosts; i-- > 0;) {
-		const struct roster_host *host = &roster->hosts[i];
-
-		if (host->self)
-			continue;
-		strange -= host->next.from && wireguard_find(wireguard, host->next.key);
-		if (wireguard_find(wireguard, host->key)) {
-			strange--;
-		} else {
-			first = host;
-			lacking++;
-		}
-	}
-	snprintf(what, sizeof what, "%s: lacks the peer", name);
-	found_lack(c, what, first, lacking);
-	if (strange)
-		found(c, "%s: has peers that no card names (%zu); verimesh sync", name, strange);
-}
-
 static void check_interface(struct check *c) {
 	const struct wireguard *wireguard = &c->mesh.wireguard;
 	const char *name = c->mesh.policy.interface;
 	struct err err;
 
-	if (wireguard->state == INTERFACE_NONE) {
-		found(c, "%s: is not there; verimesh up", name);
-	} else if (wireguard->state == INTERFACE_FOREIGN) {
-		wireguard_refuse(wireguard, &c->mesh.roster, &err);
+	if (!mesh_only_name(&c->mesh, &err))
 		found(c, "%s", err.text);
-	} else if (wireguard->error) {
-		found(c, "%s: %s; verimesh down, then up", name, strerror(wireguard->error));
-	} else {
-		check_peers(c, name);
-	}
-}
-
-static void check_addresses(struct check *c) {
-	const struct roster_host *self = c->mesh.roster.self;
-	const char *name = c->mesh.policy.interface;
-	struct ifaddrs *list = NULL;
-	char text[ADDR_TEXT];
-	struct addr addr;
-
-	if (!self || !if_nametoindex(name)) {
-		c->skipped = self ? "no interface" : "no card";
-		return;
-	}
-	getifaddrs(&list);
-	for (size_t i = 0; i < self->naddrs; i++) {
-		bool there = false;
-
-		for (const struct ifaddrs *at = list; at && !there; at = at->ifa_next)
-			there = strcmp(at->ifa_name, name) == 0 && at->ifa_addr &&
-				addr_from_sockaddr(at->ifa_addr, &addr) && addr_eq(&addr, &self->addrs[i]);
-		if (!there)
-			found(c, "%s: lacks the address %s; verimesh sync", name,
-				addr_format(&self->addrs[i], text));
-	}
-	freeifaddrs(list);
+	if (wireguard->state == INTERFACE_NONE)
+		found(c, "%s: is not there; verimesh up", name);
+	else if (wireguard->state == INTERFACE_SHARED && !wireguard->in_use)
+		found(c, "%s: is not shared yet; verimesh up", name);
+	else if (mesh_sync_interface(&c->mesh, true) != 0)
+		c->findings++;
 }
 
 static void check_keyring(struct check *c) {
@@ -322,7 +224,9 @@ static void check_keyring(struct check *c) {
 			lacking++;
 			first = &roster->hosts[i];
 		}
-	found_lack(c, "kernel keyring: lacks the key", first, lacking);
+	if (lacking)
+		found(c, "kernel keyring: lacks the key of %s.%s%s; verimesh sync", first->label,
+			first->peer->name, lacking > 1 ? " and others" : "");
 }
 
 /* ---- what the system is told ---- */
@@ -412,6 +316,7 @@ static void see_module(struct stack *stack, const char *control, const char *mod
 
 static bool read_stack(const struct check *c, const char *service, struct stack *stack) {
 	char *text = read_text(c, "/etc/pam.d", service), *rest = text, *line;
+	bool there = text;
 
 	while (!stack->module && (line = next_line(&rest))) {
 		const char *type = next_word(&line), *control = next_word(&line), *module;
@@ -426,7 +331,7 @@ static bool read_stack(const struct check *c, const char *service, struct stack 
 			read_stack(c, module, stack);
 	}
 	free(text);
-	return text;
+	return there;
 }
 
 static void check_pam(struct check *c) {
@@ -481,11 +386,9 @@ static const struct {
 	{"configuration, store and claims", check_configuration, false, false},
 	{"identity files", check_identity, false, true},
 	{"own card", check_own_card, true, true},
-	{"own tunnel key", check_own_key, true, true},
 	{"Sources", check_sources, true, false},
 	{"peer map", check_map, true, true},
-	{"interface and peers", check_interface, true, true},
-	{"own addresses", check_addresses, true, true},
+	{"interface", check_interface, true, true},
 	{"kernel keyring", check_keyring, true, true},
 	{"name service", check_nsswitch, false, false},
 	{"PAM stack of sshd", check_pam, false, false},

@@ -2,10 +2,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,9 +25,17 @@
  * single address has no effect, our addresses. */
 #define OURS 118
 
+#define NOTES_MAX ((size_t)64 << 20)
+#define MARK_SIZE 96
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
 /* ---- whose interface it is ---- */
 
-bool interface_file(const char *root, const char *name, const char *suffix, char path[static PATH_MAX],
+static const char *const suffixes[] = {"up", "peers", "ring"};
+
+static bool file_of(const char *root, const char *name, const char *suffix, char path[static PATH_MAX],
 	struct err *err) {
 	char file[IFNAMSIZ + 8];
 
@@ -31,19 +43,65 @@ bool interface_file(const char *root, const char *name, const char *suffix, char
 	return file_path(path, root, PATH_RUN, file, err);
 }
 
-bool interface_marked(const char *root, const char *name, const char *suffix) {
+/* What no other interface has: indexes start anew with each boot and in each network namespace, and of
+ * those the kernel uses inodes again. Without a cookie (before Linux 5.14) the inode must do. */
+static bool make_mark(const char *name, char mark[static MARK_SIZE]) {
 	unsigned index = if_nametoindex(name);
-	char path[PATH_MAX], text[16] = "";
-	FILE *file = NULL;
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t n = sizeof cookie;
+	char boot[40] = "";
+	struct stat ns = {0};
 
-	if (index && interface_file(root, name, suffix, path, NULL))
-		file = fopen(path, "re");
-	if (!file)
+	if (!file || !fgets(boot, sizeof boot, file))
+		boot[0] = 0;
+	if (file)
+		fclose(file);
+	if (fd >= 0) {
+		getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &n);
+		close(fd);
+	}
+	stat("/proc/self/ns/net", &ns);
+	snprintf(mark, MARK_SIZE, "%u %.36s %ju %" PRIu64 "\n", index, boot, (uintmax_t)ns.st_ino, cookie);
+	return index;
+}
+
+bool interface_noted(const char *root, const char *name, const char *suffix, char **text) {
+	char path[PATH_MAX], mark[MARK_SIZE];
+	uint8_t *data;
+	size_t n;
+
+	*text = NULL;
+	if (!file_of(root, name, suffix, path, NULL) || !file_read(path, NOTES_MAX, &data, &n, NULL))
 		return false;
-	if (!fgets(text, sizeof text, file) || strtoul(text, NULL, 10) != index)
-		index = 0;
-	fclose(file);
-	return index != 0;
+	if (make_mark(name, mark) && strncmp((char *)data, mark, strlen(mark)) == 0)
+		*text = strdup((char *)data + strlen(mark));
+	free(data);
+	return true;
+}
+
+bool interface_note(const char *root, const char *name, const char *suffix, const char *text, mode_t mode,
+	struct err *err) {
+	char path[PATH_MAX], dir[PATH_MAX], mark[MARK_SIZE], *all = NULL;
+	bool good;
+
+	if (!make_mark(name, mark) || asprintf(&all, "%s%s", mark, text) < 0)
+		return err_set(err, ERR_ENV, "%s: went, or no memory is left", name);
+	good = file_path(dir, root, PATH_RUN, NULL, err) && file_mkdir(dir, 0755, err) &&
+	       file_of(root, name, suffix, path, err) && file_replace(path, span_str(all), mode, err);
+	free(all);
+	return good;
+}
+
+bool interface_marked(const char *root, const char *name, const char *suffix) {
+	char *text;
+	bool marked;
+
+	interface_noted(root, name, suffix, &text);
+	marked = text;
+	free(text);
+	return marked;
 }
 
 enum interface_state interface_state(const char *root, const char *name, bool adopt) {
@@ -54,7 +112,7 @@ enum interface_state interface_state(const char *root, const char *name, bool ad
 	return adopt ? INTERFACE_SHARED : INTERFACE_FOREIGN;
 }
 
-bool interface_earlier(const char *root, const char *name, char earlier[static IFNAMSIZ]) {
+bool interface_other(const char *root, const char *name, bool live, char other[static IFNAMSIZ]) {
 	const struct dirent *entry;
 	char path[PATH_MAX], *dot;
 	bool found = false;
@@ -64,10 +122,13 @@ bool interface_earlier(const char *root, const char *name, char earlier[static I
 		return false;
 	while (!found && (entry = readdir(dir))) {
 		dot = strrchr(entry->d_name, '.');
-		if (!dot || (strcmp(dot, ".up") != 0 && strcmp(dot, ".peers") != 0) ||
-			!span_copy(span_of(entry->d_name, (size_t)(dot - entry->d_name)), earlier, IFNAMSIZ))
+		if (!dot ||
+			!span_copy(span_of(entry->d_name, (size_t)(dot - entry->d_name)), other, IFNAMSIZ) ||
+			strcmp(other, name) == 0)
 			continue;
-		found = strcmp(earlier, name) != 0 && interface_marked(root, earlier, dot + 1);
+		for (size_t i = 0; !found && i < sizeof suffixes / sizeof *suffixes; i++)
+			found = strcmp(dot + 1, suffixes[i]) == 0 &&
+				(!live || interface_marked(root, other, suffixes[i]));
 	}
 	closedir(dir);
 	return found;
@@ -75,26 +136,27 @@ bool interface_earlier(const char *root, const char *name, char earlier[static I
 
 /* ---- making and removing ---- */
 
+static void pause_a_moment(void) {
+	nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+}
+
 /* wireguard-go answers a moment after it went into the background. */
 static bool wait_until_readable(const char *name, struct err *err) {
-	static const struct timespec pause = {.tv_nsec = 10000000};
-
 	for (unsigned tries = 0; tries < 500; tries++) {
 		if (tunnel_read(name, NULL, NULL, NULL) == 0)
 			return true;
-		nanosleep(&pause, NULL);
+		pause_a_moment();
 	}
 	return err_set(err, ERR_ENV, "%s: was made but does not answer", name);
 }
 
 /* One that just went takes its socket along a moment later, and until then a new one cannot start. */
 static void wait_for_old_socket(const char *name) {
-	static const struct timespec pause = {.tv_nsec = 10000000};
 	char path[64];
 
 	snprintf(path, sizeof path, "/var/run/wireguard/%.15s.sock", name);
 	for (unsigned tries = 0; tries < 200 && access(path, F_OK) == 0; tries++)
-		nanosleep(&pause, NULL);
+		pause_a_moment();
 }
 
 static bool add_link(const char *name, struct err *err) {
@@ -117,38 +179,28 @@ static bool delete_link(const char *name, struct err *err) {
 	return run(del, span_of(NULL, 0), err);
 }
 
-bool interface_set_up(const char *name, struct err *err) {
-	const char *const up[] = {"ip", "link", "set", name, "up", NULL};
-
-	return run(up, span_of(NULL, 0), err);
-}
-
 bool interface_make(const char *root, const char *name, struct err *err) {
-	char path[PATH_MAX], dir[PATH_MAX], mark[16];
-
-	if (!interface_file(root, name, "up", path, err) || !file_path(dir, root, PATH_RUN, NULL, err) ||
-		!file_mkdir(dir, 0755, err) || !add_link(name, err))
+	if (!add_link(name, err))
 		return false;
-	if (wait_until_readable(name, err)) {
-		snprintf(mark, sizeof mark, "%u\n", if_nametoindex(name));
-		if (file_replace(path, span_str(mark), 0644, err))
-			return true;
-	}
+	if (wait_until_readable(name, err) && interface_note(root, name, "up", "", 0644, err))
+		return true;
 	/* without its mark, nobody would know that it is ours */
 	delete_link(name, NULL);
 	return false;
 }
 
 bool interface_remove(const char *root, const char *name, struct err *err) {
-	char mark[PATH_MAX], peers[PATH_MAX];
+	char path[PATH_MAX];
 
-	if (!interface_file(root, name, "up", mark, err) || !interface_file(root, name, "peers", peers, err))
-		return false;
-	if (if_nametoindex(name) && !delete_link(name, err))
-		return false;
-	wait_for_old_socket(name);
-	unlink(peers);
-	return unlink(mark) == 0 || errno == ENOENT || err_set(err, ERR_ENV, "%s: %m", mark);
+	if (interface_marked(root, name, "up")) {
+		if (!delete_link(name, err))
+			return false;
+		wait_for_old_socket(name);
+	}
+	for (size_t i = 0; i < 2; i++)
+		if (!file_of(root, name, suffixes[i], path, err) || (unlink(path) != 0 && errno != ENOENT))
+			return err_set(err, ERR_ENV, "%s: %m", path);
+	return true;
 }
 
 /* ---- addresses and routes ---- */
@@ -165,6 +217,7 @@ struct plan {
 	unsigned index;
 	struct wanted *addrs, *routes; /* sorted */
 	size_t naddrs, nroutes;
+	bool set_up;		/* the link itself, first */
 	struct addr sources[2]; /* of what this host sends, by IPv4 and IPv6; family 0: none */
 	FILE *lines;		/* for `ip -batch` */
 	char *text;
@@ -362,6 +415,12 @@ static bool list_wanted(struct plan *plan, const struct roster *roster, bool v6)
 	return true;
 }
 
+/* What an earlier try found. */
+static void forget(struct wanted *list, size_t n) {
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct wanted){.prefix = list[i].prefix};
+}
+
 /* Writes the lines that take away, and finds what is there. */
 static int look(struct plan *plan) {
 	int rc;
@@ -369,6 +428,10 @@ static int look(struct plan *plan) {
 	plan->lines = open_memstream(&plan->text, &plan->size);
 	if (!plan->lines)
 		return ENOMEM;
+	if (plan->set_up)
+		fprintf(plan->lines, "link set dev %s up\n", plan->name);
+	forget(plan->addrs, plan->naddrs);
+	forget(plan->routes, plan->nroutes);
 	/* routes first: the kernel takes those away by itself whose source goes */
 	rc = dump(RTM_GETROUTE, see_route, plan);
 	if (rc == 0)
@@ -434,7 +497,7 @@ static int report_failures(const struct plan *plan, char *said, struct err *why)
 	return status ? status : problem(why);
 }
 
-static int carry_out(struct plan *plan) {
+static int carry_out(struct plan *plan, bool dry) {
 	const char *const batch[] = {"ip", "-force", "-batch", "-", NULL};
 	char said[16384];
 	struct err err;
@@ -443,14 +506,37 @@ static int carry_out(struct plan *plan) {
 		err_set(&err, ERR_ENV, "out of memory");
 		return problem(&err);
 	}
-	if (plan->size == 0 || run_said(batch, span_of(plan->text, plan->size), said, sizeof said, &err))
+	if (plan->size && dry)
+		return interface_differs(plan->name, "ip", plan->text);
+	if (!plan->size || run_said(batch, span_of(plan->text, plan->size), said, sizeof said, &err))
 		return 0;
 	return report_failures(plan, said, &err);
 }
 
-int interface_sync(const struct roster *roster) {
+int interface_differs(const char *name, const char *program, const char *words) {
+	size_t n = strcspn(words, "\n");
+	struct err err;
+
+	err_set(&err, ERR_NO, "%s: differs; verimesh sync will run: %s %.*s%s", name, program, (int)n, words,
+		words[n] && words[n + 1] ? " ..." : "");
+	return problem(&err);
+}
+
+static bool is_down(const char *name) {
+	struct ifreq request = {0};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool down;
+
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%.15s", name);
+	down = ioctl(fd, SIOCGIFFLAGS, &request) == 0 && !(request.ifr_flags & IFF_UP);
+	if (fd >= 0)
+		close(fd);
+	return down;
+}
+
+int interface_sync(const struct roster *roster, bool ours, bool dry) {
 	const char *name = roster->policy->interface;
-	struct plan plan = {.name = name, .index = if_nametoindex(name)};
+	struct plan plan = {.name = name, .index = if_nametoindex(name), .set_up = ours && is_down(name)};
 	bool v6 = has_ipv6(name);
 	int rc = EINTR, status = 0, failed;
 	struct err err;
@@ -469,7 +555,7 @@ int interface_sync(const struct roster *roster) {
 	if (rc == 0) {
 		failed = add_missing(&plan);
 		status = failed ? failed : status;
-		failed = carry_out(&plan);
+		failed = carry_out(&plan, dry);
 		status = failed ? failed : status;
 	} else {
 		err_set(&err, ERR_ENV, "%s: its addresses and routes cannot be read: %s", name,

@@ -48,12 +48,11 @@ static void report_peers(const struct mesh *mesh, mesh_report *report, void *ctx
  * not read that goes on without a log of it. */
 static bool settle_self(struct mesh *mesh, bool writing, struct err *err) {
 	const struct policy_peer *own = policy_peer(&mesh->policy, mesh->policy.self);
-	char aid[CESR_TEXT];
 
-	if (!identity_aid(mesh->root, aid, err))
+	if (!identity_aid(mesh->root, mesh->aid, err))
 		return !writing && errno == EACCES;
-	if (aid[0])
-		return policy_imply_self(&mesh->policy, aid, err);
+	if (mesh->aid[0])
+		return policy_imply_self(&mesh->policy, mesh->aid, err);
 	return !own || own->aid[0] ||
 	       err_set(err, ERR_USAGE,
 		       PATH_CONF ":%u: [Peer %s] has no AID, and this host holds no identity; set "
@@ -61,21 +60,26 @@ static bool settle_self(struct mesh *mesh, bool writing, struct err *err) {
 		       own->line, own->name);
 }
 
-/* One that is not there is no error. */
-static bool read_secret(
-	const char *root, bool next, bool *has, uint8_t secret[static WG_KEY_BYTES], struct err *err) {
-	*has = secret_read(root, next ? SECRET_TUNNEL_NEXT : SECRET_TUNNEL, secret, err);
-	return *has || errno == ENOENT;
-}
-
 /* An interface that another made, or is to make, has its own key, and ours are not used. */
 static bool is_shared(const struct mesh *mesh) {
 	return mesh->policy.adopt && mesh->wireguard.state != INTERFACE_OURS;
 }
 
-static bool read_secrets(struct mesh *mesh, struct err *err) {
-	return is_shared(mesh) || (read_secret(mesh->root, false, &mesh->has_secret, mesh->secret, err) &&
-					  read_secret(mesh->root, true, &mesh->has_next, mesh->next, err));
+/* One that is not there is no error. */
+static bool read_secret(const struct mesh *mesh, const char *name, bool *has,
+	uint8_t secret[static WG_KEY_BYTES], struct err *err) {
+	*has = secret_read(mesh->root, name, secret, err);
+	return *has || errno == ENOENT;
+}
+
+/* Who only reads goes on without. */
+static bool read_secrets(struct mesh *mesh, bool writing, struct err *err) {
+	if (is_shared(mesh) ||
+		(read_secret(mesh, SECRET_TUNNEL, &mesh->has_secret, mesh->secret, err) &&
+			read_secret(mesh, SECRET_TUNNEL_NEXT, &mesh->has_next, mesh->next, err)))
+		return true;
+	mesh->unread = *err;
+	return !writing;
 }
 
 /* The public key of this host's interface. False: it has none, or (err) that cannot be found out. */
@@ -126,8 +130,8 @@ static bool build_roster(
 }
 
 /* The key that waited for its card takes its place when that is in force. */
-static bool promote(struct mesh *mesh, struct err *err) {
-	if (!tunnel_secret_promote(mesh->root, err))
+static bool promote(struct mesh *mesh, bool writing, struct err *err) {
+	if (writing && !tunnel_secret_promote(mesh->root, err))
 		return false;
 	memcpy(mesh->secret, mesh->next, sizeof mesh->secret);
 	sodium_memzero(mesh->next, sizeof mesh->next);
@@ -136,26 +140,24 @@ static bool promote(struct mesh *mesh, struct err *err) {
 	return true;
 }
 
-/* This host must have the key that its own card names. key: what own_key found, or NULL. */
-static void settle_key(struct mesh *mesh, const uint8_t *key, mesh_report *report, void *ctx) {
+/* This host must have the key that its own card names. key: what own_key found, or NULL. False: it has
+ * another. */
+static bool settle_key(struct mesh *mesh, const uint8_t *key, bool writing, struct err *err) {
 	const struct roster_host *self = mesh->roster.self;
-	bool shared = is_shared(mesh);
 	uint8_t next[WG_KEY_BYTES];
-	struct err err;
 
-	if (!self || (shared && !key) || (key && memcmp(key, self->key, WG_KEY_BYTES) == 0))
-		return;
-	err_set(&err, ERR_NO, "%s.%s: its card names another key than %s has; %s", self->label,
-		self->peer->name, shared ? mesh->policy.interface : "this host",
-		shared ? "issue its card anew" : "see verimesh key, then issue its card with --key");
-	mesh->strange_key = true;
+	if (!self || (key && memcmp(key, self->key, WG_KEY_BYTES) == 0))
+		return true;
 	if (mesh->has_next) {
 		tunnel_public(mesh->next, next);
 		if (memcmp(next, self->key, sizeof next) == 0)
-			mesh->strange_key = !promote(mesh, &err);
+			return promote(mesh, writing, err);
 	}
-	if (mesh->strange_key)
-		report(ctx, &err);
+	return !key ||
+	       err_set(err, ERR_NO, "%s.%s: its card names another key than %s has; %s%s", self->label,
+		       self->peer->name, is_shared(mesh) ? mesh->policy.interface : "this host",
+		       mesh->aid[0] ? "verimesh issue " : "see verimesh key, then issue its card with --key",
+		       mesh->aid[0] ? self->label : "");
 }
 
 static bool open_roster(struct mesh *mesh, bool writing, mesh_report *report, void *ctx, struct err *err) {
@@ -166,10 +168,10 @@ static bool open_roster(struct mesh *mesh, bool writing, mesh_report *report, vo
 	if (!build_roster(mesh, has_key ? key : NULL, report, ctx, err))
 		return false;
 	mesh->strange_key = why.text[0] && !has_key;
+	if (!mesh->strange_key)
+		mesh->strange_key = !settle_key(mesh, has_key ? key : NULL, writing, &why);
 	if (mesh->strange_key)
 		report(ctx, &why);
-	if (writing)
-		settle_key(mesh, has_key ? key : NULL, report, ctx);
 	return true;
 }
 
@@ -179,7 +181,7 @@ bool mesh_open(
 	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, writing, err) &&
 		store_open(&mesh->store, root, writing, err) &&
 		wireguard_read(&mesh->wireguard, root, mesh->policy.interface, mesh->policy.adopt, err) &&
-		(!writing || read_secrets(mesh, err)) && open_roster(mesh, writing, report, ctx, err)) {
+		read_secrets(mesh, writing, err) && open_roster(mesh, writing, report, ctx, err)) {
 		if (mesh->store.damage.text[0])
 			report(ctx, &mesh->store.damage);
 		report_peers(mesh, report, ctx);
@@ -198,19 +200,31 @@ void mesh_close(struct mesh *mesh) {
 	policy_free(&mesh->policy);
 }
 
-bool mesh_no_secret(struct err *err) {
-	return err_set(
-		err, ERR_ENV, PATH_IDENTITY "/tunnel: not there; make this host's key with verimesh init");
+bool mesh_has_key(const struct mesh *mesh, struct err *err) {
+	if (mesh->has_secret || is_shared(mesh))
+		return true;
+	if (mesh->unread.text[0])
+		*err = mesh->unread;
+	else
+		err_set(err, ERR_ENV,
+			PATH_IDENTITY "/tunnel: not there; make this host's key with verimesh %s%s",
+			mesh->aid[0] ? "issue " : "key", mesh->aid[0] ? mesh->policy.host : "");
+	return false;
+}
+
+bool mesh_only_name(const struct mesh *mesh, struct err *err) {
+	char other[IFNAMSIZ];
+
+	return !interface_other(mesh->root, mesh->policy.interface, true, other) ||
+	       err_set(err, ERR_ENV, "%s: is still up, from when it was the Name; run verimesh down first",
+		       other);
 }
 
 static bool put_seed(const struct mesh *mesh, int32_t ring, struct err *err) {
 	struct identity identity;
-	char aid[CESR_TEXT];
 	bool good;
 
-	if (!identity_aid(mesh->root, aid, err))
-		return false;
-	if (!aid[0])
+	if (!mesh->aid[0])
 		return keyring_drop(ring, "identity", err);
 	good = identity_load(mesh->root, &identity, err) &&
 	       keyring_put(ring, "identity", span_of(identity.seed, SEED_BYTES), err);
@@ -234,9 +248,11 @@ static bool sync_keyring(const struct mesh *mesh, struct err *err) {
 	       put_secret(ring, "tunnel.next", mesh->has_next, mesh->next, err) && put_seed(mesh, ring, err);
 }
 
-static int sync_interface(struct mesh *mesh) {
+int mesh_sync_interface(struct mesh *mesh, bool dry) {
 	struct wireguard *wireguard = &mesh->wireguard;
 	bool ours = wireguard->state == INTERFACE_OURS;
+	/* of a key that is not the card's check has told already */
+	bool keyed = ours && mesh->has_secret && !(dry && mesh->strange_key);
 	struct err err;
 	int peers, rest;
 
@@ -246,12 +262,8 @@ static int sync_interface(struct mesh *mesh) {
 	}
 	if (wireguard->state == INTERFACE_NONE || !wireguard->in_use)
 		return 0;
-	if (ours && !mesh->has_secret) {
-		mesh_no_secret(&err);
-		return problem(&err);
-	}
-	peers = wireguard_sync(wireguard, mesh->root, &mesh->roster, ours ? mesh->secret : NULL);
-	rest = interface_sync(&mesh->roster);
+	peers = wireguard_sync(wireguard, mesh->root, &mesh->roster, keyed ? mesh->secret : NULL, dry);
+	rest = interface_sync(&mesh->roster, ours, dry);
 	return peers > rest ? peers : rest;
 }
 
@@ -268,11 +280,15 @@ int mesh_sync(struct mesh *mesh) {
 	int status = mesh->store.damage.text[0] ? ERR_ENV : refused ? ERR_NO : 0, failed;
 	struct err err;
 
+	if (mesh->roster.self && !mesh_has_key(mesh, &err))
+		status = problem(&err);
+	if (!mesh_only_name(mesh, &err))
+		status = problem(&err);
 	if (!sync_map(mesh, &err))
 		status = problem(&err);
 	if (!sync_keyring(mesh, &err))
 		status = problem(&err);
-	failed = sync_interface(mesh);
+	failed = mesh_sync_interface(mesh, false);
 	return failed > status ? failed : status;
 }
 

@@ -18,15 +18,18 @@ struct mesh {
 	struct store store;
 	struct wireguard wireguard; /* the interface, as it was read first */
 	struct roster roster;
+	char aid[CESR_TEXT];	   /* of the identity that this host holds, or "" */
 	bool has_secret, has_next; /* this host has a tunnel key; one that waits for its card */
 	uint8_t secret[WG_KEY_BYTES], next[WG_KEY_BYTES];
-	bool strange_key; /* the own card names another key than the interface has */
+	struct err unread; /* why they could not be read, or text "" */
+	bool strange_key;  /* the own card names another key than the interface has */
 };
 
-/* Reads configuration, identity, store and the interface, and builds the roster. Each refused claim, each
- * peer of whom there is no log and a damaged store are handed to report. writing: takes the lock and
- * reads this host's secrets, for a sync; the one that waited takes its place when the own card names it.
- * Else an ordinary user may, for whom the interface cannot be read. On failure nothing is left open. */
+/* Reads configuration, identity, store, this host's secrets and the interface, and builds the roster. Each
+ * refused claim, each peer of whom there is no log, a key that is not the own card's and a damaged store are
+ * handed to report. A secret that waited takes its place when the own card names it. writing: takes the
+ * lock, for a sync. Else an ordinary user may, for whom neither secrets nor the interface can be read, and
+ * nothing changes on disk. On failure nothing is left open. */
 bool mesh_open(
 	struct mesh *mesh, const char *root, bool writing, mesh_report *report, void *ctx, struct err *err);
 
@@ -40,7 +43,13 @@ void mesh_close(struct mesh *mesh);
  * printed. Returns the exit status, ERR_NO when nothing failed but claims were refused. */
 int mesh_sync(struct mesh *mesh);
 
-/* The error for a host without a tunnel key. */
-bool mesh_no_secret(struct err *err);
+/* The part of it for the interface; dry: what would be done is printed as a problem. */
+int mesh_sync_interface(struct mesh *mesh, bool dry);
+
+/* False: this host has no tunnel key, and needs one. */
+bool mesh_has_key(const struct mesh *mesh, struct err *err);
+
+/* False: an interface of an earlier Name is up, and would go on with what was right then. */
+bool mesh_only_name(const struct mesh *mesh, struct err *err);
 
 #endif

@@ -19,7 +19,10 @@
 
 #define KEEPALIVE 25 /* seconds (DESIGN.md 6) */
 #define SESSION 180  /* seconds after a handshake for which a session can live */
-#define NOTES_MAX ((size_t)64 << 20)
+
+static int worse(int a, int b) {
+	return a > b ? a : b;
+}
 
 static int compare_prefixes(const void *a, const void *b) {
 	return memcmp(a, b, sizeof(struct prefix));
@@ -44,44 +47,6 @@ static const struct wireguard_note *find_note(
 	return find(key, wireguard->notes, wireguard->nnotes, sizeof *wireguard->notes);
 }
 
-/* ---- the device ---- */
-
-static void add_peer(void *ctx, const struct tunnel_peer *live, const struct prefix *prefix) {
-	struct wireguard *w = ctx;
-	struct wireguard_peer *peer = array_room(w->peers, w->npeers, sizeof *peer);
-	struct prefix *prefixes = array_room(w->prefixes, w->nprefixes, sizeof *prefixes);
-	size_t first = 0;
-
-	w->peers = peer ? peer : w->peers;
-	w->prefixes = prefixes ? prefixes : w->prefixes;
-	if (!peer || !prefixes) {
-		w->error = ENOMEM;
-	} else if (prefix) {
-		prefixes[w->nprefixes++] = *prefix;
-	} else {
-		if (w->npeers)
-			first = peer[w->npeers - 1].first + peer[w->npeers - 1].nprefixes;
-		peer += w->npeers++;
-		*peer = (struct wireguard_peer){*live, first, w->nprefixes - first, false};
-		qsort(prefixes + first, peer->nprefixes, sizeof *prefixes, compare_prefixes);
-	}
-}
-
-static void read_device(struct wireguard *wireguard, const char *interface) {
-	int rc = EINTR;
-
-	for (int tries = 3; tries > 0 && rc == EINTR; tries--) {
-		wireguard->npeers = wireguard->nprefixes = 0;
-		rc = tunnel_read(interface, add_peer, wireguard, &wireguard->port);
-	}
-	if (rc != 0)
-		wireguard->error = rc;
-	if (wireguard->error)
-		wireguard->npeers = 0;
-	if (wireguard->npeers)
-		qsort(wireguard->peers, wireguard->npeers, sizeof *wireguard->peers, compare_keys);
-}
-
 /* ---- the notes ---- */
 
 /* A line of the file: a peer's public key, and the endpoint of its card or "-". */
@@ -90,58 +55,65 @@ static bool read_note(struct span line, struct wireguard_note *note) {
 	       span_copy(span_from(line, WG_KEY_TEXT), note->endpoint, sizeof note->endpoint);
 }
 
-/* The lines behind the first, which holds the interface's index and the key that it was given or "-". */
-static bool read_lines(struct wireguard *wireguard, char *text) {
-	char *line = text + strcspn(text, "\n"), *key = strchr(text, ' ');
+/* Those of an interface that is gone are void. */
+static bool read_notes(
+	struct wireguard *wireguard, const char *root, const char *interface, struct err *err) {
 	size_t lines = 0, n;
 
-	wireguard->keyed =
-		key && line - key == WG_KEY_TEXT && wg_key_decode(key + 1, WG_KEY_TEXT - 1, wireguard->key);
-	for (const char *p = line; *p; p++)
+	wireguard->in_use = interface_noted(root, interface, "peers", &wireguard->text);
+	for (const char *p = wireguard->text; p && *p; p++)
 		lines += *p == '\n';
 	wireguard->notes = calloc(lines + 1, sizeof *wireguard->notes);
 	if (!wireguard->notes)
-		return false;
-	while (*line && *++line) {
+		return err_set(err, ERR_ENV, "out of memory");
+	for (const char *line = wireguard->text; lines > 0; lines--, line += n + 1) {
 		n = strcspn(line, "\n");
 		wireguard->nnotes += read_note(span_of(line, n), &wireguard->notes[wireguard->nnotes]);
-		line += n;
 	}
 	qsort(wireguard->notes, wireguard->nnotes, sizeof *wireguard->notes, compare_keys);
 	return true;
 }
 
-/* Those of an interface that is gone are void. */
-static bool read_notes(
-	struct wireguard *wireguard, const char *root, const char *interface, struct err *err) {
-	char path[PATH_MAX];
-	uint8_t *data;
-	size_t n;
+/* ---- the device ---- */
 
-	if (!interface_file(root, interface, "peers", path, err))
-		return false;
-	if (!file_read(path, NOTES_MAX, &data, &n, NULL))
-		return true;
-	wireguard->text = (char *)data;
-	wireguard->in_use = true;
-	return strtoul(wireguard->text, NULL, 10) != if_nametoindex(interface) ||
-	       read_lines(wireguard, wireguard->text) || err_set(err, ERR_ENV, "out of memory");
+/* Prefixes of peers that are not ours are kept apart. */
+static bool end_peer(struct wireguard *w, const struct tunnel_peer *live) {
+	const struct wireguard_peer *last = w->npeers ? &w->peers[w->npeers - 1] : NULL;
+	struct wireguard_peer peer = {.live = *live, .first = last ? last->first + last->nprefixes : 0};
+
+	peer.ours = w->state == INTERFACE_OURS || find_note(w, live->key);
+	while (!peer.ours && w->nprefixes > peer.first)
+		if (!array_append(
+			    &w->foreign, &w->nforeign, &w->prefixes[--w->nprefixes], sizeof *w->foreign))
+			return false;
+	peer.nprefixes = w->nprefixes - peer.first;
+	if (peer.nprefixes)
+		qsort(w->prefixes + peer.first, peer.nprefixes, sizeof *w->prefixes, compare_prefixes);
+	return array_append(&w->peers, &w->npeers, &peer, sizeof peer);
 }
 
-/* Who added which peer. */
-static bool settle_foreign(struct wireguard *w, struct err *err) {
-	w->foreign = calloc(w->nprefixes + 1, sizeof *w->foreign);
-	if (!w->foreign)
-		return err_set(err, ERR_ENV, "out of memory");
-	for (size_t i = 0; i < w->npeers; i++) {
-		struct wireguard_peer *peer = &w->peers[i];
+static void add_peer(void *ctx, const struct tunnel_peer *live, const struct prefix *prefix) {
+	struct wireguard *w = ctx;
 
-		peer->ours = w->state == INTERFACE_OURS || find_note(w, peer->live.key);
-		for (size_t k = 0; !peer->ours && k < peer->nprefixes; k++)
-			w->foreign[w->nforeign++] = w->prefixes[peer->first + k];
+	if (prefix ? !array_append(&w->prefixes, &w->nprefixes, prefix, sizeof *prefix) : !end_peer(w, live))
+		w->error = ENOMEM;
+}
+
+static void read_device(struct wireguard *wireguard, const char *interface) {
+	int rc = EINTR;
+
+	for (int tries = 3; tries > 0 && rc == EINTR; tries--) {
+		wireguard->npeers = wireguard->nprefixes = wireguard->nforeign = 0;
+		rc = tunnel_read(interface, add_peer, wireguard, &wireguard->port);
 	}
-	qsort(w->foreign, w->nforeign, sizeof *w->foreign, compare_prefixes);
-	return true;
+	if (rc != 0)
+		wireguard->error = rc;
+	if (wireguard->error)
+		wireguard->npeers = 0;
+	if (wireguard->npeers)
+		qsort(wireguard->peers, wireguard->npeers, sizeof *wireguard->peers, compare_keys);
+	if (wireguard->nforeign)
+		qsort(wireguard->foreign, wireguard->nforeign, sizeof *wireguard->foreign, compare_prefixes);
 }
 
 bool wireguard_read(
@@ -153,7 +125,7 @@ bool wireguard_read(
 		wireguard->in_use = true;
 	if (wireguard->state != INTERFACE_NONE)
 		read_device(wireguard, interface);
-	return settle_foreign(wireguard, err);
+	return true;
 }
 
 void wireguard_free(struct wireguard *wireguard) {
@@ -190,44 +162,44 @@ static bool is_leaving(const struct wireguard_peer *peer, const struct wants *wa
 	return peer->ours && !find(peer->live.key, wants->list, wants->n, sizeof *wants->list);
 }
 
-static void endpoint_text(const struct addr *addr, uint16_t port, char text[static ENDPOINT_TEXT]) {
-	if (addr->family)
-		endpoint_format(addr, port, text);
+static struct want *add_want(struct wants *wants, const uint8_t key[static WG_KEY_BYTES],
+	const struct addr *endpoint, uint16_t port) {
+	struct want *want = &wants->list[wants->n++];
+
+	memcpy(want->key, key, WG_KEY_BYTES);
+	if (endpoint->family)
+		endpoint_format(endpoint, port, want->endpoint);
 	else
-		memcpy(text, "-", 2);
-}
-
-/* A key that its host has not yet gets no addresses; when the time comes, and it is known where the host
- * is, keepalive starts the handshake (DESIGN.md 8). */
-static struct want want_next(const struct wireguard *wireguard, const struct roster_next *next) {
-	const struct wireguard_peer *live = wireguard_find(wireguard, next->key);
-	bool known = next->endpoint.family || (live && live->live.endpoint.family);
-	struct want want = {.keepalive = known && time(NULL) >= next->from ? KEEPALIVE : 0};
-
-	memcpy(want.key, next->key, WG_KEY_BYTES);
-	endpoint_text(&next->endpoint, next->endpoint_port, want.endpoint);
+		want->endpoint[0] = '-';
 	return want;
 }
 
 static bool list_wants(const struct wireguard *wireguard, const struct roster *roster, struct wants *wants) {
 	/* a host that nobody can reach by itself keeps its tunnels open (DESIGN.md 6) */
 	const bool reachable = roster->self && roster->self->endpoint.family;
-	struct want *want;
 
 	*wants = (struct wants){calloc(2 * roster->nhosts + 1, sizeof *wants->list), 0};
 	if (!wants->list)
 		return false;
-	for (size_t i = 0; i < roster->nhosts; i++) {
-		const struct roster_host *host = &roster->hosts[i];
+	for (const struct roster_host *host = roster->hosts; host < roster->hosts + roster->nhosts; host++) {
+		const struct roster_next *next = &host->next;
+		const struct wireguard_peer *live;
+		struct want *want;
 
 		if (host->self)
 			continue;
-		want = &wants->list[wants->n++];
-		*want = (struct want){.keepalive = reachable ? 0 : KEEPALIVE, .host = host};
-		memcpy(want->key, host->key, WG_KEY_BYTES);
-		endpoint_text(&host->endpoint, host->endpoint_port, want->endpoint);
-		if (host->next.from)
-			wants->list[wants->n++] = want_next(wireguard, &host->next);
+		want = add_want(wants, host->key, &host->endpoint, host->endpoint_port);
+		want->host = host;
+		want->keepalive = reachable ? 0 : KEEPALIVE;
+		if (!next->from)
+			continue;
+		/* a key that its host has not yet gets no addresses; when the time comes, and it is known
+		 * where the host is, keepalive starts the handshake (DESIGN.md 8) */
+		want = add_want(wants, next->key, &next->endpoint, next->endpoint_port);
+		live = wireguard_find(wireguard, next->key);
+		if ((next->endpoint.family || (live && live->live.endpoint.family)) &&
+			time(NULL) >= next->from)
+			want->keepalive = KEEPALIVE;
 	}
 	qsort(wants->list, wants->n, sizeof *wants->list, compare_keys);
 	return true;
@@ -235,12 +207,10 @@ static bool list_wants(const struct wireguard *wireguard, const struct roster *r
 
 /* ---- writing the notes ---- */
 
-static void write_notes(FILE *out, const struct wireguard *wireguard, const char *interface,
-	const struct wants *wants, bool leaving) {
+static void write_notes(
+	FILE *out, const struct wireguard *wireguard, const struct wants *wants, bool leaving) {
 	char key[WG_KEY_TEXT];
 
-	wg_key_encode(wireguard->key, key);
-	fprintf(out, "%u %s\n", if_nametoindex(interface), wireguard->keyed ? key : "-");
 	for (const struct want *want = wants->list; want < wants->list + wants->n; want++) {
 		const struct wireguard_peer *live = wireguard_find(wireguard, want->key);
 
@@ -259,20 +229,18 @@ static void write_notes(FILE *out, const struct wireguard *wireguard, const char
  * to go (leaving), so that no crash leaves a peer that nobody knows to be ours. */
 static int note(struct wireguard *wireguard, const char *root, const char *interface,
 	const struct wants *wants, bool leaving) {
-	char path[PATH_MAX], dir[PATH_MAX], *text = NULL;
 	struct err err = {.status = ERR_ENV, .text = "out of memory"};
+	char *text = NULL;
 	size_t n = 0;
 	FILE *out = open_memstream(&text, &n);
 	bool good = out;
 
 	if (out) {
-		write_notes(out, wireguard, interface, wants, leaving);
+		write_notes(out, wireguard, wants, leaving);
 		good = fclose(out) == 0;
 	}
 	if (good && (!wireguard->text || strcmp(text, wireguard->text) != 0)) {
-		good = file_path(dir, root, PATH_RUN, NULL, &err) && file_mkdir(dir, 0755, &err) &&
-		       interface_file(root, interface, "peers", path, &err) &&
-		       file_replace(path, span_of(text, n), 0600, &err);
+		good = interface_note(root, interface, "peers", text, 0600, &err);
 		free(wireguard->text);
 		wireguard->text = good ? text : NULL;
 		text = good ? NULL : text;
@@ -289,12 +257,30 @@ static int note(struct wireguard *wireguard, const char *root, const char *inter
 #define BATCH_WORDS 2048
 #define BATCH_TEXT 65536
 
+/* Runs a command that sets something of the interface, argv[2], or, dry, tells of it. */
+static int set(const char *const argv[], struct span input, bool dry) {
+	char words[sizeof((struct err *)0)->text];
+	struct err err;
+	size_t n = 0;
+
+	if (!dry && run(argv, input, &err))
+		return 0;
+	if (!dry) {
+		err_at(&err, "%s: %s", argv[2], argv[3]);
+		return problem(&err);
+	}
+	for (size_t i = 1; argv[i] && n < sizeof words; i++)
+		n += (size_t)snprintf(words + n, sizeof words - n, i > 1 ? " %s" : "%s", argv[i]);
+	return interface_differs(argv[2], argv[0], words);
+}
+
 /* Arguments of wg for many peers at once, of which none is secret. */
 struct batch {
 	const char *words[BATCH_WORDS + PEER_WORDS + 1];
 	char text[BATCH_TEXT + PEER_TEXT];
 	size_t nwords, used;
 	const char *interface;
+	bool dry;
 	int status;
 };
 
@@ -308,13 +294,9 @@ static void batch_start(struct batch *batch) {
 }
 
 static void batch_run(struct batch *batch) {
-	struct err err;
-
 	batch->words[batch->nwords] = NULL;
-	if (batch->nwords > 3 && !run(batch->words, span_of(NULL, 0), &err)) {
-		err_at(&err, "%s", batch->interface);
-		batch->status = problem(&err);
-	}
+	if (batch->nwords > 3)
+		batch->status = worse(batch->status, set(batch->words, span_of(NULL, 0), batch->dry));
 	batch_start(batch);
 }
 
@@ -371,10 +353,13 @@ static bool moves(
 	const struct want *want, const struct tunnel_peer *live, const struct wireguard_note *note) {
 	char text[ENDPOINT_TEXT];
 
-	endpoint_text(&live->endpoint, live->endpoint_port, text);
-	if (want->endpoint[0] == '-' || strcmp(want->endpoint, text) == 0)
+	if (want->endpoint[0] == '-')
 		return false;
-	return text[0] == '-' || (uint64_t)time(NULL) > live->handshake + SESSION ||
+	if (!live->endpoint.family)
+		return true;
+	if (strcmp(want->endpoint, endpoint_format(&live->endpoint, live->endpoint_port, text)) == 0)
+		return false;
+	return (uint64_t)time(NULL) > live->handshake + SESSION ||
 	       (note && strcmp(want->endpoint, note->endpoint) != 0);
 }
 
@@ -407,8 +392,8 @@ static void change_peer(struct batch *batch, const struct wireguard *wireguard, 
 }
 
 /* Removals first: what is taken away does not depend on what can be added. */
-static int change_peers(
-	const struct wireguard *wireguard, const char *interface, const struct wants *wants) {
+static int change_peers(const struct wireguard *wireguard, const char *interface, const struct wants *wants,
+	bool adding, bool dry) {
 	struct batch *batch = calloc(1, sizeof *batch);
 	struct err err;
 	int status;
@@ -418,13 +403,14 @@ static int change_peers(
 		return problem(&err);
 	}
 	batch->interface = interface;
+	batch->dry = dry;
 	batch_start(batch);
 	for (size_t i = 0; i < wireguard->npeers; i++)
 		if (is_leaving(&wireguard->peers[i], wants)) {
 			add_peer_words(batch, wireguard->peers[i].live.key);
 			add_word(batch, "remove");
 		}
-	for (size_t i = 0; i < wants->n; i++)
+	for (size_t i = 0; adding && i < wants->n; i++)
 		change_peer(batch, wireguard, &wants->list[i]);
 	batch_run(batch);
 	status = batch->status;
@@ -434,48 +420,56 @@ static int change_peers(
 
 /* ---- key and port ---- */
 
-static int set_key(
-	struct wireguard *wireguard, const char *interface, const uint8_t secret[static WG_KEY_BYTES]) {
-	const char *const set[] = {"wg", "set", interface, "private-key", "/dev/stdin", NULL};
-	char text[WG_KEY_TEXT];
+/* The text of the public key, or what wg prints where there is none. */
+static bool show_key(const char *interface, char *said, size_t size, struct err *err) {
+	const char *const show[] = {"wg", "show", interface, "public-key", NULL};
+
+	if (!run_said(show, span_of(NULL, 0), said, size, err))
+		return err_at(err, "%s", interface);
+	said[strcspn(said, "\n")] = 0;
+	return true;
+}
+
+bool wireguard_public(const char *interface, uint8_t key[static WG_KEY_BYTES], struct err *err) {
+	char said[256];
+
+	return show_key(interface, said, sizeof said, err) &&
+	       (wg_key_decode(said, strlen(said), key) ||
+		       err_set(err, ERR_ENV, "%s: has no key; give it one (wg set %s private-key FILE)",
+			       interface, interface));
+}
+
+static int set_key(const char *interface, const uint8_t secret[static WG_KEY_BYTES], bool dry) {
+	const char *const words[] = {"wg", "set", interface, "private-key", "/dev/stdin", NULL};
+	char text[WG_KEY_TEXT], said[256];
 	uint8_t key[WG_KEY_BYTES];
 	struct err err;
-	bool good;
+	int status;
 
+	if (!show_key(interface, said, sizeof said, &err))
+		return problem(&err);
 	tunnel_public(secret, key);
-	if (wireguard->keyed && memcmp(key, wireguard->key, sizeof key) == 0)
+	wg_key_encode(key, text);
+	if (strcmp(said, text) == 0)
 		return 0;
 	wg_key_encode(secret, text);
-	good = run(set, span_str(text), &err);
+	status = set(words, span_str(text), dry);
 	sodium_memzero(text, sizeof text);
-	if (!good) {
-		err_at(&err, "%s", interface);
-		return problem(&err);
-	}
-	wireguard->keyed = true;
-	memcpy(wireguard->key, key, sizeof key);
-	return 0;
+	return status;
 }
 
-static int set_port(const struct wireguard *wireguard, const char *interface, uint16_t port) {
+static int set_port(const char *interface, uint16_t port, bool dry) {
 	char text[8];
-	const char *const set[] = {"wg", "set", interface, "listen-port", text, NULL};
-	struct err err;
+	const char *const words[] = {"wg", "set", interface, "listen-port", text, NULL};
 
 	snprintf(text, sizeof text, "%u", port);
-	if (wireguard->port == port || run(set, span_of(NULL, 0), &err))
-		return 0;
-	err_at(&err, "%s: ListenPort = %u", interface, port);
-	return problem(&err);
+	return set(words, span_of(NULL, 0), dry);
 }
 
-static int worse(int a, int b) {
-	return a > b ? a : b;
-}
-
-int wireguard_sync(
-	struct wireguard *wireguard, const char *root, const struct roster *roster, const uint8_t *secret) {
-	const char *interface = roster->policy->interface;
+int wireguard_sync(struct wireguard *wireguard, const char *root, const struct roster *roster,
+	const uint8_t *secret, bool dry) {
+	const struct policy *policy = roster->policy;
+	const char *interface = policy->interface;
 	struct wants wants;
 	struct err err;
 	int status = 0, noted;
@@ -485,17 +479,15 @@ int wireguard_sync(
 			strerror(wireguard->error ? wireguard->error : ENOMEM));
 		return problem(&err);
 	}
-	if (secret) {
-		status = worse(status, set_key(wireguard, interface, secret));
-		status = worse(status, set_port(wireguard, interface, roster->policy->port));
-	} else {
-		wireguard->keyed = false;
-	}
-	noted = note(wireguard, root, interface, &wants, true);
+	if (secret)
+		status = set_key(interface, secret, dry);
+	if (secret && wireguard->port != policy->port)
+		status = worse(status, set_port(interface, policy->port, dry));
+	noted = dry ? 0 : note(wireguard, root, interface, &wants, true);
 	/* what would not be known to be ours later is not added to another's interface */
-	if (noted == 0 || secret)
-		status = worse(status, change_peers(wireguard, interface, &wants));
-	if (noted == 0 && status == 0)
+	status = worse(status, change_peers(wireguard, interface, &wants,
+				       noted == 0 || wireguard->state == INTERFACE_OURS, dry));
+	if (!dry && noted == 0 && status == 0)
 		noted = note(wireguard, root, interface, &wants, false);
 	free(wants.list);
 	return worse(status, noted);
@@ -505,7 +497,6 @@ int wireguard_release(const char *root, const char *interface) {
 	struct policy policy = {0};
 	struct roster nobody = {.policy = &policy};
 	struct wireguard wireguard;
-	char path[PATH_MAX];
 	struct err err;
 	int status;
 
@@ -513,41 +504,22 @@ int wireguard_release(const char *root, const char *interface) {
 	if (!wireguard_read(&wireguard, root, interface, true, &err)) {
 		status = problem(&err);
 	} else {
-		status = wireguard_sync(&wireguard, root, &nobody, NULL);
-		status = worse(status, interface_sync(&nobody));
+		status = wireguard_sync(&wireguard, root, &nobody, NULL, false);
+		status = worse(status, interface_sync(&nobody, false, false));
 	}
 	wireguard_free(&wireguard);
-	if (status == 0 && interface_file(root, interface, "peers", path, NULL))
-		unlink(path);
 	return status;
-}
-
-/* ---- others' interfaces ---- */
-
-bool wireguard_public(const char *interface, uint8_t key[static WG_KEY_BYTES], struct err *err) {
-	const char *const show[] = {"wg", "show", interface, "public-key", NULL};
-	char text[256];
-
-	if (!run_said(show, span_of(NULL, 0), text, sizeof text, err))
-		return err_at(err, "%s", interface);
-	return wg_key_decode(text, strcspn(text, "\n"), key) ||
-	       err_set(err, ERR_ENV, "%s: has no key; give it one (wg set %s private-key FILE)", interface,
-		       interface);
 }
 
 bool wireguard_refuse(const struct wireguard *wireguard, const struct roster *roster, struct err *err) {
 	const char *interface = roster->policy->interface;
-	size_t unknown = 0, k;
+	size_t unknown = wireguard->npeers;
 
 	if (wireguard->error)
 		return err_set(err, ERR_ENV,
 			"%s: is there, and verimesh up did not make it; choose another Name", interface);
-	for (size_t i = 0; i < wireguard->npeers; i++) {
-		for (k = 0; k < roster->nhosts; k++)
-			if (compare_keys(roster->hosts[k].key, wireguard->peers[i].live.key) == 0)
-				break;
-		unknown += k == roster->nhosts;
-	}
+	for (size_t i = 0; i < roster->nhosts; i++)
+		unknown -= wireguard_find(wireguard, roster->hosts[i].key) != NULL;
 	return err_set(err, ERR_ENV,
 		"%s: %s has %zu peers that verimesh does not know, and verimesh up did not make it; set "
 		"Adopt = yes, or choose another Name",

@@ -37,12 +37,10 @@ struct wireguard {
 	struct prefix *foreign; /* prefixes of the peers that are not ours, sorted */
 	size_t nforeign;
 
-	bool in_use;		      /* `up` made it, or adopted it */
-	bool keyed;		      /* noted: */
-	uint8_t key[WG_KEY_BYTES];    /* the public key that it was given */
+	bool in_use;		      /* `up` made it, or adopted it, or the one that had its name before */
 	struct wireguard_note *notes; /* sorted by key */
 	size_t nnotes;
-	char *text; /* the file of notes, as it stands */
+	char *text; /* what they say; NULL when there are none of this interface */
 };
 
 /* Reads the interface of that name, and the notes. A device that cannot be read is told by
@@ -61,12 +59,13 @@ bool wireguard_has_foreign(const struct wireguard *wireguard, const struct prefi
 /* Brings the interface in line with the roster (all hosts but this one) by what differs: sessions of
  * unchanged peers go on, a peer that roams keeps its endpoint, and peers that are not ours are left as
  * they are. secret NULL: key and port are left, too. Peers that verimesh has added are noted in
- * PATH_RUN/INTERFACE.peers. Goes on after a failure; each is printed. Returns the exit status. */
-int wireguard_sync(
-	struct wireguard *wireguard, const char *root, const struct roster *roster, const uint8_t *secret);
+ * PATH_RUN/INTERFACE.peers; where that fails, none is added to an interface that `up` did not make. Goes on
+ * after a failure; each is printed, and so is, dry, what would be done. Returns the exit status. */
+int wireguard_sync(struct wireguard *wireguard, const char *root, const struct roster *roster,
+	const uint8_t *secret, bool dry);
 
-/* Takes away what verimesh added to an interface that it did not make, and the notes. Prints and returns
- * as wireguard_sync. */
+/* Takes away what verimesh added to an interface that it did not make. Prints and returns as
+ * wireguard_sync. */
 int wireguard_release(const char *root, const char *interface);
 
 /* The public key of an interface. */

@@ -54,8 +54,8 @@ static bool sync_interface(void) {
 
 	wireguard_free(&mesh.wireguard);
 	return wireguard_read(&mesh.wireguard, mesh.root, interface, mesh.policy.adopt, &err) &&
-	       wireguard_sync(&mesh.wireguard, mesh.root, &mesh.roster, mesh.secret) == 0 &&
-	       interface_sync(&mesh.roster) == 0;
+	       wireguard_sync(&mesh.wireguard, mesh.root, &mesh.roster, mesh.secret, false) == 0 &&
+	       interface_sync(&mesh.roster, true, false) == 0;
 }
 
 static bool sync_all(void) {

@@ -167,10 +167,31 @@ run web1 'verimesh sync; wg show wg0 peers | wc -l'
 gave 0 '^2$'
 passed
 
+step 'what cannot be noted is not added; what is withdrawn goes all the same'
+on web1 mkdir /run/verimesh/wg0.peers.new
+on db1 verimesh withdraw db1
+carry
+run web1 'verimesh sync'
+gave 3 '^verimesh: /run/verimesh/wg0\.peers\.new: '
+run web1 'wg show wg0 peers'
+[ "$OUT" = "$LAPTOP" ] || failed 'the peer is still there'
+on db1 verimesh issue db2 --addr 10.77.2.6 --key "$(wg genkey | wg pubkey)"
+carry
+run web1 'verimesh sync'
+gave 3
+run web1 'wg show wg0 peers'
+[ "$OUT" = "$LAPTOP" ] || failed 'a peer was added'
+on db1 verimesh withdraw db2
+issue_db1 --addr 10.77.2.5
+on web1 rmdir /run/verimesh/wg0.peers.new
+run web1 'verimesh sync; wg show wg0 peers | wc -l'
+gave 0 '^2$'
+passed
+
 step 'wg0 gets another key: the card no longer fits, which is said'
 on web1 sh -c 'umask 077; wg show wg0 private-key >/root/key; wg genkey | wg set wg0 private-key /dev/stdin'
 run web1 'verimesh sync'
-gave 1 '^verimesh: web1\.clinic-a: its card names another key than wg0 has; issue its card anew$'
+gave 1 '^verimesh: web1\.clinic-a: its card names another key than wg0 has; verimesh issue web1$'
 one_line
 on web1 wg set wg0 private-key /root/key
 run web1 'verimesh sync'
@@ -206,6 +227,20 @@ run alice@web1 'ssh 10.77.2.5 true'
 gave 0
 on web1 verimesh down
 [ "$CONF" = "$(on web1 wg showconf wg0)" ] || failed 'the interface is not as it was'
+passed
+
+step 'made anew, and down without a sync in between: that ends the sharing, too'
+run web1 'verimesh up'
+gave 0
+on web1 wg-quick down wg0 2>/dev/null
+on web1 wg-quick up wg0 2>/dev/null
+run web1 'verimesh down; ls /run/verimesh'
+gave 0
+[ -z "$OUT" ] || failed 'something is left'
+run web1 'verimesh sync; ls /run/verimesh'
+gave 0
+[ "$CONF" = "$(on web1 wg showconf wg0)" ] || failed 'the interface is not as it was'
+run web1 'verimesh down'
 passed
 
 step 'without the interface: one line'

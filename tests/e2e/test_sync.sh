@@ -43,12 +43,13 @@ END
     carry "$from" "$to"
 }
 
-# Sets EXECUTED to what a sync of the hub has others do; it must end with this status.
+# Sets EXECUTED to what a sync of the hub has others do, beside the look at the interface's key; it must end
+# with this status.
 syncs() {
     on hub rm -f /tmp/executed
     run hub 'verimesh sync'
     gave "$@"
-    EXECUTED=$(on hub sh -c 'cat /tmp/executed 2>/dev/null || true')
+    EXECUTED=$(on hub sh -c 'grep -vx "wg show verimesh0 public-key" /tmp/executed || true')
     [ -z "$EXECUTED" ] || printf '    executed: %s\n' "${EXECUTED//$'\n'/$'\n'              }"
 }
 
@@ -111,10 +112,10 @@ for n in 2 3 4; do
 done
 passed
 
-step 'nothing differs: nothing is executed, and no session notices'
+step 'nothing differs: the key is looked at, nothing else is executed, and no session notices'
 before=$(peers) bytes=$(received spoke3)
 syncs 0
-[ -z "$EXECUTED" ] || failed 'something was executed'
+[ "$(on hub cat /tmp/executed)" = 'wg show verimesh0 public-key' ] || failed 'something was executed'
 [ "$before" = "$(peers)" ] || failed 'the device changed'
 [ "$bytes" -gt 0 ] || failed 'there was no session'
 [ "$bytes" -le "$(received spoke3)" ] || failed 'a session was lost'
@@ -169,9 +170,15 @@ syncs 0
 executed '^wg set verimesh0 listen-port 51820$' '^wg set verimesh0 peer [^ ]* remove peer '
 reaches hub 10.77.4.5
 on hub sh -c 'wg genkey | wg set verimesh0 private-key /dev/stdin'
-on hub rm -f /tmp/executed
-run hub 'verimesh up; cat /tmp/executed'
-gave 0 '^wg set verimesh0 private-key /dev/stdin$'
+syncs 0
+executed '^wg set verimesh0 private-key /dev/stdin$'
+reaches hub 10.77.4.5
+passed
+
+step 'a link that was set down comes up again, with all that it had'
+on hub ip link set verimesh0 down
+syncs 0
+executed '^link set dev verimesh0 up$'
 reaches hub 10.77.4.5
 passed
 
@@ -333,14 +340,79 @@ run hub 'stat -c "%a %U %n" /run/verimesh/*'
 gave 0 '^600 root /run/verimesh/verimesh0\.peers$'
 passed
 
-step 'an interface of an earlier Name is named by up and removed by down'
+step "a host that has lost its tunnel key is told where that comes from"
+on hub mv /var/lib/verimesh/identity/tunnel /root/tunnel
+syncs 3 "^verimesh: /var/lib/verimesh/identity/tunnel: not there; make this host's key with verimesh issue hub$"
+[ "$(wc -l <<<"$OUT")" -eq 1 ] || failed 'not one line'
+run hub 'verimesh check'
+gave 1 '^verimesh: .*/tunnel: not there; .* verimesh issue hub$'
+on hub sh -c 'umask 077; wg genkey >/var/lib/verimesh/identity/tunnel'
+syncs 1 '^verimesh: hub\.org1: its card names another key than this host has; verimesh issue hub$'
+on hub mv /root/tunnel /var/lib/verimesh/identity/tunnel
+syncs 0
+on second mv /var/lib/verimesh/identity/tunnel /root/tunnel
+run second 'verimesh sync'
+gave 3 "^verimesh: .*/tunnel: not there; make this host's key with verimesh key$"
+[ "$(wc -l <<<"$OUT")" -eq 1 ] || failed 'not one line'
+on second mv /root/tunnel /var/lib/verimesh/identity/tunnel
+run second 'verimesh sync'
+gave 0
+passed
+
+step 'an interface of an earlier Name is named by up, sync and check, and removed by down'
 conf '0,/^# *Name *=.*/s//Name = mesh1/; s/^Name = verimesh0/Name = mesh1/'
-run hub 'verimesh up'
-gave 3 '^verimesh: verimesh0: is still up, from when it was the Name; run verimesh down first$'
+for verb in up sync check; do
+    run hub "verimesh $verb"
+    gave $([ $verb = check ] && echo 1 || echo 3) \
+        '^verimesh: verimesh0: is still up, from when it was the Name; run verimesh down first$'
+done
 run hub 'verimesh down; ls /run/verimesh; ip -brief link'
 gave 0
-! grep -Eq 'verimesh0' <<<"$OUT" || failed 'something of it is left'
+! grep -Eq 'verimesh0|mesh1' <<<"$OUT" || failed 'something of it is left'
 run hub 'verimesh up; wg show interfaces'
 gave 0 '^mesh1$'
 reaches hub 10.77.3.5
+passed
+
+step 'a ring of an earlier Name, whose interface never came up, goes with down, too'
+run hub 'verimesh down'
+conf 's/^Name = mesh1/Name = mesh2/'
+run hub 'verimesh sync; ls /run/verimesh'
+gave 0 '^mesh2\.ring$'
+conf 's/^Name = mesh2/Name = mesh1/'
+run hub 'verimesh up && verimesh down; ls /run/verimesh; ! keyctl search @u keyring verimesh:mesh2'
+gave 0
+! grep -q '^mesh' <<<"$OUT" || failed 'something of it is left'
+passed
+
+step 'what down cannot remove it names, and ends'
+run hub 'mkdir -p /run/verimesh/mesh3.up; timeout 20 verimesh down'
+gave 3 '^verimesh: /run/verimesh/mesh3\.up: Is a directory$'
+on hub rmdir /run/verimesh/mesh3.up
+passed
+
+step 'down does its work without a configuration that can be read'
+run hub 'verimesh up'
+gave 0
+on hub sh -c 'echo Colour >>/etc/verimesh/verimesh.conf'
+run hub 'verimesh down'
+gave 2 '^verimesh: /etc/verimesh/verimesh\.conf:[0-9]+: '
+[ "$(wc -l <<<"$OUT")" -eq 1 ] || failed 'not one line'
+run hub 'ls /run/verimesh; ip -brief link; ! keyctl search @u keyring verimesh:mesh1'
+gave 0
+! grep -Eq '^mesh1' <<<"$OUT" || failed 'something of it is left'
+conf '$d'
+passed
+
+# As after a boot with a /run that stayed, or in a container that was started anew.
+step "an interface in another network namespace is not ours, whatever its name and number"
+run hub 'unshare --net sh -ec "verimesh up; ip -o link show mesh1; ip link del mesh1"'
+gave 0
+admin='ip link add mesh1 type wireguard 2>/dev/null || wireguard-go mesh1 2>/dev/null
+until wg set mesh1 private-key /root/key peer "$(wg genkey | wg pubkey)" allowed-ips 10.0.0.0/8; do sleep 0.1; done 2>/dev/null
+before=$(wg showconf mesh1)'
+run hub "umask 077; wg genkey >/root/key; unshare --net sh -c '$admin
+verimesh sync; echo sync \$?; verimesh down; echo down \$?
+[ \"\$before\" = \"\$(wg showconf mesh1)\" ] && echo as it was; ip link del mesh1'"
+gave 0 '^verimesh: mesh1: mesh1 has 1 peers that verimesh does not know' '^sync 3$' '^down 3$' '^as it was$' '^verimesh: mesh1: verimesh up did not make it'
 passed
