@@ -198,9 +198,8 @@ bool identity_make(struct identity *identity, char **event, size_t *n, struct er
 	cesr_digest(span_str(next_key), digest);
 	size = asprintf(&body,
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"0\","
-		"\"kt\":\"1\","
-		"\"k\":[\"%s\"],\"nt\":\"1\",\"n\":[\"%s\"],\"bt\":\"0\",\"b\":[],\"c\":[],\"a\":[]"
-		"}",
+		"\"kt\":\"1\",\"k\":[\"%s\"],\"nt\":\"1\",\"n\":[\"%s\"],"
+		"\"bt\":\"0\",\"b\":[],\"c\":[],\"a\":[]}",
 		EVENT_BLANK_SAID, EVENT_BLANK_SAID, key, digest);
 	if (!sign(body, size, identity->seed, event, n, err))
 		return false;
@@ -218,9 +217,8 @@ bool identity_seal(const struct identity *identity, const struct kel *kel, const
 
 	kel_said(kel, kel->count - 1, prior);
 	size = asprintf(&body,
-		"{\"v\":\"KERI10JSON000000_\",\"t\":\"ixn\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%llx\",\"p\":"
-		"\"%s\","
-		"\"a\":[%s]}",
+		"{\"v\":\"KERI10JSON000000_\",\"t\":\"ixn\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%llx\","
+		"\"p\":\"%s\",\"a\":[%s]}",
 		EVENT_BLANK_SAID, identity->aid, (unsigned long long)kel->count, prior, seals);
 	return sign(body, size, identity->seed, event, n, err);
 }

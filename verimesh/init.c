@@ -140,10 +140,9 @@ int verb_init(const struct command *command) {
 	}
 	if (good)
 		printf("identity %s\nhost     %s.%s.%s, card %s\n\n"
-		       "Others need this identity for their [Peer %s] section, and what verimesh "
-		       "export prints.\n"
-		       "It has no witnesses: a fork would show only to those who have two "
-		       "Sources.\n"
+		       "Others need this identity for their [Peer %s] section, and what verimesh export "
+		       "prints.\n"
+		       "It has no witnesses: a fork would show only to those who have two Sources.\n"
 		       "Take " PATH_IDENTITY "/next offline: it holds the next signing key.\n",
 			identity.aid, options.card.host, policy.self, policy.domain, said, policy.self);
 	identity_wipe(&identity);

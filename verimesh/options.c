@@ -184,11 +184,10 @@ static bool take_option(struct options *o, int id, char *arg, struct err *err) {
 	}
 }
 
+/* --self is for init, --aid for the others, and the rest for who issues. */
 static bool takes(enum options_verb verb, int id) {
-	if (id == 's')
-		return verb == FOR_INIT;
-	if (id == 'i')
-		return verb != FOR_INIT;
+	if (id == 's' || id == 'i')
+		return (id == 's') == (verb == FOR_INIT);
 	return id != '?' && verb != FOR_WITHDRAW;
 }
 
