@@ -176,15 +176,18 @@ verimesh sync --root mesh
 ring=$(cat mesh/run/verimesh/verimesh0.ring)
 n=0
 while keyctl add user fill$n x @s >/dev/null 2>&1; do n=$((n + 1)); done
+verimesh sync --root mesh && echo unchanged
+keyctl revoke "$(keyctl search "$ring" user tunnel)"
 verimesh sync --root mesh || echo "status $?"
-for name in identity tunnel; do keyctl pipe "$(keyctl search "$ring" user $name)" | wc -c; done
+keyctl pipe "$(keyctl search "$ring" user identity)" | wc -c
 keyctl clear @s
 sleep 0.5
 verimesh sync --root mesh && echo mended
+keyctl pipe "$(keyctl search "$ring" user tunnel)" | wc -c
 verimesh down --root mesh
 END
 run bob@db1 'mkdir -p mesh; unshare --user --map-root-user --net keyctl session - full'
-gave 0 '^verimesh: kernel keyring: .*quota.*kernel\.keys\.root_maxkeys' '^status 3$' '^mended$'
+gave 0 '^unchanged$' '^verimesh: kernel keyring: .*quota.*kernel\.keys\.root_maxkeys' '^status 3$' '^mended$'
 [ "$(grep -cx 32 <<<"$OUT")" -eq 2 ] || failed 'a secret was lost'
 [ "$(grep -c '^verimesh: ' <<<"$OUT")" -eq 1 ] || failed 'more than one line'
 passed
