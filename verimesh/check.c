@@ -209,24 +209,20 @@ static void check_interface(struct check *c) {
 
 static void check_keyring(struct check *c) {
 	const struct roster *roster = &c->mesh.roster;
-	const struct roster_host *first = NULL;
-	size_t lacking = 0;
 	int32_t ring;
 	int rc = keyring_open(c->root, c->mesh.policy.interface, &ring);
 
-	if (rc) {
+	if (rc)
 		found(c, "kernel keyring: ring verimesh:%s: %s; verimesh sync", c->mesh.policy.interface,
 			rc == EPERM ? "is not as verimesh makes it" : strerror(rc));
-		return;
+	for (size_t i = 0; rc == 0 && i < roster->nhosts; i++) {
+		const struct roster_host *host = &roster->hosts[i];
+
+		rc = host->self ? 0 : host_keyring(&c->mesh, host);
+		if (rc) /* one stands for all */
+			found(c, "kernel keyring: lacks the key of %s.%s; verimesh sync", host->label,
+				host->peer->name);
 	}
-	for (size_t i = roster->nhosts; i-- > 0;)
-		if (!roster->hosts[i].self && host_keyring(&c->mesh, &roster->hosts[i]) != 0) {
-			lacking++;
-			first = &roster->hosts[i];
-		}
-	if (lacking)
-		found(c, "kernel keyring: lacks the key of %s.%s%s; verimesh sync", first->label,
-			first->peer->name, lacking > 1 ? " and others" : "");
 }
 
 /* ---- what the system is told ---- */

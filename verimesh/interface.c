@@ -104,14 +104,6 @@ bool interface_marked(const char *root, const char *name, const char *suffix) {
 	return marked;
 }
 
-enum interface_state interface_state(const char *root, const char *name, bool adopt) {
-	if (!if_nametoindex(name))
-		return INTERFACE_NONE;
-	if (interface_marked(root, name, "up"))
-		return INTERFACE_OURS;
-	return adopt ? INTERFACE_SHARED : INTERFACE_FOREIGN;
-}
-
 bool interface_other(const char *root, const char *name, bool live, char other[static IFNAMSIZ]) {
 	const struct dirent *entry;
 	char path[PATH_MAX], *dot;

@@ -10,15 +10,6 @@
 #include "err.h"
 #include "roster.h"
 
-enum interface_state {
-	INTERFACE_NONE,	   /* there is none of that name */
-	INTERFACE_OURS,	   /* `up` made it */
-	INTERFACE_SHARED,  /* somebody else did, and Adopt = yes */
-	INTERFACE_FOREIGN, /* somebody else did */
-};
-
-enum interface_state interface_state(const char *root, const char *name, bool adopt);
-
 /* What verimesh notes of an interface that it has up is in root + PATH_RUN/NAME.SUFFIX: "up" for one that it
  * made, "peers" for what it added. The first line marks this very interface. */
 bool interface_note(const char *root, const char *name, const char *suffix, const char *text, mode_t mode,

@@ -65,19 +65,16 @@ static bool is_shared(const struct mesh *mesh) {
 	return mesh->policy.adopt && mesh->wireguard.state != INTERFACE_OURS;
 }
 
-/* One that is not there is no error. */
-static bool read_secret(const struct mesh *mesh, const char *name, bool *has,
-	uint8_t secret[static WG_KEY_BYTES], struct err *err) {
-	*has = secret_read(mesh->root, name, secret, err);
-	return *has || errno == ENOENT;
-}
-
-/* Who only reads goes on without. */
+/* One that is not there is no error; who only reads goes on without those that he may not read. */
 static bool read_secrets(struct mesh *mesh, bool writing, struct err *err) {
-	if (is_shared(mesh) ||
-		(read_secret(mesh, SECRET_TUNNEL, &mesh->has_secret, mesh->secret, err) &&
-			read_secret(mesh, SECRET_TUNNEL_NEXT, &mesh->has_next, mesh->next, err)))
+	if (is_shared(mesh))
 		return true;
+	mesh->has_secret = secret_read(mesh->root, SECRET_TUNNEL, mesh->secret, err);
+	if (mesh->has_secret || errno == ENOENT) {
+		mesh->has_next = secret_read(mesh->root, SECRET_TUNNEL_NEXT, mesh->next, err);
+		if (mesh->has_next || errno == ENOENT)
+			return true;
+	}
 	mesh->unread = *err;
 	return !writing;
 }
@@ -129,19 +126,9 @@ static bool build_roster(
 	return roster_build(&mesh->roster, &sources, err);
 }
 
-/* The key that waited for its card takes its place when that is in force. */
-static bool promote(struct mesh *mesh, bool writing, struct err *err) {
-	if (writing && !tunnel_secret_promote(mesh->root, err))
-		return false;
-	memcpy(mesh->secret, mesh->next, sizeof mesh->secret);
-	sodium_memzero(mesh->next, sizeof mesh->next);
-	mesh->has_secret = true;
-	mesh->has_next = false;
-	return true;
-}
-
-/* This host must have the key that its own card names. key: what own_key found, or NULL. False: it has
- * another. */
+/* This host must have the key that its own card names; one that waited for its card takes its place when
+ * that is in force. key: what own_key found, or NULL. False: it has another, or (writing) the place was not
+ * taken on disk. */
 static bool settle_key(struct mesh *mesh, const uint8_t *key, bool writing, struct err *err) {
 	const struct roster_host *self = mesh->roster.self;
 	uint8_t next[WG_KEY_BYTES];
@@ -150,8 +137,12 @@ static bool settle_key(struct mesh *mesh, const uint8_t *key, bool writing, stru
 		return true;
 	if (mesh->has_next) {
 		tunnel_public(mesh->next, next);
-		if (memcmp(next, self->key, sizeof next) == 0)
-			return promote(mesh, writing, err);
+		if (memcmp(next, self->key, sizeof next) == 0) {
+			memcpy(mesh->secret, mesh->next, sizeof mesh->secret);
+			mesh->has_secret = true;
+			mesh->has_next = false;
+			return !writing || tunnel_secret_promote(mesh->root, err);
+		}
 	}
 	return !key ||
 	       err_set(err, ERR_NO, "%s.%s: its card names another key than %s has; %s%s", self->label,

@@ -21,11 +21,10 @@ static bool make_interface(struct mesh *mesh, struct err *err) {
 			policy->interface, policy->interface);
 	if (!mesh_has_key(mesh, err))
 		return false;
-	if (wireguard->state == INTERFACE_OURS)
-		return true;
-	wireguard_free(wireguard);
-	return interface_make(mesh->root, policy->interface, err) &&
-	       wireguard_read(wireguard, mesh->root, policy->interface, policy->adopt, err);
+	if (wireguard->state == INTERFACE_NONE && !interface_make(mesh->root, policy->interface, err))
+		return false;
+	wireguard->state = INTERFACE_OURS;
+	return wireguard->in_use = true;
 }
 
 static bool bring_up(struct mesh *mesh, struct err *err) {

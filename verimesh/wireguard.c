@@ -118,11 +118,15 @@ static void read_device(struct wireguard *wireguard, const char *interface) {
 
 bool wireguard_read(
 	struct wireguard *wireguard, const char *root, const char *interface, bool adopt, struct err *err) {
-	*wireguard = (struct wireguard){.state = interface_state(root, interface, adopt)};
+	*wireguard = (struct wireguard){0};
 	if (!read_notes(wireguard, root, interface, err))
 		return false;
-	if (wireguard->state == INTERFACE_OURS)
+	if (interface_marked(root, interface, "up")) {
+		wireguard->state = INTERFACE_OURS;
 		wireguard->in_use = true;
+	} else if (if_nametoindex(interface)) {
+		wireguard->state = adopt ? INTERFACE_SHARED : INTERFACE_FOREIGN;
+	}
 	if (wireguard->state != INTERFACE_NONE)
 		read_device(wireguard, interface);
 	return true;
@@ -252,10 +256,7 @@ static int note(struct wireguard *wireguard, const char *root, const char *inter
 /* ---- peers, by wg set ---- */
 
 #define PEER_PREFIXES (1 + CARD_ADDRS_MAX + CARD_ROUTES_MAX)
-#define PEER_WORDS 8
-#define PEER_TEXT ((PEER_PREFIXES + 4) * PREFIX_TEXT)
-#define BATCH_WORDS 2048
-#define BATCH_TEXT 65536
+#define BATCH_MAX 65536 /* bytes after which a batch takes no further peer */
 
 /* Runs a command that sets something of the interface, argv[2], or, dry, tells of it. */
 static int set(const char *const argv[], struct span input, bool dry) {
@@ -274,55 +275,58 @@ static int set(const char *const argv[], struct span input, bool dry) {
 	return interface_differs(argv[2], argv[0], words);
 }
 
-/* Arguments of wg for many peers at once, of which none is secret. */
+/* Arguments of wg for many peers at once, a line each, of which none is secret. */
 struct batch {
-	const char *words[BATCH_WORDS + PEER_WORDS + 1];
-	char text[BATCH_TEXT + PEER_TEXT];
-	size_t nwords, used;
+	FILE *words; /* NULL: nothing yet, or no memory */
+	char *text;
+	size_t size;
 	const char *interface;
 	bool dry;
 	int status;
 };
 
-static void batch_start(struct batch *batch) {
-	static const char *const start[] = {"wg", "set"};
+static int no_memory(void) {
+	struct err err;
 
-	memcpy(batch->words, start, sizeof start);
-	batch->words[2] = batch->interface;
-	batch->nwords = 3;
-	batch->used = 0;
+	err_set(&err, ERR_ENV, "out of memory");
+	return problem(&err);
 }
 
 static void batch_run(struct batch *batch) {
-	batch->words[batch->nwords] = NULL;
-	if (batch->nwords > 3)
-		batch->status = worse(batch->status, set(batch->words, span_of(NULL, 0), batch->dry));
-	batch_start(batch);
+	bool good = batch->words && fclose(batch->words) == 0;
+	const char **argv = good ? calloc(batch->size + 4, sizeof *argv) : NULL;
+	char *rest = batch->text;
+	size_t n = 0;
+
+	if (argv) {
+		argv[n++] = "wg";
+		argv[n++] = "set";
+		for (argv[n++] = batch->interface; *rest; n++)
+			argv[n] = strsep(&rest, "\n");
+		batch->status = worse(batch->status, set(argv, span_of(NULL, 0), batch->dry));
+	} else {
+		batch->status = no_memory();
+	}
+	free(argv);
+	free(batch->text);
+	batch->words = NULL;
+	batch->text = NULL;
 }
 
-/* Puts text at the end of the word that was begun last. */
-static void add_text(struct batch *batch, const char *text) {
-	size_t n = strlen(text);
-
-	memcpy(batch->text + batch->used, text, n + 1);
-	batch->used += n;
-}
-
-static void add_word(struct batch *batch, const char *text) {
-	batch->used += batch->nwords > 3; /* the NUL of the word before */
-	batch->words[batch->nwords++] = batch->text + batch->used;
-	add_text(batch, text);
-}
-
-/* There is room for one more. */
-static void add_peer_words(struct batch *batch, const uint8_t key[static WG_KEY_BYTES]) {
+/* False: out of memory. */
+static bool batch_peer(struct batch *batch, const uint8_t key[static WG_KEY_BYTES]) {
 	char text[WG_KEY_TEXT];
 
-	if (batch->nwords > BATCH_WORDS || batch->used > BATCH_TEXT)
+	if (batch->words && ftell(batch->words) > BATCH_MAX)
 		batch_run(batch);
+	if (!batch->words)
+		batch->words = open_memstream(&batch->text, &batch->size);
 	wg_key_encode(key, text);
-	add_word(batch, "peer");
-	add_word(batch, text);
+	if (!batch->words)
+		batch->status = no_memory();
+	else
+		fprintf(batch->words, "peer\n%s\n", text);
+	return batch->words;
 }
 
 static size_t list_prefixes(const struct roster_host *host, struct prefix prefixes[static PEER_PREFIXES]) {
@@ -334,17 +338,6 @@ static size_t list_prefixes(const struct roster_host *host, struct prefix prefix
 		prefixes[n++] = host->routes[i];
 	qsort(prefixes, n, sizeof *prefixes, compare_prefixes);
 	return n;
-}
-
-static void add_prefixes(struct batch *batch, const struct prefix *prefixes, size_t n) {
-	char text[PREFIX_TEXT];
-
-	add_word(batch, "allowed-ips");
-	add_word(batch, "");
-	for (size_t i = 0; i < n; i++) {
-		add_text(batch, i ? "," : "");
-		add_text(batch, prefix_format(&prefixes[i], text));
-	}
 }
 
 /* Whether the card's endpoint is to be set: a peer that roamed keeps its own while its session lives,
@@ -373,49 +366,37 @@ static void change_peer(struct batch *batch, const struct wireguard *wireguard, 
 	bool endpoint = moves(want, &have->live, find_note(wireguard, want->key));
 	bool allowed = n != have->nprefixes ||
 		       (n && memcmp(wanted, &wireguard->prefixes[have->first], n * sizeof *wanted) != 0);
-	char text[8];
+	char text[PREFIX_TEXT];
 
-	if (live && (!live->ours || (!endpoint && !allowed && have->live.keepalive == want->keepalive)))
+	if ((live && (!live->ours || (!endpoint && !allowed && have->live.keepalive == want->keepalive))) ||
+		!batch_peer(batch, want->key))
 		return;
-	add_peer_words(batch, want->key);
-	if (endpoint) {
-		add_word(batch, "endpoint");
-		add_word(batch, want->endpoint);
-	}
-	if (have->live.keepalive != want->keepalive) {
-		add_word(batch, "persistent-keepalive");
-		snprintf(text, sizeof text, "%u", want->keepalive);
-		add_word(batch, text);
-	}
-	if (allowed)
-		add_prefixes(batch, wanted, n);
+	if (endpoint)
+		fprintf(batch->words, "endpoint\n%s\n", want->endpoint);
+	if (have->live.keepalive != want->keepalive)
+		fprintf(batch->words, "persistent-keepalive\n%u\n", want->keepalive);
+	if (!allowed)
+		return;
+	fputs("allowed-ips\n", batch->words);
+	for (size_t i = 0; i < n; i++)
+		fprintf(batch->words, "%s%s", i ? "," : "", prefix_format(&wanted[i], text));
+	fputc('\n', batch->words);
 }
 
 /* Removals first: what is taken away does not depend on what can be added. */
 static int change_peers(const struct wireguard *wireguard, const char *interface, const struct wants *wants,
 	bool adding, bool dry) {
-	struct batch *batch = calloc(1, sizeof *batch);
-	struct err err;
-	int status;
+	struct batch batch = {.interface = interface, .dry = dry};
 
-	if (!batch) {
-		err_set(&err, ERR_ENV, "out of memory");
-		return problem(&err);
-	}
-	batch->interface = interface;
-	batch->dry = dry;
-	batch_start(batch);
 	for (size_t i = 0; i < wireguard->npeers; i++)
-		if (is_leaving(&wireguard->peers[i], wants)) {
-			add_peer_words(batch, wireguard->peers[i].live.key);
-			add_word(batch, "remove");
-		}
+		if (is_leaving(&wireguard->peers[i], wants) &&
+			batch_peer(&batch, wireguard->peers[i].live.key))
+			fputs("remove\n", batch.words);
 	for (size_t i = 0; adding && i < wants->n; i++)
-		change_peer(batch, wireguard, &wants->list[i]);
-	batch_run(batch);
-	status = batch->status;
-	free(batch);
-	return status;
+		change_peer(&batch, wireguard, &wants->list[i]);
+	if (batch.words)
+		batch_run(&batch);
+	return batch.status;
 }
 
 /* ---- key and port ---- */

@@ -13,6 +13,13 @@
 #include "roster.h"
 #include "tunnel.h"
 
+enum interface_state {
+	INTERFACE_NONE,	   /* there is none of that name */
+	INTERFACE_OURS,	   /* `up` made it */
+	INTERFACE_SHARED,  /* somebody else did, and Adopt = yes */
+	INTERFACE_FOREIGN, /* somebody else did */
+};
+
 struct wireguard_peer {
 	struct tunnel_peer live;
 	size_t first, nprefixes; /* its prefixes, sorted, among those of all */
