@@ -18,7 +18,6 @@
 #define CESR_SIG_CHARS 88
 
 /* Codes of 44 characters (facts/keri.md, CESR). */
-#define CESR_SEED 'A' /* Ed25519 seed; in the host's own files only */
 #define CESR_ED25519N 'B'
 #define CESR_X25519 'C'
 #define CESR_ED25519 'D'

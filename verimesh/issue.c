@@ -7,6 +7,7 @@
 #include "cards.h"
 #include "issue.h"
 #include "paths.h"
+#include "sources.h"
 #include "wireguard.h"
 
 #define OVERLAP INT64_C(3600000000) /* microseconds past `from` (DESIGN.md 8) */
@@ -149,9 +150,12 @@ static bool seal_card(struct store *store, bool withdraw, struct options *option
 	struct identity identity = {0};
 	struct policy policy = {0};
 	char said[CESR_TEXT];
-	bool good;
+	bool good, configured = policy_load(root, &policy, err);
+	const struct kel *kel;
 
-	good = (withdraw || policy_load(root, &policy, err)) && identity_load(root, &identity, err) &&
+	good = (withdraw || configured) && identity_load(root, &identity, err) &&
+	       (kel = store_own_kel(store, identity.aid, err)) &&
+	       (!configured || sources_agree(&policy, kel, err)) &&
 	       issue_card(store, withdraw ? NULL : &policy, &identity, options, said, err);
 	if (good && !withdraw && !policy.adopt && strcmp(label, policy.host) == 0)
 		good = identity_write_tunnel(root, PATH_IDENTITY, &identity, label, err);

@@ -928,6 +928,40 @@ a_fork_freezes_until_resolved() {
     matches 'verimesh: import: one FILE.*'
 }
 
+# A host restored from a snapshot must not sign its own log's fork (DESIGN.md 7).
+a_longer_log_at_a_source_stops_issue() {
+    local root kel before
+    root=$(host snapshot)
+    organisation "$root" me h1
+    kel=$root/var/lib/verimesh/kel/$(aid "$root").cesr
+    cp "$kel" "$work/old"
+    run 0 issue h1 --login alice --root "$root"
+    run 0 export --root "$root"
+    cp "$work/out" "$work/shown"
+    printf '[Peer me]\nSource = file:%s\nSource = file:///nonexistent\n' "$work/shown" >>"$(conf "$root")"
+    run 0 issue h1 --root "$root"
+    cp "$work/old" "$kel"
+    before=$(state "$root")
+    run 1 issue h1 --root "$root"
+    says "verimesh: file:$work/shown: has sn 2 of the own log, this host only sn 1; verimesh import it first"
+    run 1 withdraw h1 --root "$root"
+    unchanged "$before" "$root"
+    run 0 import "$work/shown" --root "$root"
+    run 0 issue h1 --login bob --root "$root"
+
+    # of the same length, but another one
+    run 0 export --root "$root"
+    cp "$work/out" "$work/shown"
+    cp "$work/old" "$kel"
+    run 0 import "$work/old" --root "$root"
+    sed -i '/^Source/d' "$(conf "$root")"
+    run 0 issue h1 --login carol --root "$root"
+    run 0 issue h1 --login dave --root "$root"
+    printf 'Source = file://%s\n' "$work/shown" >>"$(conf "$root")"
+    run 1 issue h1 --root "$root"
+    says "verimesh: file://$work/shown: has another event at sn 3 of the own log; find out which one holds"
+}
+
 a_tampered_stream_is_refused() {
     local before
     two
@@ -1359,6 +1393,7 @@ for name in \
     an_exported_stream_is_imported \
     what_does_not_verify_is_not_imported \
     a_fork_freezes_until_resolved \
+    a_longer_log_at_a_source_stops_issue \
     a_tampered_stream_is_refused \
     a_card_that_does_not_count_makes_no_host \
     a_bad_configuration_leaves_the_last_good_map \
