@@ -528,11 +528,17 @@ static bool is_down(const char *name) {
 
 int interface_sync(const struct roster *roster, bool ours, bool dry) {
 	const char *name = roster->policy->interface;
-	struct plan plan = {.name = name, .index = if_nametoindex(name), .set_up = ours && is_down(name)};
+	bool down = is_down(name);
+	struct plan plan = {.name = name, .index = if_nametoindex(name), .set_up = ours && down};
 	bool v6 = has_ipv6(name);
 	int rc = EINTR, status = 0, failed;
 	struct err err;
 
+	if (down && !ours && roster->policy->npeers > 0) {
+		err_set(&err, ERR_ENV, "%s: is down; set it up (ip link set %s up) and run verimesh sync",
+			name, name);
+		return problem(&err);
+	}
 	if (!v6 && roster->policy->npeers > 0) {
 		err_set(&err, ERR_NO,
 			"%s: IPv6 is disabled here, so that only IPv4 addresses of the mesh work; set "

@@ -31,11 +31,12 @@ bool interface_make(const char *root, const char *name, struct err *err);
 /* Removes one that `up` made, and the notes of any. */
 bool interface_remove(const char *root, const char *name, struct err *err);
 
-/* Sets the link up, if it is ours; gives it this host's addresses, and a route for every prefix of the
- * policy's peers, with its first address of that family as the source; takes away those that verimesh gave
- * it before. What it gave is told by a number of its own, and other addresses and routes are left as they
- * are: a prefix to which another interface has the route already is a problem. Only differences are carried
- * out, or, dry, told. Each problem is printed. Returns the exit status. */
+/* Sets the link up, if it is ours, and leaves one of others' that is down; gives it this host's addresses,
+ * and a route for every prefix of the policy's peers, with its first address of that family as the source;
+ * takes away those that verimesh gave it before. What it gave is told by a number of its own, and other
+ * addresses and routes are left as they are: a prefix to which another interface has the route already is a
+ * problem. Only differences are carried out, or, dry, told. Each problem is printed. Returns the exit
+ * status. */
 int interface_sync(const struct roster *roster, bool ours, bool dry);
 
 /* Prints the first of the lines that a sync would have the program carry out. Returns ERR_NO. */

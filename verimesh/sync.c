@@ -158,9 +158,8 @@ static bool open_roster(struct mesh *mesh, bool writing, mesh_report *report, vo
 
 	if (!build_roster(mesh, has_key ? key : NULL, report, ctx, err))
 		return false;
-	mesh->strange_key = why.text[0] && !has_key;
-	if (!mesh->strange_key)
-		mesh->strange_key = !settle_key(mesh, has_key ? key : NULL, writing, &why);
+	mesh->strange_key =
+		(!has_key && why.text[0]) || !settle_key(mesh, has_key ? key : NULL, writing, &why);
 	if (mesh->strange_key)
 		report(ctx, &why);
 	return true;

@@ -229,6 +229,20 @@ on web1 verimesh down
 [ "$CONF" = "$(on web1 wg showconf wg0)" ] || failed 'the interface is not as it was'
 passed
 
+step 'a link that its owner set down is his to set up: one line'
+on web1 verimesh up
+on web1 ip link set wg0 down
+run web1 'verimesh sync'
+gave 3 '^verimesh: wg0: is down; set it up \(ip link set wg0 up\) and run verimesh sync$'
+one_line
+on web1 ip link set wg0 up
+run web1 'verimesh sync'
+gave 0
+run alice@web1 'ssh 10.77.2.5 true'
+gave 0
+on web1 verimesh down
+passed
+
 step 'made anew, and down without a sync in between: that ends the sharing, too'
 run web1 'verimesh up'
 gave 0
