@@ -378,6 +378,14 @@ static void tidy(struct wanted *list, size_t *n, bool v6) {
 	*n = kept;
 }
 
+/* What this host's own card routes lies behind it, not in the tunnel. */
+static bool is_behind(const struct roster_host *self, const struct prefix *prefix) {
+	for (size_t i = 0; self && i < self->nroutes; i++)
+		if (prefix_contains(&self->routes[i], prefix))
+			return true;
+	return false;
+}
+
 static bool list_wanted(struct plan *plan, const struct roster *roster, bool v6) {
 	const struct roster_host *self = roster->self;
 	const struct policy *policy = roster->policy;
@@ -400,7 +408,8 @@ static bool list_wanted(struct plan *plan, const struct roster *roster, bool v6)
 	for (size_t i = 0; i < policy->npeers; i++) {
 		plan->routes[plan->nroutes++].prefix = derived_prefix(policy->peers[i].aid);
 		for (size_t k = 0; k < policy->peers[i].nallowed; k++)
-			plan->routes[plan->nroutes++].prefix = policy->peers[i].allowed[k];
+			if (!is_behind(self, &policy->peers[i].allowed[k]))
+				plan->routes[plan->nroutes++].prefix = policy->peers[i].allowed[k];
 	}
 	tidy(plan->addrs, &plan->naddrs, v6);
 	tidy(plan->routes, &plan->nroutes, v6);

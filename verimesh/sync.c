@@ -8,6 +8,7 @@
 #include "file.h"
 #include "identity.h"
 #include "keyring_build.h"
+#include "map.h"
 #include "map_build.h"
 #include "paths.h"
 #include "sync.h"
@@ -28,7 +29,8 @@ static void report_peers(const struct mesh *mesh, mesh_report *report, void *ctx
 		const struct policy_peer *peer = &mesh->policy.peers[i];
 		const struct book_log *log = book_log(&mesh->store.book, peer->aid);
 
-		if (!peer->aid[0]) /* the own organisation, and only root knows which */
+		/* of the own organisation only root may know which it is; damage is told by itself */
+		if (!peer->aid[0] || strstr(mesh->store.damage.text, peer->aid))
 			continue;
 		if (!book_kel(&mesh->store.book, peer->aid))
 			err_set(&err, ERR_NO, "%s: no log of %s yet; get its stream and verimesh import it",
@@ -44,16 +46,34 @@ static void report_peers(const struct mesh *mesh, mesh_report *report, void *ctx
 	}
 }
 
+/* The own organisation's AID as the map, which is for everybody, has it. */
+static void read_map(struct mesh *mesh) {
+	const struct policy *policy = &mesh->policy;
+	char path[PATH_MAX], name[2 * LABEL_MAX + DOMAIN_MAX + 3];
+	struct map_card card;
+	struct map map;
+
+	snprintf(name, sizeof name, "%s.%s.%s", policy->host, policy->self, policy->domain);
+	if (!file_path(path, mesh->root, PATH_MAP, NULL, NULL) || map_open(&map, path) != 0)
+		return;
+	if (map_by_name(&map, span_str(name), time(NULL), &card))
+		span_copy(card.aid, mesh->aid, sizeof mesh->aid);
+	map_close(&map);
+}
+
 /* The own organisation's section is implied where its identity is (DESIGN.md 5.5). Who only reads and may
  * not read that goes on without a log of it. */
 static bool settle_self(struct mesh *mesh, bool writing, struct err *err) {
 	const struct policy_peer *own = policy_peer(&mesh->policy, mesh->policy.self);
+	bool known = identity_aid(mesh->root, mesh->aid, err);
 
-	if (!identity_aid(mesh->root, mesh->aid, err))
-		return !writing && errno == EACCES;
+	if (!known && (writing || errno != EACCES))
+		return false;
+	if (!known)
+		read_map(mesh);
 	if (mesh->aid[0])
 		return policy_imply_self(&mesh->policy, mesh->aid, err);
-	return !own || own->aid[0] ||
+	return !known || !own || own->aid[0] ||
 	       err_set(err, ERR_USAGE,
 		       PATH_CONF ":%u: [Peer %s] has no AID, and this host holds no identity; set "
 				 "its AID, or run verimesh init",
@@ -216,8 +236,11 @@ static bool put_seed(const struct mesh *mesh, int32_t ring, struct err *err) {
 
 	if (!mesh->aid[0])
 		return keyring_drop(ring, "identity", err);
-	good = identity_load(mesh->root, &identity, err) &&
-	       keyring_put(ring, "identity", span_of(identity.seed, SEED_BYTES), err);
+	good = identity_load(mesh->root, &identity, err);
+	if (good)
+		good = keyring_put(ring, "identity", span_of(identity.seed, SEED_BYTES), err);
+	else if (errno == ENOENT) /* it was taken away: the tunnel does not need it */
+		good = keyring_drop(ring, "identity", err);
 	identity_wipe(&identity);
 	return good;
 }

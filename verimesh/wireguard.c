@@ -420,6 +420,7 @@ bool wireguard_public(const char *interface, uint8_t key[static WG_KEY_BYTES], s
 			       interface, interface));
 }
 
+/* To set the key that it has changes nothing, and costs less than to read it. */
 static int set_key(const char *interface, const uint8_t secret[static WG_KEY_BYTES], bool dry) {
 	const char *const words[] = {"wg", "set", interface, "private-key", "/dev/stdin", NULL};
 	char text[WG_KEY_TEXT], said[256];
@@ -427,11 +428,11 @@ static int set_key(const char *interface, const uint8_t secret[static WG_KEY_BYT
 	struct err err;
 	int status;
 
-	if (!show_key(interface, said, sizeof said, &err))
+	if (dry && !show_key(interface, said, sizeof said, &err))
 		return problem(&err);
 	tunnel_public(secret, key);
 	wg_key_encode(key, text);
-	if (strcmp(said, text) == 0)
+	if (dry && strcmp(said, text) == 0)
 		return 0;
 	wg_key_encode(secret, text);
 	status = set(words, span_str(text), dry);
@@ -503,6 +504,6 @@ bool wireguard_refuse(const struct wireguard *wireguard, const struct roster *ro
 		unknown -= wireguard_find(wireguard, roster->hosts[i].key) != NULL;
 	return err_set(err, ERR_ENV,
 		"%s: %s has %zu peers that verimesh does not know, and verimesh up did not make it; set "
-		"Adopt = yes, or choose another Name",
-		interface, interface, unknown);
+		"Adopt = yes, choose another Name, or, if nobody needs it, remove it (ip link del %s)",
+		interface, interface, unknown, interface);
 }

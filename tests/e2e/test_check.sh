@@ -162,7 +162,7 @@ broken 'an older map' \
 
 broken 'no interface' 'ip link del verimesh0' 'verimesh up' 'verimesh0: is not there; verimesh up'
 broken 'an interface that up did not make' 'mv /run/verimesh/verimesh0.up up' 'mv up /run/verimesh/verimesh0.up' \
-    'verimesh0: verimesh0 has 0 peers that verimesh does not know, and verimesh up did not make it; set Adopt = yes, or choose another Name'
+    'verimesh0: verimesh0 has 0 peers that verimesh does not know, and verimesh up did not make it; set Adopt = yes, choose another Name, or, if nobody needs it, remove it (ip link del verimesh0)'
 
 # What differs is told as the first command of those that would mend it.
 differs() {
@@ -304,7 +304,22 @@ run db1 'verimesh up'
 run alice@db1 'verimesh show web1'
 gave 0 '^  handshake     needs root$' '^  keyring       needs root$'
 run alice@db1 'verimesh show'
-gave 0 '^clinic-b  needs root$' '^  web1         handshake needs root '
+gave 0 "^clinic-b  $AID_B  sn [0-9]+$" '^  db1          handshake this host ' '^  web1         handshake needs root '
+run alice@db1 'verimesh show db1.clinic-b'
+gave 0 "^  aid           $AID_B$"
+run db1 'mv /var/lib/verimesh/peers.cdb /root/map'
+run alice@db1 'verimesh show'
+gave 0 '^clinic-b  needs root$'
+run db1 'mv /root/map /var/lib/verimesh/peers.cdb'
+passed
+
+step 'the signing seed may be elsewhere: the tunnel does not need it'
+run db1 'mv /var/lib/verimesh/identity/seed /root; verimesh sync; keyctl search $(cat /run/verimesh/verimesh0.ring) user identity'
+gave 1 'Required key not available'
+run db1 'verimesh check'
+gave 0
+run db1 'mv /root/seed /var/lib/verimesh/identity/; verimesh sync'
+gave 0
 passed
 
 step 'show, check and sync see the same hosts: none has the key of this one, also while that has no card'

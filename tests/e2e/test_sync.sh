@@ -49,7 +49,7 @@ syncs() {
     on hub rm -f /tmp/executed
     run hub 'verimesh sync'
     gave "$@"
-    EXECUTED=$(on hub sh -c 'grep -vx "wg show verimesh0 public-key" /tmp/executed || true')
+    EXECUTED=$(on hub sh -c 'grep -vx "wg set verimesh0 private-key /dev/stdin" /tmp/executed || true')
     [ -z "$EXECUTED" ] || printf '    executed: %s\n' "${EXECUTED//$'\n'/$'\n'              }"
 }
 
@@ -112,10 +112,10 @@ for n in 2 3 4; do
 done
 passed
 
-step 'nothing differs: the key is looked at, nothing else is executed, and no session notices'
+step 'nothing differs: the key is set to what it is, nothing else is executed, and no session notices'
 before=$(peers) bytes=$(received spoke3)
 syncs 0
-[ "$(on hub cat /tmp/executed)" = 'wg show verimesh0 public-key' ] || failed 'something was executed'
+[ "$(on hub cat /tmp/executed)" = 'wg set verimesh0 private-key /dev/stdin' ] || failed 'something was executed'
 [ "$before" = "$(peers)" ] || failed 'the device changed'
 [ "$bytes" -gt 0 ] || failed 'there was no session'
 [ "$bytes" -le "$(received spoke3)" ] || failed 'a session was lost'
@@ -171,8 +171,16 @@ executed '^wg set verimesh0 listen-port 51820$' '^wg set verimesh0 peer [^ ]* re
 reaches hub 10.77.4.5
 on hub sh -c 'wg genkey | wg set verimesh0 private-key /dev/stdin'
 syncs 0
-executed '^wg set verimesh0 private-key /dev/stdin$'
 reaches hub 10.77.4.5
+passed
+
+step 'what this host routes for the others lies behind it, not in the tunnel'
+on hub sh -c 'ip link add site0 type bridge; ip addr add 10.60.0.1/16 dev site0; ip link set site0 up'
+on hub sed -i 's|^AllowedIPs = 10.77.1.5.*|& 10.60.0.0/16 10.61.0.0/16|' /etc/verimesh/verimesh.conf
+on hub verimesh issue hub --endpoint 192.0.2.1:51820 --addr 10.77.1.5 --route 10.60.0.0/16
+syncs 0
+run hub 'ip route'
+gave 0 '^10\.60\.0\.0/16 dev site0 ' '^10\.61\.0\.0/16 dev verimesh0 proto 118'
 passed
 
 step 'a link that was set down comes up again, with all that it had'
