@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,8 +68,13 @@ static bool is_there(const char *root, const char *pattern) {
 }
 
 static void check_configuration(struct check *c) {
+	char path[PATH_MAX];
+	struct stat st;
 	struct err err;
 
+	if (file_path(path, c->root, PATH_CONF, NULL, NULL) && stat(path, &st) == 0 &&
+		st.st_mode & (S_IWGRP | S_IWOTH))
+		found(c, "%s: others may write it, and so decide who logs in; chmod go-w %s", path, path);
 	c->open = mesh_open(&c->mesh, c->root, false, found_claim, c, &err);
 	if (!c->open)
 		found(c, "%s", err.text);

@@ -83,6 +83,8 @@ passed
 
 broken 'a configuration with a wrong key' "cp $conf conf; sed -i '1i Colour = red' $conf" "mv conf $conf" \
     "$conf:1: misplaced \"Colour = red\"; allowed: [Interface], [Peer NAME], KEY = VALUE"
+broken 'a configuration that others may write' "chmod g+w $conf" "chmod g-w $conf" \
+    "$conf: others may write it, and so decide who logs in; chmod go-w $conf"
 step 'what needs no configuration is looked at without one'
 run db1 "mv $conf conf; verimesh check"
 gave 1 '^ok   identity files' '^ok   name service' '^skipped: peer map: needs the configuration' \
