@@ -4,7 +4,6 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -93,13 +92,12 @@ static bool is_local(const struct local *local, uint64_t number) {
 __attribute__((format(printf, 3, 4))) static void refuse(
 	struct builder *b, const struct policy_peer *peer, const char *fmt, ...) {
 	struct err claim;
-	char what[400];
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(what, sizeof what, fmt, args);
+	err_vset(&claim, ERR_NO, fmt, args);
 	va_end(args);
-	err_set(&claim, ERR_NO, "%s: %s", peer->name, what);
+	err_at(&claim, "%s", peer->name);
 	b->report(b->ctx, &claim);
 }
 

@@ -27,6 +27,12 @@ struct prefix {
 	uint8_t bits; /* 0 to 32, 0 to 128 */
 };
 
+/* For qsort and bsearch: equal prefixes are equal bytes. */
+_Static_assert(sizeof(struct prefix) == 18, "family, address and bits, without gaps");
+static inline int prefix_compare(const void *a, const void *b) {
+	return memcmp(a, b, sizeof(struct prefix));
+}
+
 /* 4 or 16. */
 static inline size_t addr_size(const struct addr *a) {
 	return a->family == AF_INET ? 4 : 16;

@@ -1,7 +1,6 @@
 /* err.c: fills error values; see err.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,20 +9,26 @@
 #undef err_set /* what err.h tells an analyser */
 #undef err_at
 
-bool err_set(struct err *err, enum err_status status, const char *fmt, ...) {
+bool err_vset(struct err *err, enum err_status status, const char *fmt, va_list args) {
 	int saved = errno;
-	va_list args;
 
 	if (!err)
 		return false;
 	err->status = status;
-	va_start(args, fmt);
 	vsnprintf(err->text, sizeof err->text, fmt, args);
-	va_end(args);
 	for (char *p = err->text; *p; p++)
 		if (*p < ' ' || *p > '~')
 			*p = '?';
 	errno = saved;
+	return false;
+}
+
+bool err_set(struct err *err, enum err_status status, const char *fmt, ...) {
+	va_list args;
+
+	va_start(args, fmt);
+	err_vset(err, status, fmt, args);
+	va_end(args);
 	return false;
 }
 

@@ -3,6 +3,7 @@
 #ifndef VERIMESH_ERR_H
 #define VERIMESH_ERR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 
 /* Exit status of the command that an error leads to (DESIGN.md 6). */
@@ -22,6 +23,9 @@ struct err {
  * can `return err_set(...)`. err may be NULL. errno is preserved. */
 bool err_set(struct err *err, enum err_status status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+bool err_vset(struct err *err, enum err_status status, const char *fmt, va_list args)
+	__attribute__((format(printf, 3, 0)));
 
 /* Puts "WHERE: " in front of the text that is there. Returns false. */
 bool err_at(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

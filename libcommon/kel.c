@@ -5,137 +5,12 @@
 #include <stdlib.h>
 
 #include "array.h"
-#include "json.h"
 #include "kel.h"
+#include "threshold.h"
 
 /* Signatures that may fail on one event before no more are tried: else a stream of wrong ones
  * would have a long body hashed for each. */
 #define WRONG_MAX 64
-
-/* ---- thresholds ---- */
-
-static uint64_t gcd(uint64_t a, uint64_t b) {
-	while (b) {
-		uint64_t rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
-static bool read_decimal(struct span text, uint64_t *number) {
-	*number = 0;
-	if (text.n == 0 || text.n > 9 || (text.n > 1 && text.p[0] == '0'))
-		return false;
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] < '0' || text.p[i] > '9')
-			return false;
-		*number = *number * 10 + (uint64_t)(text.p[i] - '0');
-	}
-	return true;
-}
-
-/* "0", "1" or "n/d" with n <= d. */
-static bool read_weight(struct span text, uint64_t *num, uint64_t *den) {
-	const uint8_t *slash = text.n ? memchr(text.p, '/', text.n) : NULL;
-	size_t at = slash ? (size_t)(slash - text.p) : text.n;
-
-	*den = 1;
-	if (!read_decimal(span_cut(text, 0, at), num))
-		return false;
-	if (slash && (!read_decimal(span_from(text, at + 1), den) || *den == 0))
-		return false;
-	return *num <= *den;
-}
-
-/* One clause: a list of weights for the keys from *key on. Sums exactly, over the lowest common
- * denominator. all and some tell whether all of its keys, and those with a flag, reach 1. */
-static bool read_clause(struct span list, const bool *flags, size_t n, size_t *key, bool *all, bool *some) {
-	unsigned __int128 sum_all = 0, sum_some = 0;
-	uint64_t num, den, common = 1;
-	struct span rest = list, text;
-
-	while (event_next_text(&rest, &text)) {
-		if (!read_weight(text, &num, &den))
-			return false;
-		den /= gcd(common, den);
-		if (__builtin_mul_overflow(common, den, &common) || common > INT64_MAX)
-			return false;
-	}
-	if (rest.n)
-		return false;
-	for (rest = list; event_next_text(&rest, &text); ++*key) {
-		if (*key >= n || !read_weight(text, &num, &den))
-			return false;
-		num *= common / den;
-		sum_all += num;
-		if (flags[*key])
-			sum_some += num;
-	}
-	*all = sum_all >= common;
-	*some = sum_some >= common;
-	return true;
-}
-
-static int weighted(struct span list, const bool *flags, size_t n, struct err *err) {
-	bool all = true, some = true, met = true;
-	size_t key = 0;
-	struct json j;
-
-	json_init(&j, list);
-	json_open(&j, '[');
-	if (json_peek(&j) != '[') {
-		if (!read_clause(list, flags, n, &key, &all, &met))
-			goto malformed;
-	} else {
-		while (json_next(&j, ']')) {
-			bool reachable;
-
-			if (json_peek(&j) != '[' ||
-				!read_clause(json_value(&j), flags, n, &key, &reachable, &some))
-				goto malformed;
-			all = all && reachable;
-			met = met && some;
-		}
-		if (!json_done(&j))
-			goto malformed;
-	}
-	if (key != n || !all) {
-		err_set(err, ERR_NO, key != n ? "not as many weights as keys" : "weights cannot reach 1");
-		return -1;
-	}
-	if (!met)
-		err_set(err, ERR_NO, "the weights do not reach 1");
-	return met;
-malformed:
-	err_set(err, ERR_NO, "malformed weights");
-	return -1;
-}
-
-int kel_threshold(struct span text, const bool *flags, size_t n, struct err *err) {
-	uint64_t needed, have = 0;
-	struct span digits = text;
-
-	if (text.n && text.p[0] == '[')
-		return weighted(text, flags, n, err);
-	if (text.n >= 2 && text.p[0] == '"') {
-		if (!event_number(span_cut(text, 1, text.n - 2), &needed))
-			digits.n = 0;
-	} else if (!read_decimal(digits, &needed)) {
-		digits.n = 0;
-	}
-	if (digits.n == 0 || needed < 1 || needed > n) {
-		err_set(err, ERR_NO, "threshold %.*s of %zu", SPAN_ARG(span_cut(text, 0, 24)), n);
-		return -1;
-	}
-	for (size_t i = 0; i < n; i++)
-		have += flags[i];
-	if (have >= needed)
-		return 1;
-	err_set(err, ERR_NO, "%llu of %llu", (unsigned long long)have, (unsigned long long)needed);
-	return 0;
-}
 
 /* ---- what an establishment event sets ---- */
 
@@ -239,21 +114,19 @@ static bool read_thresholds(struct kel_est *est, struct err *err) {
 	struct span bt = est->ev.bt, nt = est->ev.nt;
 
 	memset(all, true, sizeof all);
-	if (kel_threshold(est->ev.kt, all, est->nkeys, err) != 1)
+	if (threshold_met(est->ev.kt, all, est->nkeys, err) != 1)
 		return err_at(err, "kt");
 	if (est->nnext == 0 && !span_is(nt, "\"0\"") && !span_is(nt, "0"))
 		return err_set(err, ERR_NO, "nt without next keys must be 0");
-	if (est->nnext && kel_threshold(nt, all, est->nnext, err) != 1)
+	if (est->nnext && threshold_met(nt, all, est->nnext, err) != 1)
 		return err_at(err, "nt");
-	if (est->nwitnesses && kel_threshold(bt, all, est->nwitnesses, err) != 1)
+	if (est->nwitnesses && threshold_met(bt, all, est->nwitnesses, err) != 1)
 		return err_at(err, "bt");
 	if (est->nwitnesses == 0 && !span_is(bt, "\"0\"") && !span_is(bt, "0"))
 		return err_set(err, ERR_NO, "bt without witnesses must be 0");
 	if (bt.n && bt.p[0] == '[')
 		return err_set(err, ERR_NO, "bt is no number");
-	if (bt.n && bt.p[0] == '"')
-		return event_number(span_cut(bt, 1, bt.n - 2), &est->bt);
-	return read_decimal(bt, &est->bt);
+	return threshold_number(bt, &est->bt);
 }
 
 /* Basic identifiers: i is the one key; a non-transferable one has no more than its inception. */
@@ -336,9 +209,9 @@ static bool check_signatures(const struct event *event, struct span attachments,
 	while (tally.wrong < WRONG_MAX && cesr_next(&reader, &item, NULL) == CESR_ITEM)
 		if (item.kind == CESR_CONTROLLER_SIG && item.index < est->nkeys)
 			count_signature(&tally, &item, event->body);
-	if (kel_threshold(est->ev.kt, tally.signed_by, est->nkeys, err) != 1)
+	if (threshold_met(est->ev.kt, tally.signed_by, est->nkeys, err) != 1)
 		return err_at(err, "signing threshold not met");
-	if (prior && kel_threshold(prior->ev.nt, tally.exposed, prior->nnext, err) != 1)
+	if (prior && threshold_met(prior->ev.nt, tally.exposed, prior->nnext, err) != 1)
 		return err_at(err, "next key commitment not met");
 	return true;
 }

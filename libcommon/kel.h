@@ -105,8 +105,4 @@ bool kel_said(const struct kel *kel, uint64_t sn, char text[static CESR_TEXT]);
 /* Nothing may follow: the last rotation committed to no next keys. */
 bool kel_abandoned(const struct kel *kel);
 
-/* A threshold (facts/keri.md, Thresholds) over n keys of which those with a flag count. 1: met, 0:
- * not met, -1: malformed, or it cannot be met by all n. err says why. */
-int kel_threshold(struct span text, const bool *flags, size_t n, struct err *err);
-
 #endif

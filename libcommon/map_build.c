@@ -17,8 +17,6 @@
 #define NAME_SIZE (LABEL_MAX + CESR_TEXT + DOMAIN_MAX + 3) /* LABEL.AID.DOMAIN and a NUL */
 #define SIZE_AT (MAP_SUPERSEDED + 8)
 
-_Static_assert(sizeof(struct prefix) == 18, "a prefix is family, address and bits, without gaps");
-
 static void put_number(FILE *out, uint64_t value) {
 	uint64_t le = htole64(value);
 

@@ -5,19 +5,13 @@
 #include "card.h"
 #include "owners.h"
 
-_Static_assert(sizeof(struct prefix) == 18, "prefixes are compared as bytes: family, address, bits");
-
-static int compare_prefixes(const void *a, const void *b) {
-	return memcmp(a, b, sizeof(struct prefix));
-}
-
 /* Equal ones by rank: the own organisation, then in the order of the sections. */
 static int compare_entries(const void *a, const void *b, void *ctx) {
 	const struct owners_entry *x = a, *y = b;
 	const struct policy *policy = ctx;
 	bool own_x = strcmp(x->peer->name, policy->self) == 0,
 	     own_y = strcmp(y->peer->name, policy->self) == 0;
-	int order = compare_prefixes(&x->prefix, &y->prefix);
+	int order = prefix_compare(&x->prefix, &y->prefix);
 
 	if (!order)
 		order = own_y - own_x;
@@ -29,7 +23,7 @@ static void sort(struct owners_entry *entries, size_t *n, const struct policy *p
 
 	qsort_r(entries, *n, sizeof *entries, compare_entries, (void *)policy);
 	for (size_t i = 0; i < *n; i++)
-		if (!kept || compare_prefixes(&entries[kept - 1].prefix, &entries[i].prefix) != 0)
+		if (!kept || prefix_compare(&entries[kept - 1].prefix, &entries[i].prefix) != 0)
 			entries[kept++] = entries[i];
 	*n = kept;
 }
@@ -85,7 +79,7 @@ const struct policy_peer *owners_allowed(const struct owners *owners, const stru
 
 		if (!(lengths[bits / 32] >> bits % 32 & 1))
 			continue;
-		found = bsearch(&asked, owners->allowed, owners->nallowed, sizeof asked, compare_prefixes);
+		found = bsearch(&asked, owners->allowed, owners->nallowed, sizeof asked, prefix_compare);
 		if (found)
 			return found->peer;
 	}

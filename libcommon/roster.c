@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,13 +35,12 @@ struct claim {
 __attribute__((format(printf, 3, 4))) static void refuse(
 	struct builder *b, const struct roster_host *host, const char *fmt, ...) {
 	struct err claim;
-	char what[400];
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(what, sizeof what, fmt, args);
+	err_vset(&claim, ERR_NO, fmt, args);
 	va_end(args);
-	err_set(&claim, ERR_NO, "%s.%s: %s", host->label, host->peer->name, what);
+	err_at(&claim, "%s.%s", host->label, host->peer->name);
 	b->roster->refused++;
 	b->in->report(b->in->ctx, &claim);
 }
@@ -429,7 +427,7 @@ static bool settle_keys(struct builder *b) {
 static int compare_claims(const void *a, const void *b, void *ctx) {
 	const struct claim *x = a, *y = b;
 	const struct roster_host *hosts = ctx;
-	int order = memcmp(&x->prefix, &y->prefix, sizeof x->prefix);
+	int order = prefix_compare(&x->prefix, &y->prefix);
 	size_t px = hosts[x->host].place, py = hosts[y->host].place;
 
 	if (!order)
@@ -454,7 +452,7 @@ static void share_claims(struct builder *b) {
 		return;
 	qsort_r(b->claims, b->nclaims, sizeof *b->claims, compare_claims, hosts);
 	for (const struct claim *c = b->claims; c < b->claims + b->nclaims; c++) {
-		bool rivals = winner && memcmp(&c->prefix, &winner->prefix, sizeof c->prefix) == 0;
+		bool rivals = winner && prefix_compare(&c->prefix, &winner->prefix) == 0;
 
 		if (hosts[c->host].naddrs == 0)
 			continue;

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <glob.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -36,14 +35,12 @@ struct check {
 
 /* One finding: WHERE: WHAT; MEND. What two checks in turn stumble over is said once. */
 __attribute__((format(printf, 2, 3))) static void found(struct check *c, const char *fmt, ...) {
-	char what[sizeof((struct err *)0)->text];
 	struct err err;
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(what, sizeof what, fmt, args);
+	err_vset(&err, ERR_NO, fmt, args);
 	va_end(args);
-	err_set(&err, ERR_NO, "%s", what);
 	if (strcmp(err.text, c->last.text) != 0)
 		problem(&err);
 	c->last = err;

@@ -216,12 +216,10 @@ struct plan {
 	size_t size;
 };
 
-_Static_assert(sizeof(struct prefix) == 18, "prefixes are compared as bytes");
-
 static int compare_wanted(const void *a, const void *b) {
 	const struct wanted *x = a, *y = b;
 
-	return memcmp(&x->prefix, &y->prefix, sizeof x->prefix);
+	return prefix_compare(&x->prefix, &y->prefix);
 }
 
 static struct wanted *find_wanted(struct wanted *list, size_t n, const struct prefix *prefix) {

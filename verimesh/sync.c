@@ -62,7 +62,7 @@ static void read_map(struct mesh *mesh) {
 }
 
 /* The own organisation's section is implied where its identity is (DESIGN.md 5.5). Who only reads and may
- * not read that goes on without a log of it. */
+ * not read that takes what the map says, or goes on without it. */
 static bool settle_self(struct mesh *mesh, bool writing, struct err *err) {
 	const struct policy_peer *own = policy_peer(&mesh->policy, mesh->policy.self);
 	bool known = identity_aid(mesh->root, mesh->aid, err);

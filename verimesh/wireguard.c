@@ -24,10 +24,6 @@ static int worse(int a, int b) {
 	return a > b ? a : b;
 }
 
-static int compare_prefixes(const void *a, const void *b) {
-	return memcmp(a, b, sizeof(struct prefix));
-}
-
 /* Peers, notes and what is wanted start with the key, by which they are sorted. */
 static int compare_keys(const void *a, const void *b) {
 	return memcmp(a, b, WG_KEY_BYTES);
@@ -88,7 +84,7 @@ static bool end_peer(struct wireguard *w, const struct tunnel_peer *live) {
 			return false;
 	peer.nprefixes = w->nprefixes - peer.first;
 	if (peer.nprefixes)
-		qsort(w->prefixes + peer.first, peer.nprefixes, sizeof *w->prefixes, compare_prefixes);
+		qsort(w->prefixes + peer.first, peer.nprefixes, sizeof *w->prefixes, prefix_compare);
 	return array_append(&w->peers, &w->npeers, &peer, sizeof peer);
 }
 
@@ -113,7 +109,7 @@ static void read_device(struct wireguard *wireguard, const char *interface) {
 	if (wireguard->npeers)
 		qsort(wireguard->peers, wireguard->npeers, sizeof *wireguard->peers, compare_keys);
 	if (wireguard->nforeign)
-		qsort(wireguard->foreign, wireguard->nforeign, sizeof *wireguard->foreign, compare_prefixes);
+		qsort(wireguard->foreign, wireguard->nforeign, sizeof *wireguard->foreign, prefix_compare);
 }
 
 bool wireguard_read(
@@ -143,7 +139,7 @@ void wireguard_free(struct wireguard *wireguard) {
 
 bool wireguard_has_foreign(const struct wireguard *wireguard, const struct prefix *prefix) {
 	return wireguard->nforeign &&
-	       bsearch(prefix, wireguard->foreign, wireguard->nforeign, sizeof *prefix, compare_prefixes);
+	       bsearch(prefix, wireguard->foreign, wireguard->nforeign, sizeof *prefix, prefix_compare);
 }
 
 /* ---- what is wanted ---- */
@@ -336,7 +332,7 @@ static size_t list_prefixes(const struct roster_host *host, struct prefix prefix
 		prefixes[n++] = prefix_host(&host->addrs[i]);
 	for (size_t i = 0; host && i < host->nroutes; i++)
 		prefixes[n++] = host->routes[i];
-	qsort(prefixes, n, sizeof *prefixes, compare_prefixes);
+	qsort(prefixes, n, sizeof *prefixes, prefix_compare);
 	return n;
 }
 

@@ -11,6 +11,7 @@
 #include "builder.h"
 #include "bytes.h"
 #include "kel.h"
+#include "threshold.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define DIGEST "\"EK8TSbn1-aGmoEBN6jbcyUmbyyXJrcESt8yak8rkHzJi\""
@@ -230,7 +231,7 @@ static void thresholds(void **state) {
 
 		for (size_t k = 0; k < n; k++)
 			flags[k] = cases[i].flags[k] == '1';
-		got = kel_threshold(exact, flags, n, &err);
+		got = threshold_met(exact, flags, n, &err);
 		if (got != cases[i].want)
 			fail_msg("%s of %s: %d", cases[i].text, cases[i].flags, got);
 		assert_int_equal(err.text[0] != 0, got != MET);
