@@ -17,7 +17,8 @@ cp "$B/verimesh" "$verimesh"
 chmod 755 "$work" "$verimesh"
 interface=vt$((SRANDOM % 1000000))
 who=$(id -un)
-failed=0
+# shellcheck source=tests/modules/cases.sh
+. tests/modules/cases.sh
 
 # The kernel's keyring belongs to root; a container may have none.
 keyring=no
@@ -1362,7 +1363,7 @@ no_secret_was_printed() {
 
 # ---- all of them ----
 
-for name in \
+run_cases \
     each_verb_explains_itself \
     a_wrong_call_is_2 \
     what_it_is_called_with_is_not_echoed_raw \
@@ -1413,30 +1414,5 @@ for name in \
     root_may_stand_before_the_verb \
     roots_may_be_relative \
     a_stranger_may_not_write \
-    no_secret_was_printed; do
-    rm -f "$work/skip"
-    status=0
-    set +e # in a condition it would not hold inside
-    (set -e && "$name") >"$work/case" 2>&1
-    status=$?
-    set -e
-    if [ "$status" -ne 0 ]; then
-        sed 's/^/    /' "$work/case"
-        echo "not ok $who: $name"
-        failed=1
-    elif [ -e "$work/skip" ]; then
-        echo "skip $who: $name: $(cat "$work/skip")"
-    else
-        echo "ok $who: $name"
-    fi
-done
-
-# What an ordinary user may do is tested as one, too.
-if [ "$(id -u)" -eq 0 ]; then
-    mkdir -p "$work/nobody/tests/vectors"
-    cp "$verimesh" "$0" "$work/nobody"
-    cp -r tests/vectors/card "$work/nobody/tests/vectors"
-    cd "$work/nobody"
-    B=. setpriv --reuid nobody --regid nogroup --clear-groups bash "./${0##*/}" || failed=1
-fi
-exit "$failed"
+    no_secret_was_printed
+run_again_as_nobody

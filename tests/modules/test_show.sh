@@ -18,7 +18,8 @@ cp "$B/verimesh" "$verimesh"
 chmod 755 "$work" "$verimesh"
 interface=vs$((SRANDOM % 1000000))
 who=$(id -un)
-failed=0
+# shellcheck source=tests/modules/cases.sh
+. tests/modules/cases.sh
 
 # What only root can see.
 KEYRING=null KEYRING_TEXT='needs root'
@@ -385,7 +386,7 @@ calls() {
     done
 }
 
-for name in \
+run_cases \
     a_host_in_full \
     a_host_as_json \
     a_host_whose_card_was_replaced \
@@ -405,29 +406,5 @@ for name in \
     it_changes_nothing \
     an_identity_that_may_not_be_read \
     a_damaged_store \
-    calls; do
-    rm -f "$work/skip"
-    set +e # in a condition it would not hold inside
-    (set -e && "$name") >"$work/case" 2>&1
-    status=$?
-    set -e
-    if [ "$status" -ne 0 ]; then
-        sed 's/^/    /' "$work/case"
-        echo "not ok $who: $name"
-        failed=1
-    elif [ -e "$work/skip" ]; then
-        echo "skip $who: $name: $(cat "$work/skip")"
-    else
-        echo "ok $who: $name"
-    fi
-done
-
-# What an ordinary user may do is tested as one, too.
-if [ "$(id -u)" -eq 0 ]; then
-    mkdir -p "$work/nobody/tests/vectors"
-    cp "$verimesh" "$0" "$work/nobody"
-    cp -r tests/vectors/card "$work/nobody/tests/vectors"
-    cd "$work/nobody"
-    B=. setpriv --reuid nobody --regid nogroup --clear-groups bash "./${0##*/}" || failed=1
-fi
-exit "$failed"
+    calls
+run_again_as_nobody
