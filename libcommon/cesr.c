@@ -5,23 +5,60 @@
 
 #include "cesr.h"
 
-#define URL sodium_base64_VARIANT_URLSAFE_NO_PADDING
 #define MAX_CHARS 92
 #define MIN_BODY 25 /* {"v":"KERI10JSON000019_"} */
 
-/* Text that is the canonical base64 of n bytes. */
-static bool from_base64(int variant, const char *text, size_t chars, uint8_t *raw, size_t n) {
+/* A WireGuard key may be secret: in time that does not depend on it. */
+bool wg_key_decode(const char *text, size_t n, uint8_t key[static CESR_RAW]) {
 	size_t got;
 
 	/* libsodium 1.0.18 takes the sign of a char for a value. */
-	for (size_t i = 0; i < chars; i++)
+	for (size_t i = 0; i < n; i++)
 		if (text[i] & 0x80)
 			return false;
-	return sodium_base642bin(raw, n, text, chars, NULL, &got, NULL, variant) == 0 && got == n;
+	if (sodium_base642bin(key, CESR_RAW, text, n, NULL, &got, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+		return false;
+	return got == CESR_RAW;
 }
 
-bool wg_key_decode(const char *text, size_t n, uint8_t key[static CESR_RAW]) {
-	return from_base64(sodium_base64_VARIANT_ORIGINAL, text, n, key, CESR_RAW);
+/* What CESR carries is public. libsodium's constant time would cost as much as all else that is done to
+ * an event beside verifying its signatures. */
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/* The reverse: one more than the place of a character there; 0: it has none. */
+static const uint8_t sextets[256] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 63, 0, 0, 53, 54, 55, 56, 57, 58, 59,
+	60, 61, 62, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
+	20, 21, 22, 23, 24, 25, 26, 0, 0, 0, 0, 64, 0, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39,
+	40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52};
+
+/* The base64 of n bytes, a multiple of three, and a NUL. */
+static void to_url(const uint8_t *raw, size_t n, char *text) {
+	for (size_t i = 0; i < n; i += 3, text += 4) {
+		unsigned v = (unsigned)raw[i] << 16 | (unsigned)raw[i + 1] << 8 | raw[i + 2];
+
+		text[0] = alphabet[v >> 18];
+		text[1] = alphabet[v >> 12 & 63];
+		text[2] = alphabet[v >> 6 & 63];
+		text[3] = alphabet[v & 63];
+	}
+	*text = 0;
+}
+
+/* The bytes of n characters, a multiple of four. False: they are not all of the alphabet. */
+static bool from_url(const char *text, size_t n, uint8_t *raw) {
+	unsigned seen = 0;
+
+	for (size_t i = 0; i < n; i += 4, raw += 3) {
+		unsigned a = sextets[(uint8_t)text[i]] - 1U, b = sextets[(uint8_t)text[i + 1]] - 1U;
+		unsigned c = sextets[(uint8_t)text[i + 2]] - 1U, d = sextets[(uint8_t)text[i + 3]] - 1U;
+
+		seen |= a | b | c | d;
+		raw[0] = (uint8_t)(a << 2 | b >> 4);
+		raw[1] = (uint8_t)(b << 4 | c >> 2);
+		raw[2] = (uint8_t)(c << 6 | d);
+	}
+	return seen < 64;
 }
 
 /* Decodes a text that is a multiple of four long. Its first `code` characters are no value: with
@@ -31,16 +68,13 @@ static bool decode(struct span text, size_t code, uint8_t *raw) {
 	char chars[MAX_CHARS];
 	uint8_t bytes[MAX_CHARS / 4 * 3];
 	size_t lead = (code * 6 + 7) / 8, n = text.n / 4 * 3;
-	bool good;
 
 	memcpy(chars, text.p, text.n);
 	memset(chars, 'A', code);
-	good = from_base64(URL, chars, text.n, bytes, n) && sodium_is_zero(bytes, lead);
-	if (good)
-		memcpy(raw, bytes + lead, n - lead);
-	explicit_bzero(chars, sizeof chars);
-	explicit_bzero(bytes, sizeof bytes);
-	return good;
+	if (!from_url(chars, text.n, bytes) || !sodium_is_zero(bytes, lead))
+		return false;
+	memcpy(raw, bytes + lead, n - lead);
+	return true;
 }
 
 bool cesr_decode(struct span text, char code, uint8_t raw[static CESR_RAW]) {
@@ -58,9 +92,8 @@ char *cesr_encode(char code, const uint8_t raw[static CESR_RAW], char text[stati
 	uint8_t bytes[CESR_CHARS / 4 * 3] = {0};
 
 	memcpy(bytes + sizeof bytes - CESR_RAW, raw, CESR_RAW);
-	sodium_bin2base64(text, CESR_TEXT, bytes, sizeof bytes, URL);
+	to_url(bytes, sizeof bytes, text);
 	text[0] = code;
-	explicit_bzero(bytes, sizeof bytes);
 	return text;
 }
 
@@ -72,7 +105,7 @@ void cesr_encode_indexed(
 	bytes[0] = (uint8_t)(index >> 4 & 3);
 	bytes[1] = (uint8_t)(index << 4);
 	memcpy(bytes + sizeof bytes - CESR_SIG_RAW, sig, CESR_SIG_RAW);
-	sodium_bin2base64(text, CESR_SIG_CHARS + 1, bytes, sizeof bytes, URL);
+	to_url(bytes, sizeof bytes, text);
 }
 
 void cesr_said(struct span body, struct span place1, struct span place2, char text[static CESR_TEXT]) {
@@ -127,13 +160,14 @@ static enum cesr_step advance(struct cesr_reader *r, size_t n) {
 
 /* A number of up to five characters. */
 static bool number(const char *text, size_t n, uint32_t *out) {
-	char chars[8] = {'A', 'A', 'A', 'A', 'A', 'A', 'A', 'A'};
-	uint8_t raw[6];
+	*out = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint8_t sextet = sextets[(uint8_t)text[i]];
 
-	memcpy(chars + sizeof chars - n, text, n);
-	if (!from_base64(URL, chars, sizeof chars, raw, sizeof raw))
-		return false;
-	*out = (uint32_t)raw[2] << 24 | (uint32_t)raw[3] << 16 | (uint32_t)raw[4] << 8 | raw[5];
+		if (sextet == 0)
+			return false;
+		*out = *out << 6 | (sextet - 1U);
+	}
 	return true;
 }
 

@@ -25,6 +25,14 @@ static struct span since(const struct json *j, struct span then) {
 	return j->error ? span_of(NULL, 0) : span_cut(then, 0, then.n - j->rest.n);
 }
 
+/* Reads this byte if it comes next. */
+static bool skip_byte(struct json *j, char byte) {
+	if (json_peek(j) != byte)
+		return false;
+	j->rest = span_from(j->rest, 1);
+	return true;
+}
+
 /* Reads this text if it comes next. */
 static bool skip(struct json *j, const char *text) {
 	if (j->error || !span_starts(j->rest, text))
@@ -34,7 +42,7 @@ static bool skip(struct json *j, const char *text) {
 }
 
 void json_open(struct json *j, char brace) {
-	if (!skip(j, brace == '{' ? "{" : "["))
+	if (!skip_byte(j, brace))
 		fail(j, "another value than the map or list that must stand here");
 	else if (++j->depth > JSON_DEPTH)
 		fail(j, "nested too deeply");
@@ -42,7 +50,7 @@ void json_open(struct json *j, char brace) {
 }
 
 static bool skip_close(struct json *j, char brace) {
-	if (j->depth == 0 || !skip(j, brace == '}' ? "}" : "]"))
+	if (j->depth == 0 || !skip_byte(j, brace))
 		return false;
 	j->depth--;
 	j->first = false;
@@ -56,7 +64,7 @@ void json_close(struct json *j, char brace) {
 
 /* Reads the comma before every member or element but the first. */
 static bool skip_comma(struct json *j) {
-	bool good = j->first ? !j->error : skip(j, ",");
+	bool good = j->first ? !j->error : skip_byte(j, ',');
 
 	j->first = false;
 	return good;
@@ -65,7 +73,7 @@ static bool skip_comma(struct json *j) {
 bool json_optional(struct json *j, const char *name) {
 	struct json before = *j;
 
-	if (skip_comma(j) && skip(j, "\"") && skip(j, name) && skip(j, "\":"))
+	if (skip_comma(j) && skip_byte(j, '"') && skip(j, name) && skip_byte(j, '"') && skip_byte(j, ':'))
 		return true;
 	*j = before;
 	return false;
@@ -113,15 +121,37 @@ static void skip_escape(struct json *j) {
 		fail(j, "an escape that is not canonical");
 }
 
+/* How many bytes come first that stand for themselves in a string, by eights: no quote, no backslash,
+ * no control character, nothing of a longer sequence of UTF-8. */
+static size_t plain(struct span s) {
+	const uint64_t each = UINT64_MAX / 255;
+	size_t n = 0;
+
+	for (uint64_t w; s.n - n >= sizeof w; n += sizeof w) {
+		memcpy(&w, s.p + n, sizeof w);
+		/* A difference has its byte's highest bit where it was less than what is taken from it. */
+		if ((w | (w - each * ' ') | ((w ^ each * '"') - each) | ((w ^ each * '\\') - each)) &
+			each * 0x80)
+			break;
+	}
+	while (n < s.n && s.p[n] >= ' ' && s.p[n] < 0x80 && s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
 struct span json_string(struct json *j) {
 	struct span start, text;
 
-	if (!skip(j, "\""))
+	if (!skip_byte(j, '"'))
 		fail(j, "a string must stand here");
 	start = j->rest;
-	while (!j->error && json_peek(j) != '"') {
-		size_t n = utf8(j->rest);
+	while (!j->error) {
+		size_t n;
 
+		j->rest = span_from(j->rest, plain(j->rest));
+		if (json_peek(j) == '"')
+			break;
+		n = utf8(j->rest);
 		if (n == 0 || j->rest.p[0] < ' ')
 			fail(j, "a control character, no UTF-8, or the end in a string");
 		else if (json_peek(j) == '\\')
@@ -130,7 +160,7 @@ struct span json_string(struct json *j) {
 			j->rest = span_from(j->rest, n);
 	}
 	text = since(j, start);
-	skip(j, "\"");
+	skip_byte(j, '"');
 	return text;
 }
 
@@ -143,15 +173,15 @@ static bool skip_digits(struct json *j) {
 }
 
 static bool skip_number(struct json *j) {
-	skip(j, "-");
-	if (!skip(j, "0") && !skip_digits(j))
+	skip_byte(j, '-');
+	if (!skip_byte(j, '0') && !skip_digits(j))
 		return false;
-	if (skip(j, ".") && !skip_digits(j))
+	if (skip_byte(j, '.') && !skip_digits(j))
 		return false;
-	if (!skip(j, "e") && !skip(j, "E"))
+	if (!skip_byte(j, 'e') && !skip_byte(j, 'E'))
 		return true;
-	if (!skip(j, "+"))
-		skip(j, "-");
+	if (!skip_byte(j, '+'))
+		skip_byte(j, '-');
 	return skip_digits(j);
 }
 
@@ -170,7 +200,7 @@ static void skip_map(struct json *j) {
 		for (size_t i = 0; i < n; i++)
 			if (span_eq(names[i], names[n]))
 				fail(j, "a name that stands twice in a map");
-		if (!skip(j, ":"))
+		if (!skip_byte(j, ':'))
 			fail(j, "a colon must stand here");
 		skip_value(j);
 	}
