@@ -412,6 +412,13 @@ static bool reject(struct book *book, struct book_log *log, uint64_t number, con
 				    number, event, err->text));
 }
 
+/* What is known of an event's signatures; checked: those that were checked ahead, or NULL. */
+static const struct signatures *known(const struct book *book, const struct signatures *checked) {
+	static const struct signatures all = {.trusted = true};
+
+	return book->trusted ? &all : checked;
+}
+
 static bool try_pending(struct book *book, struct pending *p) {
 	struct span attachments = span_of(p->attachments, p->nattachments);
 	enum kel_outcome outcome = KEL_REFUSED;
@@ -421,6 +428,7 @@ static bool try_pending(struct book *book, struct pending *p) {
 	leave_turn(p);
 	if (p->log->closed)
 		return true;
+	p->progress.known = known(book, NULL);
 	if (p->slip->reopened <= REOPENED_MAX)
 		outcome = apply(book, p->log, &p->event, attachments, &p->progress, &err);
 	else
@@ -471,8 +479,8 @@ static bool with_receipts(struct slip *slip, struct span *attachments, uint8_t *
 
 /* An event that is not waiting. */
 static bool take_new_event(struct book *book, struct book_log *log, uint64_t number,
-	const struct event *event, struct span attachments) {
-	struct kel_progress progress = {0};
+	const struct event *event, struct span attachments, const struct signatures *checked) {
+	struct kel_progress progress = {.known = known(book, checked)};
 	enum kel_outcome outcome;
 	struct pending *p;
 	struct err err = {0};
@@ -493,8 +501,8 @@ static bool take_new_event(struct book *book, struct book_log *log, uint64_t num
 	return outcome == KEL_KNOWN || reject(book, log, number, event, attachments, outcome, &err);
 }
 
-static bool take_event(
-	struct book *book, uint64_t number, const struct event *event, struct span attachments) {
+static bool take_event(struct book *book, uint64_t number, const struct event *event,
+	struct span attachments, const struct signatures *checked) {
 	struct book_log *log = open_log(book, event->aid);
 	struct slip *slip = find_slip(book, event->said);
 	uint8_t *owned = NULL;
@@ -509,7 +517,7 @@ static bool take_event(
 	if (slip && slip->event)
 		return add_attachments(book, slip->event, attachments);
 	go_on = with_receipts(slip, &attachments, &owned)
-			? take_new_event(book, log, number, event, attachments)
+			? take_new_event(book, log, number, event, attachments, checked)
 			: no_memory(book);
 	free(owned);
 	return go_on;
@@ -550,28 +558,32 @@ static bool take_body(struct book *book, const char *said, bool acdc, struct spa
 }
 
 /* last: the stream ends behind it. */
-static bool take_message(struct book *book, uint64_t number, const struct cesr_message *message, bool last) {
+static bool take_message(struct book *book, uint64_t number, const struct window_message *in, bool last) {
+	const struct cesr_message *message = &in->message;
+	const struct event *event = &in->event;
+	struct event unread;
 	char said[CESR_TEXT];
 	struct err err = {0};
-	struct event event;
 
 	if (message->acdc) {
 		if (!card_check_said(message->body, said, &err))
 			return refuse(book, verdict_on(VERDICT_REFUSED, number, NULL, err.text));
 		return take_body(book, said, true, message->body);
 	}
-	if (!event_parse(message->body, &event, &err))
-		return refuse(book, verdict_on(VERDICT_REFUSED, number, &event, err.text));
-	if (event.ilk == EVENT_RCT)
-		return take_receipt(book, &event, message->attachments);
-	if (event.ilk > EVENT_RCT) {
-		span_copy(event.said, said, sizeof said);
+	if (!in->parsed) {
+		event_parse(message->body, &unread, &err);
+		return refuse(book, verdict_on(VERDICT_REFUSED, number, &unread, err.text));
+	}
+	if (event->ilk == EVENT_RCT)
+		return take_receipt(book, event, message->attachments);
+	if (event->ilk > EVENT_RCT) {
+		span_copy(event->said, said, sizeof said);
 		return take_body(book, said, false, message->body);
 	}
 	if (last && message->attachments.n == 0)
 		return refuse(
-			book, verdict_on(VERDICT_TRUNCATED, number, &event, "ends before its signatures"));
-	return take_event(book, number, &event, message->attachments);
+			book, verdict_on(VERDICT_TRUNCATED, number, event, "ends before its signatures"));
+	return take_event(book, number, event, message->attachments, &in->checked);
 }
 
 /* ---- a stream ---- */
@@ -596,26 +608,49 @@ static void give_up_waiting(struct book *book) {
 	}
 }
 
-void book_read(struct book *book, struct span stream) {
-	struct cesr_message message;
+/* See window.h: of an event that is known, or comes too late, nobody will ask for the signatures. */
+static bool is_wanted(const void *ctx, const struct event *event, const struct kel **kel) {
+	const struct book *book = ctx;
+	const struct book_log *log = find_node(&book->log_tree, event->aid);
+
+	*kel = log ? &log->kel : NULL;
+	return !book->trusted && !(log && (log->closed || log->frozen || kel_knows(&log->kel, event)));
+}
+
+bool book_read_part(struct book *book, struct span *part, bool last) {
+	struct event event = {.sn = UINT64_MAX};
+	enum cesr_step step = CESR_ITEM;
+	struct cesr_message bad;
 	struct err err = {0};
 
-	for (;; book->events++) {
-		struct event event = {.sn = UINT64_MAX};
-		enum cesr_step step = cesr_message(&stream, &message, &err);
+	if (!book->window)
+		book->window = calloc(1, sizeof *book->window);
+	if (!book->window)
+		return no_memory(book);
+	while (step == CESR_ITEM) {
+		const struct window *window = book->window;
 
-		if (step == CESR_END && book->events > 0)
-			return;
-		if (step != CESR_ITEM) {
-			if (message.body.n && !message.acdc)
-				event_parse(message.body, &event, NULL);
-			refuse(book, verdict_on(step == CESR_TRUNCATED ? VERDICT_TRUNCATED : VERDICT_REFUSED,
-					     book->events, &event, step == CESR_END ? "empty" : err.text));
-			return;
-		}
-		if (!take_message(book, book->events, &message, stream.n == 0))
-			return;
+		step = window_fill(book->window, part, last, is_wanted, book, &bad, &err);
+		for (size_t i = 0; i < window->n; i++, book->events++)
+			if (!take_message(book, book->events, &window->list[i],
+				    last && part->n == 0 && i + 1 == window->n))
+				return false;
+		if (book->progress)
+			book->progress(book->ctx, book->events);
 	}
+	if (!last && (step == CESR_END || step == CESR_TRUNCATED))
+		return true;
+	if (step == CESR_END && book->events > 0)
+		return true;
+	if (bad.body.n && !bad.acdc)
+		event_parse(bad.body, &event, NULL);
+	refuse(book, verdict_on(step == CESR_TRUNCATED ? VERDICT_TRUNCATED : VERDICT_REFUSED, book->events,
+			     &event, step == CESR_END ? "empty" : err.text));
+	return false;
+}
+
+void book_read(struct book *book, struct span stream) {
+	book_read_part(book, &stream, true);
 }
 
 bool book_finish(struct book *book) {
@@ -702,5 +737,6 @@ void book_free(struct book *book) {
 		free(book->logs[i]);
 	}
 	free(book->logs);
+	free(book->window);
 	*book = (struct book){0};
 }

@@ -14,6 +14,7 @@
 #include "event.h"
 #include "kel.h"
 #include "span.h"
+#include "window.h"
 
 enum verdict_kind {
 	VERDICT_REFUSED,
@@ -74,21 +75,27 @@ struct book {
 	bool forgiving;		/* go on with other identifiers after a refusal (import) */
 	bool keep;		/* keep bodies, for cards and the store */
 	bool record;		/* keep accepted messages in `fresh` */
+	bool trusted;		/* what is read was verified before, in this order: signatures are good */
 	struct book_log **logs; /* in no order */
 	size_t nlogs;
 	void *log_tree, *body_tree, *slip_tree; /* tsearch(3), by AID or SAID */
 	struct pending_list ready;		/* to be tried again, the first one next */
+	struct window *window;			/* on what is read */
 	uint64_t events;			/* bodies read since the last book_finish */
 	void (*report)(void *ctx, const struct verdict *verdict);
+	void (*progress)(void *ctx, uint64_t events); /* now and then; or NULL */
 	void *ctx;
 	bool failed; /* something since the last book_finish was not accepted */
 };
 
-/* Zero-initialised, with the flags and the report set, a book is empty. Reads a stream; several may
- * follow each other, and what waits at the end of one may be completed by the next. Strict (not
- * forgiving): input stops at the first refusal and one verdict is reported, on the lowest event not
- * accepted. Forgiving: a verdict for each identifier or message that failed; input stops only where
- * the stream cannot be cut into messages any more. */
+/* Zero-initialised, with the flags and the report set, a book is empty. Reads a stream, or the next part of
+ * one: *part is advanced past what was read, and what is left of it (a message that may go on behind it, if
+ * it is not the last) is to be the start of the next part. Several streams may follow each other, and what
+ * waits at the end of one may be completed by the next. Strict (not forgiving): input stops at the first
+ * refusal and one verdict is reported, on the lowest event not accepted. Forgiving: a verdict for each
+ * identifier or message that failed; input stops only where the stream cannot be cut into messages any more.
+ * False where it stops. */
+bool book_read_part(struct book *book, struct span *part, bool last);
 void book_read(struct book *book, struct span stream);
 
 /* The end of the input: what still waits is reported and forgotten. So is a delegated event that

@@ -10,6 +10,7 @@
 #include "cesr.h"
 #include "err.h"
 #include "event.h"
+#include "signatures.h"
 
 #define KEL_LIST_MAX 1024 /* keys, next digests of one identifier */
 /* Every rotation leaves its whole list of witnesses in the log, also when it names but one that
@@ -65,7 +66,8 @@ enum kel_outcome {
 /* How far the verification of a waiting event came, so that more attachments cost only themselves.
  * Zero-initialised for a new event; kel_progress_free releases it. */
 struct kel_progress {
-	struct kel_est est; /* what the event sets; its anchor is what the attachments claim */
+	const struct signatures *known; /* what was checked ahead, for the next call; or NULL */
+	struct kel_est est;		/* what the event sets; its anchor is what the attachments claim */
 	bool signed_by_controller;
 	size_t read;  /* bytes of the attachments whose receipts and source seals were looked at */
 	size_t wrong; /* receipts that do not verify */

@@ -6,22 +6,29 @@
 
 #include "card.h"
 #include "store.h"
+#include "stream.h"
 #include "verimesh.h"
 
-/* What show_verdict needs: the name of the stream, and the book that it goes into. */
+/* The name of the stream, the book that it goes into, and how far it is. */
 struct import {
 	const char *name;
 	const struct book *book;
+	struct progress progress;
 };
 
+static void show_progress(void *ctx, uint64_t events) {
+	progress_show(&((struct import *)ctx)->progress, events);
+}
+
 static void show_verdict(void *ctx, const struct verdict *verdict) {
-	const struct import *import = ctx;
+	struct import *import = ctx;
 	const struct book_log *log = book_log(import->book, verdict->aid);
 	struct verdict shown = *verdict;
 
 	if (verdict->kind == VERDICT_DUPLICITOUS && log && log->frozen)
 		snprintf(shown.reason, sizeof shown.reason, "%.400s; frozen until verimesh import --resolve",
 			verdict->reason);
+	progress_end(&import->progress);
 	print_verdict(import->name, &shown);
 }
 
@@ -61,14 +68,16 @@ static bool take(
 	struct store *store, const char *name, struct span stream, bool *complete, struct err *err) {
 	struct complaint complaint = {.name = name};
 	struct book *book = &store->book;
-	struct import import = {name, book};
+	struct import import = {.name = name, .book = book};
 	size_t *before;
 	bool good;
 
 	book->report = show_verdict;
+	book->progress = show_progress;
 	book->ctx = &import;
 	book_read(book, stream);
 	*complete = book_finish(book);
+	progress_end(&import.progress);
 	if (store->resolved && (!*complete || !book_kel(book, store->resolved)))
 		return err_set(
 			err, ERR_NO, "%s: does not settle %s; nothing was changed", name, store->resolved);
@@ -108,7 +117,7 @@ int verb_import(const struct command *command) {
 
 	if (!read_words(command, &aid, &name))
 		return usage(command, "one FILE, or - for standard input; before it perhaps --resolve AID");
-	if (!read_stream(name, &data, &n, &err))
+	if (!stream_read(name, &data, &n, &err))
 		return problem(&err);
 	good = aid ? store_resolve(&store, command->root, aid, &err)
 		   : store_open(&store, command->root, true, &err);

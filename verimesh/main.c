@@ -112,12 +112,6 @@ void print_verdict(const char *where, const struct verdict *v) {
 		v->aid[0] ? " of " : "", v->aid, at, kinds[v->kind], v->reason);
 }
 
-bool read_stream(const char *name, uint8_t **data, size_t *n, struct err *err) {
-	if (strcmp(name, "-") == 0)
-		return file_read_fd(STDIN_FILENO, "standard input", STREAM_MAX, data, n, err);
-	return file_read(name, STREAM_MAX, data, n, err);
-}
-
 /* Takes --root DIR and --help out of the words. False: it was --root without a directory. */
 static bool take_common(struct command *command, char root[static PATH_MAX], bool *wants_help) {
 	int kept = 0;

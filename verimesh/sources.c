@@ -1,12 +1,11 @@
 /* sources.c: what the Sources of the own organisation show; see sources.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "book.h"
-#include "file.h"
 #include "sources.h"
-#include "verimesh.h"
+#include "stream.h"
 
 /* file:/PATH or file:///PATH; NULL for another. */
 static const char *path_of(const char *source) {
@@ -21,13 +20,9 @@ static bool agrees(const char *source, const struct kel *kel, struct err *err) {
 	char ours[CESR_TEXT], theirs[CESR_TEXT];
 	const struct kel *shown;
 	bool good = true;
-	uint8_t *data;
-	size_t n;
 
-	if (!path || !file_read(path, STREAM_MAX, &data, &n, NULL))
-		return true;
-	book_read(&book, span_of(data, n));
-	free(data);
+	if (!path || !stream_verify(path, &book, NULL))
+		return true; /* a Source that cannot be asked does not disagree */
 	shown = book_kel(&book, kel->aid);
 	if (shown && shown->count > kel->count)
 		good = err_set(err, ERR_NO,

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "stream.h"
 #include "verimesh.h"
 
-/* The one verdict of a strict book. */
+/* How far it is, and the one verdict of a strict book. */
 struct outcome {
+	struct progress progress;
 	bool refused;
 	struct verdict verdict;
 };
@@ -16,6 +18,10 @@ static void note_verdict(void *ctx, const struct verdict *verdict) {
 
 	outcome->refused = true;
 	outcome->verdict = *verdict;
+}
+
+static void show(void *ctx, uint64_t events) {
+	progress_show(&((struct outcome *)ctx)->progress, events);
 }
 
 static int by_first(const void *a, const void *b) {
@@ -88,16 +94,18 @@ int verb_verify(const struct command *command) {
 	bool json = first || (command->nargs > 2 && strcmp(command->args[2], "--json") == 0);
 	const char *name = command->args[first ? 2 : 1];
 	struct outcome outcome = {0};
-	struct book book = {.report = note_verdict, .ctx = &outcome};
+	struct book book = {.report = note_verdict, .progress = show, .ctx = &outcome};
 	struct err err;
-	uint8_t *data;
-	size_t n;
+	bool good;
 
 	if (command->nargs != (json ? 3 : 2) || is_option(name))
 		return usage(command, "one FILE, or - for standard input");
-	if (!read_stream(name, &data, &n, &err))
+	good = stream_verify(name, &book, &err);
+	progress_end(&outcome.progress);
+	if (!good) {
+		book_free(&book);
 		return problem(&err);
-	book_read(&book, span_of(data, n));
+	}
 	book_finish(&book);
 	if (book.nlogs)
 		qsort(book.logs, book.nlogs, sizeof *book.logs, by_first);
@@ -109,6 +117,5 @@ int verb_verify(const struct command *command) {
 	else if (outcome.refused)
 		print_verdict(name, &outcome.verdict);
 	book_free(&book);
-	free(data);
 	return outcome.refused ? ERR_NO : 0;
 }

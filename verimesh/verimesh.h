@@ -9,9 +9,6 @@
 
 #include "book.h"
 #include "err.h"
-#include "span.h"
-
-#define STREAM_MAX ((size_t)64 << 20) /* bytes of a stream that is read whole */
 
 /* How a verb was called: its own words, without --root and --help. */
 struct command {
@@ -48,8 +45,5 @@ int usage(const struct command *command, const char *what);
 
 /* Prints a verdict in the same form; where names the stream. */
 void print_verdict(const char *where, const struct verdict *verdict);
-
-/* Reads FILE, or standard input for "-". *data is malloc'd. */
-bool read_stream(const char *name, uint8_t **data, size_t *n, struct err *err);
 
 #endif
