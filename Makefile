@@ -117,12 +117,13 @@ sanitize:
 		--errors-for-leak-kinds=definite" tests/run $(filter-out $(SLOW),$(UNITS) $(MODULES))
 threaded: $(THREADED)
 
-# Both compilers, without a warning; what clang-tidy and cppcheck find; the layout; the scripts.
+# Both compilers, without a warning, fuzzers in the only one that has libFuzzer; what clang-tidy and cppcheck
+# find; the layout; the scripts.
 TIDY := $(patsubst %.c,$B/tidy/%,$(wildcard */*.c tests/*/*.c))
 lint:
-	$(call need,build test lint)
-	$(build) B=$B/gcc CC=gcc WERROR=-Werror all tests
-	$(build) B=$B/clang CC=clang WERROR=-Werror all tests
+	$(call need,build test lint fuzz)
+	$(build) B=$B/gcc CC=gcc WERROR=-Werror all tests benches
+	$(build) B=$B/clang CC=clang WERROR=-Werror all tests benches fuzzers
 	$(build) -k tidy
 	$Qcppcheck --quiet --std=c11 --enable=warning,performance,portability,unusedFunction \
 		--suppressions-list=.cppcheck --error-exitcode=1 $(filter -D% -I%,$(STRICT)) \
@@ -131,7 +132,7 @@ lint:
 	$Qcase "$$(clang-format --version)" in *" 14."*) clang-format --dry-run -Werror \
 		$(wildcard */*.[ch] tests/*/*.[ch]);; *) echo "lint: layout not checked:" \
 		"clang-format is not version 14, and others differ in details";; esac
-	$Qshellcheck .ci/run tests/run $(wildcard packaging/*.sh tests/*/*.sh)
+	$Qshellcheck $(wildcard .ci/run tests/run tests/*/run packaging/*.sh tests/*/*.sh)
 
 tidy: $(TIDY)
 $B/tidy/%: %.c .clang-tidy tests/.clang-tidy $(wildcard */*.h tests/*/*.h)
@@ -166,8 +167,9 @@ $B/seeds: tests/fuzz/seeds.c $B/libcommon.a
 bench:
 	$Q[ -n "$(ROOT)" ] || { echo "make bench needs root; run: sudo make bench" >&2; exit 1; }
 	$(call need,build test lab)
-	$(build) all $B/bench/stream $B/bench/sync
+	$(build) all benches
 	$QB=$B tests/bench/sync.sh
+benches: $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/*.c))
 $B/bench/sync: $(patsubst %,$B/o/verimesh/%.o,identity interface run sync wireguard)
 $B/bench/%: tests/bench/%.c $B/libcommon.a
 	$(call say,CC,$@)
@@ -194,6 +196,6 @@ uninstall:
 clean:
 	rm -rf $B
 
-.PHONY: all tests threaded tidy check check-vm demo bench fuzz fuzzers lint coverage sanitize deps install \
-	uninstall deb rpm clean
+.PHONY: all tests threaded tidy check check-vm demo bench benches fuzz fuzzers lint coverage sanitize deps \
+	install uninstall deb rpm clean
 -include $(wildcard $B/o/*/*.d $B/tests/*.d $B/bench/*.d $B/*.d)

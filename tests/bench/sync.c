@@ -20,7 +20,7 @@ static const char *interface;
 /* Of the command's main.c. */
 int problem(const struct err *err) {
 	fprintf(stderr, "bench: %s\n", err->text);
-	return err->status;
+	return (int)err->status;
 }
 
 int usage(const struct command *command, const char *what) {
