@@ -49,13 +49,11 @@ size_t map_record_key(enum map_type type, struct span what, uint8_t key[static M
 	return what.n + 1;
 }
 
-/* The value of the record at this offset, if it has this key. */
-static bool record_at(const struct map *map, size_t at, struct span key, struct span *value) {
-	struct span rest = span_from(span_of(map->base, map->size), at), found;
+static bool record_at(const struct map *map, size_t at, struct span *key, struct span *value) {
+	struct span rest = span_from(span_of(map->base, map->size), at);
 	uint64_t sizes; /* of the value, of the key */
 
-	return take_number(&rest, &sizes) && sizes >> 32 <= VALUE_MAX &&
-	       take(&rest, (uint32_t)sizes, &found) && span_eq(found, key) &&
+	return take_number(&rest, &sizes) && sizes >> 32 <= VALUE_MAX && take(&rest, (uint32_t)sizes, key) &&
 	       take(&rest, sizes >> 32, value);
 }
 
@@ -65,7 +63,7 @@ static bool record_at(const struct map *map, size_t at, struct span key, struct 
 static bool find(const struct map *map, enum map_type type, struct span what, struct span *value) {
 	uint8_t key[MAP_KEY_MAX];
 	size_t key_n = map_record_key(type, what, key);
-	struct span file = span_of(map->base, map->size), rest;
+	struct span file = span_of(map->base, map->size), rest, found;
 	uint64_t table, slots, slot;
 	uint32_t hash = 5381;
 
@@ -79,20 +77,20 @@ static bool find(const struct map *map, enum map_type type, struct span what, st
 		rest = span_from(file, (size_t)((uint32_t)table + ((hash >> 8) + i) % slots * 8));
 		if (!take_number(&rest, &slot) || slot >> 32 == 0)
 			return false;
-		if ((uint32_t)slot == hash &&
-			record_at(map, (size_t)(slot >> 32), span_of(key, key_n), value))
+		if ((uint32_t)slot == hash && record_at(map, (size_t)(slot >> 32), &found, value) &&
+			span_eq(found, span_of(key, key_n)))
 			return true;
 	}
 	return false;
 }
 
 bool map_header(const struct map *map, struct map_header *out) {
-	struct span *rest = &out->prefixes; /* they are what is left */
+	struct span *rest = &out->prefixes, key; /* they are what is left */
 	uint64_t version, size;
 
-	return record_at(map, TABLES, span_str(MAP_HEADER_KEY), rest) && take_number(rest, &version) &&
-	       version >> 32 == MAP_VERSION && take_number(rest, &size) && size == map->size &&
-	       take_part(rest, &out->interface) && take_part(rest, &out->domain);
+	return record_at(map, TABLES, &key, rest) && span_is(key, MAP_HEADER_KEY) &&
+	       take_number(rest, &version) && version >> 32 == MAP_VERSION && take_number(rest, &size) &&
+	       size == map->size && take_part(rest, &out->interface) && take_part(rest, &out->domain);
 }
 
 bool map_superseded(const struct map *map) {
@@ -182,6 +180,47 @@ bool map_by_addr(const struct map *map, const struct addr *addr, int64_t now, st
 bool map_by_key(
 	const struct map *map, const uint8_t key[static WG_KEY_BYTES], int64_t now, struct map_card *out) {
 	return find_card(map, MAP_KEY, span_of(key, WG_KEY_BYTES), now, out);
+}
+
+static bool read_account(struct span rest, int64_t now, struct map_account *out) {
+	uint64_t expires, numbers;
+
+	if (!take_number(&rest, &expires) || now >= (int64_t)expires || !take_number(&rest, &numbers) ||
+		!take_part(&rest, &out->name) || !take_part(&rest, &out->shell))
+		return false;
+	out->id = (uint32_t)numbers;
+	out->gid = (uint32_t)(numbers >> 32);
+	out->home = rest;
+	return true;
+}
+
+bool map_account(
+	const struct map *map, enum map_type type, struct span what, int64_t now, struct map_account *out) {
+	struct span value;
+
+	return find(map, type, what, &value) && read_account(value, now, out);
+}
+
+bool map_account_next(
+	const struct map *map, enum map_type type, int64_t now, uint32_t *last, struct map_account *out) {
+	struct span number = span_of(last, sizeof *last), value, key, same;
+	bool more = *last ? find(map, type, number, &value) : record_at(map, TABLES, &key, &value);
+	uint32_t id;
+
+	while (more && record_at(map, (size_t)(value.p + value.n - map->base), &key, &value) &&
+		!span_starts(key, "n")) {
+		number = span_from(key, 1);
+		if (number.n != sizeof id || key.p[0] != type)
+			continue;
+		memcpy(&id, number.p, sizeof id);
+		/* 0, or one that this record is not found by, would lead back, and round and round */
+		if (id && find(map, type, number, &same) && same.p == value.p &&
+			read_account(value, now, out)) {
+			*last = id;
+			return true;
+		}
+	}
+	return false;
 }
 
 bool map_login_next(struct span *logins, struct span *login, struct span *account) {

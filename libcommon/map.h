@@ -20,18 +20,31 @@
  *	'n'	name, alias	expires:i64 sn:u64 name alias aid said v4 v6 logins
  *	'a'	4 or 16 bytes	the same
  *	'k'	tunnel key	the same
+ *	'u'	account		expires:i64 id:u32 gid:u32 name shell home
+ *	'i'	uid:u32		the same
+ *	'g', 'j'	group, gid	the same of the group: id is the gid, shell and home are empty
  *
- * A key is the byte of its type and what follows it; names are folded to lower case, the domain is
- * written so. Numbers are little-endian and not aligned (but for the superseded word); every other
- * part of a value is its length:u64 and its bytes, only prefixes and logins run to the end of the
- * value. size: of the file. v4, v6: addresses, 4 and 16 bytes each. prefixes: each a struct prefix,
- * which is bytes only. logins: of each the login and the account. */
+ * A key is the byte of its type and what follows it; names of hosts are folded to lower case, the domain
+ * is written so. Numbers are little-endian and not aligned (but for the superseded word); every other part
+ * of a value is its length:u64 and its bytes, only prefixes, logins and home run to the end of the value.
+ * Behind the header stand groups and accounts, then the hosts, of each a name first. size: of the file.
+ * v4, v6: addresses, 4 and 16 bytes each. prefixes: each a struct prefix, which is bytes only. logins: of
+ * each the login and the account. */
 #define MAP_VERSION 1
 #define MAP_HEADER_KEY "Hmap" /* with its type */
 #define MAP_SUPERSEDED 2060   /* behind the cdb's tables (2048), two lengths (8) and that key */
 #define MAP_KEY_MAX 256	      /* bytes of a key with its type */
 
-enum map_type { MAP_HEADER = 'H', MAP_NAME = 'n', MAP_ADDR = 'a', MAP_KEY = 'k' };
+enum map_type {
+	MAP_HEADER = 'H',
+	MAP_NAME = 'n',
+	MAP_ADDR = 'a',
+	MAP_KEY = 'k',
+	MAP_USER = 'u',
+	MAP_UID = 'i',
+	MAP_GROUP = 'g',
+	MAP_GID = 'j'
+};
 
 /* The key of a record; names are folded (DESIGN.md 5.4). Its length, or 0 when it is too long. */
 size_t map_record_key(enum map_type type, struct span what, uint8_t key[static MAP_KEY_MAX]);
@@ -59,6 +72,12 @@ struct map_card {
 	struct span logins; /* for map_login_next */
 };
 
+/* An account or a group (DESIGN.md 5.6). */
+struct map_account {
+	uint32_t id, gid;	       /* of a group both are its gid */
+	struct span name, shell, home; /* of a group the last two are empty */
+};
+
 /* Maps the file. 0, or what is wrong: ENOENT and the like from open; EPERM: not a regular file, not
  * uid 0's, or it or its directory writable by others (DESIGN.md 5.7); EINVAL: not a map of this
  * version, or truncated. Keeps no descriptor. */
@@ -71,12 +90,22 @@ bool map_superseded(const struct map *map);
 /* False when the file is not a whole map of this version. */
 bool map_header(const struct map *map, struct map_header *out);
 
-/* The lookups. A card does not exist from the second on that it expires (now: seconds since 1970).
+/* The lookups. A record does not exist from the second on that it expires (now: seconds since 1970).
  * Names match without case (DESIGN.md 5.4); a trailing dot is ignored. */
 bool map_by_name(const struct map *map, struct span name, int64_t now, struct map_card *out);
 bool map_by_addr(const struct map *map, const struct addr *addr, int64_t now, struct map_card *out);
 bool map_by_key(
 	const struct map *map, const uint8_t key[static WG_KEY_BYTES], int64_t now, struct map_card *out);
+
+/* By name as it is written (MAP_USER, MAP_GROUP), or by number as in the map (MAP_UID, MAP_GID). */
+bool map_account(
+	const struct map *map, enum map_type type, struct span what, int64_t now, struct map_account *out);
+
+/* All accounts (MAP_UID) or groups (MAP_GID), one by one; false at the end. *last, at first 0, is the number
+ * of the one before as the map has it, so it also leads on in a map that came since. Ends whatever the
+ * map's bytes are. */
+bool map_account_next(
+	const struct map *map, enum map_type type, int64_t now, uint32_t *last, struct map_account *out);
 
 /* Takes the next admitted login off *logins; false at the end. */
 bool map_login_next(struct span *logins, struct span *login, struct span *account);

@@ -108,11 +108,53 @@ static bool add_host(struct cdb_make *cdb, const struct roster_host *host, const
 	return good;
 }
 
+/* %u is the login, %p the petname, %% a %. */
+static void put_home(FILE *out, const char *home, const struct account *account) {
+	for (; *home; home++)
+		if (*home == '%' && *++home != '%')
+			fputs(*home == 'u' ? account->login->login : account->peer->name, out);
+		else
+			fputc(*home, out);
+}
+
+/* Adds an account, or its group. */
+static bool add_account(
+	struct cdb_make *cdb, const struct account *account, bool group, const struct policy *policy) {
+	const char *name = group ? account->peer->name : account->login->account;
+	uint32_t id = group ? account->gid : account->uid, number = htole32(id);
+	char *value = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&value, &n);
+	bool good;
+
+	if (!out)
+		return false;
+	put_number(out, (uint64_t)NEVER); /* it is policy's, and no card's */
+	put_number(out, (uint64_t)account->gid << 32 | id);
+	put_text(out, name);
+	put_text(out, group ? "" : policy->shell);
+	put_home(out, group ? "" : policy->home, account);
+	good = fflush(out) == 0 && !ferror(out) &&
+	       add(cdb, group ? MAP_GID : MAP_UID, span_of(&number, sizeof number), value, n) &&
+	       add(cdb, group ? MAP_GROUP : MAP_USER, span_str(name), value, n);
+	fclose(out);
+	free(value);
+	return good;
+}
+
 /* Writes the whole map, but for its size. False with errno. */
 static bool write_map(const struct roster *roster, int fd) {
 	struct cdb_make cdb;
 	bool good = cdb_make_start(&cdb, fd) == 0 && add_header(&cdb, roster->policy);
 
+	for (size_t i = 0; good && i < roster->naccounts; i++) {
+		const struct account *account = &roster->accounts[i];
+
+		/* those of a peer stand together */
+		good = ((i && account->peer == account[-1].peer) ||
+			       add_account(&cdb, account, true, roster->policy)) &&
+		       add_account(&cdb, account, false, roster->policy);
+	}
 	for (size_t i = 0; good && i < roster->nhosts; i++)
 		good = add_host(&cdb, &roster->hosts[i], roster->policy->domain);
 	/* finish frees what the library holds, so it is called in any case */

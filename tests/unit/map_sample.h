@@ -1,4 +1,4 @@
-/* map_sample.h: a roster of two organisations for tests of the map and of what reads it. */
+/* map_sample.h: a roster of two organisations, with accounts, for tests of the map and of what reads it. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef VERIMESH_TESTS_MAP_SAMPLE_H
 #define VERIMESH_TESTS_MAP_SAMPLE_H
@@ -13,6 +13,10 @@
 #define SAMPLE_SAID "EIMwJjaS2DG8SaQXJW8ppKYDgllMoAheSTiFzVfgonZa"
 #define SAMPLE_EXPIRED 1000 /* seconds since 1970, when the host `old` lapsed */
 
+#define SAMPLE_ACCOUNTS 3
+#define SAMPLE_GID \
+	1900000000 /* of clinic-b; dave and carol have the next numbers, erin of clinic-a 1880000000 */
+
 enum { SAMPLE_DB1_A, SAMPLE_DB1_B, SAMPLE_WEB_B, SAMPLE_OLD_B, SAMPLE_HOSTS };
 
 /* Points into itself: not to be copied. */
@@ -24,6 +28,8 @@ struct sample {
 	struct roster_host hosts[SAMPLE_HOSTS];
 	struct addr addrs[SAMPLE_HOSTS][4];
 	struct roster_login logins[2];
+	struct policy_login rules[SAMPLE_ACCOUNTS];
+	struct account accounts[SAMPLE_ACCOUNTS];
 };
 
 static inline struct addr sample_addr(const char *text) {
@@ -76,8 +82,16 @@ static inline void sample_hosts(struct sample *s) {
 	s->hosts[SAMPLE_DB1_A].self = true;
 }
 
+static inline void sample_account(struct sample *s, size_t i, const char *login, size_t peer, uint32_t uid) {
+	struct policy_login *rule = &s->rules[i];
+
+	snprintf(rule->login, sizeof rule->login, "%s", login);
+	snprintf(rule->account, sizeof rule->account, "%s@%s", login, s->peers[peer].name);
+	s->accounts[i] = (struct account){&s->peers[peer], rule, uid, uid / 1000 * 1000};
+}
+
 /* db1 of clinic-a, this host; of clinic-b: db1 (4 addresses, 2 logins), web (only its derived
- * address), old (lapsed). */
+ * address), old (lapsed). Accounts of erin of clinic-a, of dave and carol of clinic-b. */
 static inline void sample_init(struct sample *s) {
 	memset(s, 0, sizeof *s);
 	s->policy = (struct policy){
@@ -85,6 +99,8 @@ static inline void sample_init(struct sample *s) {
 		.self = "clinic-a",
 		.host = "db1",
 		.domain = "mesh.internal",
+		.home = "/home/%u@%p",
+		.shell = "/bin/bash",
 		.peers = s->peers,
 		.npeers = 2,
 	};
@@ -96,10 +112,15 @@ static inline void sample_init(struct sample *s) {
 	s->peers[1].allowed = s->allowed;
 	s->peers[1].nallowed = 3;
 	sample_hosts(s);
+	sample_account(s, 0, "erin", 0, 1880000001);
+	sample_account(s, 1, "dave", 1, SAMPLE_GID + 1);
+	sample_account(s, 2, "carol", 1, SAMPLE_GID + 2);
 	s->roster = (struct roster){
 		.policy = &s->policy,
 		.hosts = s->hosts,
 		.nhosts = SAMPLE_HOSTS,
+		.accounts = s->accounts,
+		.naccounts = SAMPLE_ACCOUNTS,
 		.self = &s->hosts[SAMPLE_DB1_A],
 	};
 }

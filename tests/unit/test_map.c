@@ -23,6 +23,9 @@
 #define NOW 2000 /* behind SAMPLE_EXPIRED */
 #define PEERS_IN_MANY 100
 #define HOSTS_IN_MANY 10000
+/* the header; a name and a number of each account, of both groups; two names, a key, an address of each
+ * host; three more addresses */
+#define RECORDS (1 + 2 * (SAMPLE_ACCOUNTS + 2) + 4 * SAMPLE_HOSTS + 3)
 
 _Static_assert(MAP_SUPERSEDED % 4 == 0, "the superseded word is aligned");
 
@@ -282,6 +285,168 @@ static void records_end_at_their_expiry(void **state) {
 	drop(&map);
 }
 
+static bool account(const struct map *map, enum map_type type, const char *name, struct map_account *out) {
+	return map_account(map, type, span_str(name), NOW, out);
+}
+
+static bool numbered(const struct map *map, enum map_type type, uint32_t number, struct map_account *out) {
+	uint32_t le = htole32(number);
+
+	return map_account(map, type, span_of(&le, sizeof le), NOW, out);
+}
+
+static bool is_carol(const struct map_account *a) {
+	return a->id == SAMPLE_GID + 2 && a->gid == SAMPLE_GID && span_is(a->name, "carol@clinic-b") &&
+	       span_is(a->home, "/home/carol@clinic-b") && span_is(a->shell, "/bin/bash");
+}
+
+static void names_and_numbers_find_accounts(void **state) {
+	struct map map = built();
+	struct map_account a;
+
+	(void)state;
+	assert_true(account(&map, MAP_USER, "carol@clinic-b", &a) && is_carol(&a));
+	assert_true(numbered(&map, MAP_UID, SAMPLE_GID + 2, &a) && is_carol(&a));
+	assert_true(account(&map, MAP_GROUP, "clinic-b", &a));
+	assert_true(numbered(&map, MAP_GID, SAMPLE_GID, &a));
+	assert_true(a.id == SAMPLE_GID && a.gid == SAMPLE_GID);
+	assert_text(a.name, "clinic-b");
+	assert_true(a.home.n == 0 && a.shell.n == 0);
+	drop(&map);
+}
+
+static void other_names_and_numbers_find_no_account(void **state) {
+	static const char *const users[] = {"", "@", "carol", "carol@", "@clinic-b", "Carol@clinic-b",
+		"carol@Clinic-b", "carol@clinic-a", "carol@clinic-b ", "clinic-b", "root", "alice@clinic-b"};
+	static const char *const groups[] = {"", "clinic", "Clinic-b", "carol@clinic-b", "root"};
+	static const uint32_t numbers[] = {0, 1, SAMPLE_GID + 3, 0x42424171, UINT32_MAX};
+	struct map map = built();
+	struct map_account a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof users / sizeof *users; i++)
+		assert_false(account(&map, MAP_USER, users[i], &a));
+	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+		assert_false(account(&map, MAP_GROUP, groups[i], &a));
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		assert_false(
+			numbered(&map, MAP_UID, numbers[i], &a) || numbered(&map, MAP_GID, numbers[i], &a));
+	assert_false(numbered(&map, MAP_UID, SAMPLE_GID, &a));
+	assert_false(numbered(&map, MAP_GID, SAMPLE_GID + 1, &a));
+	drop(&map);
+}
+
+static void homes_know_login_and_petname(void **state) {
+	struct map map;
+	struct map_account a;
+
+	(void)state;
+	snprintf(sample.policy.home, sizeof sample.policy.home, "/srv/%%p/%%u/%%%%u/%%u");
+	map = built();
+	assert_true(account(&map, MAP_USER, "dave@clinic-b", &a));
+	assert_text(a.home, "/srv/clinic-b/dave/%u/dave");
+	sample_init(&sample);
+	drop(&map);
+}
+
+/* Makes the record that a number finds end at a time. */
+static void expire(const struct map *map, enum map_type type, uint32_t number, int64_t when) {
+	struct map_account a;
+
+	assert_true(numbered(map, type, number, &a));
+	when = (int64_t)htole64((uint64_t)when);
+	memcpy((uint8_t *)(uintptr_t)a.name.p - 24, &when, sizeof when);
+}
+
+/* The accounts' or groups' names, one behind the other. At most so many as any map could have. */
+static const char *names_of_all(const struct map *map, enum map_type type) {
+	static char names[1000];
+	struct map_account a;
+	uint32_t last = 0;
+	size_t n = 0;
+
+	names[0] = 0;
+	while (map_account_next(map, type, NOW, &last, &a)) {
+		assert_true(++n <= map->size / 8);
+		snprintf(names + strlen(names), sizeof names - strlen(names), "%.*s ", SPAN_ARG(a.name));
+	}
+	assert_false(map_account_next(map, type, NOW, &last, &a));
+	return names;
+}
+
+static void all_accounts_one_by_one(void **state) {
+	struct map map = built();
+
+	(void)state;
+	assert_string_equal(names_of_all(&map, MAP_UID), "erin@clinic-a dave@clinic-b carol@clinic-b ");
+	assert_string_equal(names_of_all(&map, MAP_GID), "clinic-a clinic-b ");
+	drop(&map);
+	sample.roster.naccounts = 0;
+	map = built();
+	assert_string_equal(names_of_all(&map, MAP_UID), "");
+	assert_string_equal(names_of_all(&map, MAP_GID), "");
+	sample_init(&sample);
+	drop(&map);
+}
+
+static void accounts_end_at_their_expiry(void **state) {
+	struct map map = built();
+	struct map_account a;
+
+	(void)state;
+	expire(&map, MAP_UID, SAMPLE_GID + 1, NOW + 1);
+	assert_true(numbered(&map, MAP_UID, SAMPLE_GID + 1, &a));
+	assert_string_equal(names_of_all(&map, MAP_UID), "erin@clinic-a dave@clinic-b carol@clinic-b ");
+	expire(&map, MAP_UID, SAMPLE_GID + 1, NOW);
+	assert_false(numbered(&map, MAP_UID, SAMPLE_GID + 1, &a));
+	assert_string_equal(names_of_all(&map, MAP_UID), "erin@clinic-a carol@clinic-b ");
+	expire(&map, MAP_GID, SAMPLE_GID, NOW);
+	assert_false(numbered(&map, MAP_GID, SAMPLE_GID, &a));
+	assert_string_equal(names_of_all(&map, MAP_GID), "clinic-a ");
+	drop(&map);
+}
+
+static void a_list_leads_on_in_a_new_map(void **state) {
+	struct map map = built();
+	struct map_account a;
+	uint32_t last = 0;
+
+	(void)state;
+	assert_true(map_account_next(&map, MAP_UID, NOW, &last, &a));
+	assert_true(map_account_next(&map, MAP_UID, NOW, &last, &a));
+	assert_text(a.name, "dave@clinic-b");
+	drop(&map);
+	sample.roster.accounts++; /* without erin, who was given already */
+	sample.roster.naccounts--;
+	map = built();
+	assert_true(map_account_next(&map, MAP_UID, NOW, &last, &a));
+	assert_text(a.name, "carol@clinic-b");
+	drop(&map);
+	sample.roster.naccounts = 0; /* without anyone */
+	map = built();
+	assert_false(map_account_next(&map, MAP_UID, NOW, &last, &a));
+	drop(&map);
+	sample_init(&sample);
+}
+
+/* In a map that no writer makes, with records of one number or of number 0, every list still ends. */
+static void lists_end(void **state) {
+	static const uint32_t numbers[][SAMPLE_ACCOUNTS] = {
+		{7, 7, 7}, {7, 8, 7}, {7, 8, 8}, {7, 0, 8}, {0, 0, 0}};
+	struct map map;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		for (size_t k = 0; k < SAMPLE_ACCOUNTS; k++)
+			sample.accounts[k].uid = sample.accounts[k].gid = numbers[i][k];
+		map = built();
+		names_of_all(&map, MAP_UID);
+		names_of_all(&map, MAP_GID);
+		drop(&map);
+	}
+	sample_init(&sample);
+}
+
 /* Every record that libcdb finds by its own search is one that we find, and the other way round. */
 static void libcdb_finds_every_record(void **state) {
 	struct map map = built();
@@ -289,6 +454,7 @@ static void libcdb_finds_every_record(void **state) {
 	unsigned position, records = 0;
 	uint8_t key[MAP_KEY_MAX];
 	struct map_card host, card;
+	struct map_account a;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	(void)state;
@@ -306,9 +472,11 @@ static void libcdb_finds_every_record(void **state) {
 		}
 		if (key[0] == MAP_KEY)
 			assert_true(map_by_key(&map, key + 1, 0, &card));
+		if (strchr("uigj", key[0]))
+			assert_true(map_account(
+				&map, (enum map_type)key[0], span_of(key + 1, cdb_keylen(&cdb) - 1), 0, &a));
 	}
-	/* the header; two names, a key, an address of each host; three more addresses */
-	assert_int_equal(records, 1 + 4 * SAMPLE_HOSTS + 3);
+	assert_int_equal(records, RECORDS);
 	cdb_free(&cdb);
 	close(fd);
 	drop(&map);
@@ -337,9 +505,10 @@ static void cdb_tool_reads_it(void **state) {
 		printf("the cdb tool (package tinycdb) is not installed\n");
 		skip();
 	}
-	assert_int_equal(lines_of("cdb -d $MAP | LC_ALL=C grep -aoE '[+][0-9]+,[0-9]+:[Hnak]'"),
-		1 + 4 * SAMPLE_HOSTS + 3);
-	assert_int_equal(lines_of("cdb -s $MAP | grep '^number of records: 20$'"), 1);
+	assert_int_equal(
+		lines_of("cdb -d $MAP | LC_ALL=C grep -aoE '[+][0-9]+,[0-9]+:[Hnakuigj]'"), RECORDS);
+	assert_int_equal(lines_of("cdb -s $MAP | grep '^number of records: 30$'"), 1);
+	assert_int_equal(lines_of("cdb -q $MAP ucarol@clinic-b | grep -ac /home/carol@clinic-b"), 1);
 	assert_int_equal(lines_of("cdb -q $MAP ndb1.clinic-b.mesh.internal | grep -ac db1"), 1);
 }
 
@@ -375,6 +544,21 @@ static void read_all(const struct map_card *card) {
 	}
 }
 
+static void read_accounts(const struct map *map) {
+	static const enum map_type types[] = {MAP_UID, MAP_GID};
+	struct map_account a;
+	uint32_t last;
+
+	if (account(map, MAP_USER, "carol@clinic-b", &a))
+		bytes_free(bytes_copy(a.home.p, a.home.n));
+	for (size_t i = 0; i < 2; i++)
+		for (last = 0; map_account_next(map, types[i], NOW, &last, &a);) {
+			bytes_free(bytes_copy(a.name.p, a.name.n));
+			bytes_free(bytes_copy(a.shell.p, a.shell.n));
+			bytes_free(bytes_copy(a.home.p, a.home.n));
+		}
+}
+
 /* Makes every lookup; the sanitizers see what is read outside. */
 static void look_around(const struct map *map) {
 	struct addr addr = sample_addr("192.0.2.1");
@@ -391,6 +575,7 @@ static void look_around(const struct map *map) {
 			read_all(&card);
 	if (map_by_key(map, sample.hosts[SAMPLE_DB1_B].key, NOW, &card))
 		read_all(&card);
+	read_accounts(map);
 }
 
 static void damage_does_no_harm(void **state) {
@@ -821,6 +1006,13 @@ int main(void) {
 		cmocka_unit_test(bad_prefixes_cover_nothing),
 		cmocka_unit_test(own_section_without_identity_gives_no_prefix),
 		cmocka_unit_test(records_end_at_their_expiry),
+		cmocka_unit_test(names_and_numbers_find_accounts),
+		cmocka_unit_test(other_names_and_numbers_find_no_account),
+		cmocka_unit_test(homes_know_login_and_petname),
+		cmocka_unit_test(all_accounts_one_by_one),
+		cmocka_unit_test(accounts_end_at_their_expiry),
+		cmocka_unit_test(a_list_leads_on_in_a_new_map),
+		cmocka_unit_test(lists_end),
 		cmocka_unit_test(libcdb_finds_every_record),
 		cmocka_unit_test(cdb_tool_reads_it),
 		cmocka_unit_test(damage_does_no_harm),
