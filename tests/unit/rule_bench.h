@@ -54,7 +54,7 @@ static inline void expand_one(struct text *to, const struct bench *b, const char
 		strchr("wv", *what) ? &witness : &key, text);
 	switch (*what) {
 	case 'p':
-		text[1] = (char)(text[1] + ('Q' - 'A')); /* A to J, which the numbers of the tests see to */
+		text[1] = *number_text(16U + (unsigned)(text[1] - 'A'), 1, digest);
 		break;
 	case 'n':
 	case 'm':

@@ -48,6 +48,7 @@ static const struct rule {
 	{NULL, &one, "i", "v='KERI11JSON<z0>_'", NULL, REFUSED, "version string"},
 	{NULL, &one, "i", "v='KERI10CBOR<z0>_'", NULL, REFUSED, "version string"},
 	{NULL, &one, "i", "v='KERI10MGPK<z0>_'", NULL, REFUSED, "version string"},
+	{NULL, &one, "i", "v='ACDC10JSON<z0>_'", NULL, REFUSED, "d is no BLAKE3 digest"},
 	{NULL, &one, "i", "v='CREL10JSON<z0>_'", NULL, REFUSED, "version string"},
 	{NULL, &one, "i", "v='KERI10JSON<Z0>_'", NULL, REFUSED, "version string"},
 	{NULL, &one, "i", "v='KERI10JSON<z0>.'", NULL, REFUSED, "version string"},

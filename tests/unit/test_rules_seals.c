@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include "cards.h"
-#include "card_builder.h"
 #include "rule_bench.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -39,9 +38,9 @@ static const struct delegated {
 	const char *rule, *script, *bends;
 	const char *seals;  /* `a` of boss's event; NULL: the right seal */
 	const char *source; /* what -G says, of boss's log; NULL: that event; "": there is none */
-	const char
-		*boss; /* what is bent in boss's log: traits of it, or what he says last, which may be
-			* r, that rotates where he sealed; or `cut`: that event is missing, `none`: all is */
+	/* What else is bent in boss's log: his traits; r: he rotates where he sealed; cut: the event that
+	 * seals is missing, none: all are. */
+	const char *boss;
 	int verdict;
 	const char *reason;
 } delegations[] = {
@@ -268,7 +267,7 @@ static void every_rule_of_delegation(void **state) {
 static const struct credential {
 	const char *rule;
 	bool keriox, revoked;
-	char event;		  /* what is bent: v, s, t as above; or a: how all are anchored */
+	char event;		  /* what is bent: v, s, t, c as above; or a: how all are anchored */
 	const char *bends, *seal; /* NULL: as it should be; an empty seal: none */
 	int verdict;
 	const char *reason;
@@ -295,6 +294,9 @@ static const struct credential {
 	{NULL, false, true, 't', "-p", NULL, REFUSED, "rev: field \"p\" expected"},
 	{NULL, false, true, 't', "t='brv'", NULL, REFUSED, "type \"brv\" is not supported"},
 	{NULL, false, true, 't', "s='0'", NULL, REFUSED, "sn 0 of a registry event"},
+	{"registry events have the protocol KERI", false, false, 's', "v='KERI10JSON<z0>_'", NULL, GOOD, ""},
+	{NULL, false, false, 's', "v='ACDC10JSON<z0>_'", NULL, REFUSED, "d is no BLAKE3 digest"},
+	{NULL, false, false, 's', "v='TELS10JSON<z0>_'", NULL, REFUSED, "version string"},
 	{"a registry has no backers", false, false, 'v', "bt=0", NULL, GOOD, ""},
 	{NULL, false, false, 'v', "b=['<w0>']", NULL, REFUSED, "a registry with backers is not supported"},
 	{NULL, false, false, 'v', "bt='1'", NULL, REFUSED, "a registry with backers is not supported"},
@@ -304,6 +306,17 @@ static const struct credential {
 	{NULL, true, false, 'v', "d='<x>'", NULL, REFUSED, "d is not the digest of the body"},
 	{NULL, false, false, 's', "d='<x>'", NULL, REFUSED, "d is not the digest of the body"},
 	{NULL, false, true, 't', "d='<x>'", NULL, REFUSED, "d is not the digest of the body"},
+	{"a credential has the protocol ACDC", false, false, 'c', NULL, NULL, GOOD, ""},
+	{NULL, false, false, 'c', "v='KERI10JSON<z0>_'", NULL, REFUSED, "no type"},
+	{NULL, false, false, 'c', "v='ACDC20JSON<z0>_'", NULL, REFUSED, "version string"},
+	{NULL, false, false, 'c', "v='ACDC10JSON<Z0>_'", NULL, REFUSED, "version string"},
+	{"its d is the digest of its bytes", false, false, 'c', NULL, NULL, GOOD, ""},
+	{NULL, false, false, 'c', "d='<x>'", NULL, REFUSED, "d is not the digest"},
+	{"it names its issuer and its registry", false, false, 'c', "i='<i>'; ri='<R>'", NULL, GOOD, ""},
+	{NULL, false, false, 'c', "i='<x>'", NULL, IGNORED, ""},
+	{NULL, false, false, 'c', "ri='<x>'", NULL, IGNORED, ""},
+	{NULL, false, false, 'c', "-ri", NULL, IGNORED, ""},
+	{NULL, true, false, 'c', "ri='<V>'", NULL, IGNORED, ""},
 	{"a registry is its issuer's", false, false, 'v', "ii='<i>'", NULL, GOOD, ""},
 	{NULL, false, false, 'v', "ii='<x>'", NULL, IGNORED, ""},
 	{"it is sealed by {i, s, d}, i the registry, d the event", false, false, 'v', NULL, SEAL_VCP, GOOD,
@@ -313,6 +326,7 @@ static const struct credential {
 	{NULL, false, false, 'v', NULL, "{'d':'<V>'}", IGNORED, ""},
 	{NULL, false, false, 'v', NULL, "{'i':'<x>','s':'0','d':'<V>'}", IGNORED, ""},
 	{NULL, true, false, 'v', NULL, "{'i':'<V>','s':'0','d':'<V>'}", IGNORED, ""},
+	{NULL, true, false, 'v', "i='<x>'", NULL, IGNORED, ""},
 	{NULL, false, false, 'v', NULL, "{'i':'<R>','s':'1','d':'<V>'}", IGNORED, ""},
 	{NULL, false, false, 'v', NULL, "{'i':'<R>','s':'0','d':'<x>'}", IGNORED, ""},
 	{NULL, false, false, 'v', NULL, "{'i':'<R>','s':'0','d':'<V>','x':1}", IGNORED, ""},
@@ -409,6 +423,30 @@ static void add_registry_event(
 	b->bent = event == c->event ? number : bent;
 }
 
+/* The card, which the issuance seals. */
+static void add_credential(struct bench *b, const struct credential *c) {
+	struct draft d = {0};
+	struct text body;
+
+	draft_add(&d, "v", "%s", VERSION);
+	draft_add(&d, "d", "%s", BLANK);
+	draft_add(&d, "i", "\"%s\"", b->id.aid);
+	draft_add(&d, "ri", "\"%s\"", b->names['R' - 'A']);
+	draft_add(&d, "s", "\"%s\"", CARD_SCHEMA);
+	draft_add(&d, "a", "{\"dt\":\"2026-01-01T00:00:00.000000+00:00\",\"host\":\"database-one\"}");
+	if (c->event == 'c') {
+		bend(&d, b, c->bends, true);
+		b->bent = b->bodies;
+	}
+	if (!c->bends || c->event != 'c' || !strstr(c->bends, "v="))
+		bend(&d, b, "v='ACDC10JSON<z0>_'", true);
+	body = draft_body(&d);
+	body_field(&body, "d", b->names['C' - 'A']);
+	text_join(&b->stream, &body);
+	b->bodies++;
+	text_free(&body);
+}
+
 static int credential_outcome(const struct bench_result *r, const struct bench *b) {
 	const struct kel *kel = book_kel(&r->book, b->id.aid);
 	struct cards_entry *entries;
@@ -436,10 +474,7 @@ static bool credential_holds(const char *name, const struct credential *c) {
 	bench_event(&b, 'i', NULL, NULL, false);
 	digest_of("registry", 8, b.names['R' - 'A']);
 	add_registry_event(&b, 'v', c, 'V', SEAL_VCP);
-	add_card(&b.stream, &b.id, b.names['R' - 'A'],
-		"\"host\":\"db1\",\"key\":\"CIbtvYZ0GU82RKmIPzDdJh1Sl86-y1y-PqfYKyhiTIM_\"",
-		b.names['C' - 'A']);
-	b.bodies++;
+	add_credential(&b, c);
 	add_registry_event(&b, 's', c, 'S', SEAL_ISS);
 	if (c->revoked)
 		add_registry_event(&b, 't', c, 'T', SEAL_REV);
