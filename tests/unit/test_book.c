@@ -1098,77 +1098,6 @@ static void truncation_at_every_byte(void **state) {
 	text_free(&stream);
 }
 
-/* ---- every bit ---- */
-
-/* Flips each bit alone; returns how many flips are accepted, all of which lie between two of the
- * given places. */
-static size_t flip_bits(struct text *stream, const size_t (*free_places)[2], size_t n) {
-	size_t taken = 0;
-
-	for (size_t i = 0; i < stream->n * 8; i++) {
-		bool allowed = false;
-		struct result r;
-
-		stream->p[i / 8] ^= (char)(1 << i % 8);
-		run(&r, stream, false);
-		for (size_t k = 0; k < n; k++)
-			allowed = allowed || (i / 8 >= free_places[k][0] && i / 8 < free_places[k][1]);
-		if (r.complete && !allowed)
-			fail_msg("bit %zu of byte %zu: %.20s", i % 8, i / 8, stream->p + i / 8);
-		taken += r.complete;
-		book_free(&r.book);
-		stream->p[i / 8] ^= (char)(1 << i % 8);
-	}
-	return taken;
-}
-
-static void no_flipped_bit_is_accepted(void **state) {
-	struct id id = {.name = "one"};
-	struct text stream = {0};
-
-	(void)state;
-	say(&stream, &id, draft_icp(&id));
-	say(&stream, &id, draft_ixn(&id, "[{\"d\":\"" DIGEST "\"}]"));
-	assert_int_equal(flip_bits(&stream, NULL, 0), 0);
-	stream.n = 0;
-	id = (struct id){.name = "one", .nwitnesses = 1, .prefix = "D"};
-	say(&stream, &id, draft_icp(&id));
-	say(&stream, &id, draft_rot(&id));
-	assert_int_equal(flip_bits(&stream, NULL, 0), 0);
-	text_free(&stream);
-}
-
-/* What no signature covers may be flipped into another such value: the number and the time of a
- * first-seen couple, and a source seal that a plain event has no use for. */
-static void only_what_is_not_signed_may_change(void **state) {
-	static const char date[] = "1AAG2026-01-01T00c00c00d000000p00c00";
-	struct id id = {.name = "one"};
-	struct text stream = {0}, frame = {0};
-	uint8_t number[16] = {0};
-	char text[PRIMITIVE];
-	size_t places[2][2];
-
-	(void)state;
-	struct text body = id_state(&id, draft_icp(&id));
-	text_join(&stream, &body);
-	add_signatures(&frame, &id, text_span(&body));
-	add_counter(&frame, 'E', 1);
-	places[0][0] = stream.n + 4 + frame.n + 2;
-	text_add(&frame, "%s%s", primitive("0A", number, sizeof number, text), date);
-	places[0][1] = stream.n + 4 + frame.n;
-	add_frame(&stream, "-V", &frame);
-	text_free(&body);
-	body = id_state(&id, draft_ixn(&id, "[]"));
-	text_join(&stream, &body);
-	add_signatures(&stream, &id, text_span(&body));
-	places[1][0] = stream.n + 6;
-	add_source_seal(&stream, 0, id.aid);
-	places[1][1] = stream.n;
-	assert_true(flip_bits(&stream, (const size_t(*)[2])places, 2) > 100);
-	text_free(&body);
-	text_free(&stream);
-}
-
 /* ---- cost ---- */
 
 static double seconds(void) {
@@ -1382,8 +1311,6 @@ int main(void) {
 		cmocka_unit_test(acdcs_are_checked_by_their_said),
 		cmocka_unit_test(registry_events_are_kept),
 		cmocka_unit_test(truncation_at_every_byte),
-		cmocka_unit_test(no_flipped_bit_is_accepted),
-		cmocka_unit_test(only_what_is_not_signed_may_change),
 		cmocka_unit_test(hostile_orders_cost_no_more),
 		cmocka_unit_test(wrong_receipts_of_a_long_event_cost_no_more),
 		cmocka_unit_test(recoveries_cost_no_more),
