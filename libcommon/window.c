@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "window.h"
 
-/* More signatures of one event wait for its turn: a few wrong ones may end it (kel.c). */
+/* What follows these on one event waits for its turn: a few wrong ones may end it (kel.c). */
 #define AHEAD_MAX 64
 
 static bool is_est(const struct event *event) {
@@ -22,9 +22,18 @@ static const struct event *find_est(const struct window *window, size_t n, struc
 	return NULL;
 }
 
+static bool is_empty(struct span list) {
+	struct span text;
+
+	return !event_next_text(&list, &text);
+}
+
+/* A list may be longer than any that is accepted, and is walked for each signature. */
 static bool decode_at(struct span list, size_t index, char code, uint8_t raw[static CESR_RAW]) {
 	struct span text;
 
+	if (index >= KEL_LIST_MAX)
+		return false;
 	do
 		if (!event_next_text(&list, &text))
 			return false;
@@ -45,9 +54,8 @@ static struct guess make_guess(const struct window *window, size_t at, const str
 
 	guess.keys = find_est(window, at + 1, aid, &at);
 	guess.witnesses = guess.keys;
-	while (guess.witnesses && guess.witnesses->ilk > EVENT_DIP &&
-		event_count_texts(guess.witnesses->cuts) == 0 &&
-		event_count_texts(guess.witnesses->witnesses) == 0)
+	while (guess.witnesses && guess.witnesses->ilk > EVENT_DIP && is_empty(guess.witnesses->cuts) &&
+		is_empty(guess.witnesses->witnesses))
 		guess.witnesses = find_est(window, at, aid, &at);
 	return guess;
 }
@@ -83,8 +91,8 @@ static void check_ahead(struct window *window, size_t at, const struct kel *kel)
 
 	m->checked.list = &crew->list[crew->n];
 	cesr_reader_init(&reader, m->message.attachments);
-	while (m->checked.n < AHEAD_MAX && crew->n < CREW_MAX &&
-		cesr_next(&reader, &item, NULL) == CESR_ITEM)
+	for (int i = 0; i < AHEAD_MAX && crew->n < CREW_MAX && cesr_next(&reader, &item, NULL) == CESR_ITEM;
+		i++)
 		if (guess_key(&guess, &item, key)) {
 			crew_add(crew, item.sig, m->event.body, key);
 			m->checked.n++;
