@@ -119,6 +119,8 @@ static const struct delegated {
 	{NULL, "irx/1r", "a=[1]", NULL, NULL, NULL, DUPLICITOUS, "another event was accepted at sn 1"},
 	{NULL, "irr/1r", "a=[1]", NULL, NULL, NULL, DUPLICITOUS, "another event was accepted at sn 1"},
 	{NULL, "ixrx/1r", NULL, NULL, NULL, NULL, DUPLICITOUS, "another event was accepted at sn 1"},
+	{NULL, "irx/1r", "a=[1]", NULL, "", NULL, REFUSED, "delegated without a source seal"},
+	{NULL, "irx/1r", "a=[1]", "[]", NULL, NULL, REFUSED, "does not seal it"},
 	{NULL, "ixx/1r", NULL, NULL, "", NULL, REFUSED, "delegated without a source seal"},
 	{"EO holds for a delegate", "ir", "0:c=['EO']", NULL, NULL, NULL, GOOD, ""},
 	{NULL, "ix", "0:c=['EO']", NULL, "", NULL, REFUSED, "EO"},
