@@ -154,6 +154,37 @@ struct book_log *book_log(const struct book *book, const char *aid) {
 	return find_node(&book->log_tree, span_str(aid));
 }
 
+/* Brings back the events of a log that rests. What waits is left as it is. */
+static void rouse(struct book *book, struct book_log *log) {
+	struct book outer = *book;
+	char aid[CESR_TEXT];
+
+	if (!log || !log->resting)
+		return;
+	memcpy(aid, log->kel.aid, sizeof aid);
+	kel_free(&log->kel);
+	memcpy(log->kel.aid, aid, sizeof aid);
+	log->resting = false;
+	book->forgiving = true;
+	book->record = false;
+	book->progress = NULL;
+	book->window = outer.inner;
+	book->inner = NULL;
+	book->waking = true;
+	book->wake(book->waker, log);
+	free(book->inner);
+	book->inner = book->window;
+	book->window = outer.window;
+	book->forgiving = outer.forgiving;
+	book->record = outer.record;
+	book->report = outer.report;
+	book->progress = outer.progress;
+	book->ctx = outer.ctx;
+	book->events = outer.events;
+	book->failed = outer.failed;
+	book->waking = outer.waking;
+}
+
 /* Finds the log or makes an empty one. */
 static struct book_log *open_log(struct book *book, struct span aid) {
 	struct book_log *log = find_node(&book->log_tree, aid);
@@ -277,11 +308,15 @@ static struct pending *add_pending(struct book *book, struct book_log *log, uint
 static bool note_delegation(
 	struct book *book, struct book_log *log, uint64_t number, const struct event *event) {
 	const struct kel_est *est = kel_est_at(&log->kel, event->sn);
+	struct book_log *delegator;
 	struct delegation *d;
 	struct slip *slip;
 
 	if (!est || !est->anchor[0])
 		return true;
+	delegator = book_log(book, log->kel.delegator);
+	if (delegator)
+		delegator->delegates = true;
 	slip = open_slip(book, span_str(est->anchor));
 	d = calloc(1, sizeof *d);
 	if (!slip || !d) {
@@ -412,12 +447,7 @@ static bool reject(struct book *book, struct book_log *log, uint64_t number, con
 				    number, event, err->text));
 }
 
-/* What is known of an event's signatures; checked: those that were checked ahead, or NULL. */
-static const struct signatures *known(const struct book *book, const struct signatures *checked) {
-	static const struct signatures all = {.trusted = true};
-
-	return book->trusted ? &all : checked;
-}
+static const struct signatures verified_before = {.trusted = true};
 
 static bool try_pending(struct book *book, struct pending *p) {
 	struct span attachments = span_of(p->attachments, p->nattachments);
@@ -428,7 +458,6 @@ static bool try_pending(struct book *book, struct pending *p) {
 	leave_turn(p);
 	if (p->log->closed)
 		return true;
-	p->progress.known = known(book, NULL);
 	if (p->slip->reopened <= REOPENED_MAX)
 		outcome = apply(book, p->log, &p->event, attachments, &p->progress, &err);
 	else
@@ -447,7 +476,8 @@ static bool try_pending(struct book *book, struct pending *p) {
 static bool settle(struct book *book) {
 	struct pending *p;
 
-	while ((p = LIST_FIRST(&book->ready)))
+	/* what waits belongs to the stream that is being read, not to the log that is woken meanwhile */
+	while (!book->waking && (p = LIST_FIRST(&book->ready)))
 		if (!try_pending(book, p))
 			return false;
 	return true;
@@ -457,6 +487,8 @@ static bool settle(struct book *book) {
 static bool add_attachments(struct book *book, struct pending *p, struct span attachments) {
 	if (!append(&p->attachments, &p->nattachments, attachments))
 		return no_memory(book);
+	if (!book->trusted)
+		p->progress.known = NULL;
 	take_turn(p, &book->ready);
 	return settle(book);
 }
@@ -480,7 +512,7 @@ static bool with_receipts(struct slip *slip, struct span *attachments, uint8_t *
 /* An event that is not waiting. */
 static bool take_new_event(struct book *book, struct book_log *log, uint64_t number,
 	const struct event *event, struct span attachments, const struct signatures *checked) {
-	struct kel_progress progress = {.known = known(book, checked)};
+	struct kel_progress progress = {.known = checked};
 	enum kel_outcome outcome;
 	struct pending *p;
 	struct err err = {0};
@@ -493,6 +525,8 @@ static bool take_new_event(struct book *book, struct book_log *log, uint64_t num
 			return no_memory(book);
 		}
 		p->progress = progress;
+		if (checked != &verified_before)
+			p->progress.known = NULL; /* it will be gone */
 		return wait_turn(book, p, outcome, err.text) || no_memory(book);
 	}
 	kel_progress_free(&progress);
@@ -510,12 +544,19 @@ static bool take_event(struct book *book, uint64_t number, const struct event *e
 
 	if (!log)
 		return no_memory(book);
+	rouse(book, log);
+	if (event->ilk == EVENT_DIP)
+		rouse(book, find_node(&book->log_tree, event->delegator));
+	if (!settle(book))
+		return false;
 	if (log->closed)
 		return true;
 	if (log->first == UINT64_MAX && (event->ilk == EVENT_ICP || event->ilk == EVENT_DIP))
 		log->first = number;
 	if (slip && slip->event)
 		return add_attachments(book, slip->event, attachments);
+	if (book->trusted && !(slip && slip->receipts))
+		checked = &verified_before;
 	go_on = with_receipts(slip, &attachments, &owned)
 			? take_new_event(book, log, number, event, attachments, checked)
 			: no_memory(book);
@@ -528,6 +569,7 @@ static bool take_receipt(struct book *book, const struct event *event, struct sp
 	struct slip *slip;
 	char said[CESR_TEXT];
 
+	rouse(book, log);
 	if (log && kel_said(&log->kel, event->sn, said) && span_is(event->said, said))
 		return true; /* accepted already: no effect */
 	slip = open_slip(book, event->said);
@@ -538,15 +580,12 @@ static bool take_receipt(struct book *book, const struct event *event, struct sp
 	return append(&slip->receipts, &slip->nreceipts, attachments) || no_memory(book);
 }
 
-static bool take_body(struct book *book, const char *said, bool acdc, struct span bytes) {
-	struct book_body *body;
+bool book_put_body(struct book *book, const char *said, bool acdc, struct span bytes) {
+	struct book_body *body = calloc(1, sizeof *body);
 
-	if (!book->keep || find_node(&book->body_tree, span_str(said)))
-		return true;
-	body = calloc(1, sizeof *body);
 	if (!body || !append(&body->bytes, &body->n, bytes)) {
 		free(body);
-		return no_memory(book);
+		return false;
 	}
 	body->acdc = acdc;
 	memcpy(body->said, said, sizeof body->said);
@@ -554,7 +593,12 @@ static bool take_body(struct book *book, const char *said, bool acdc, struct spa
 		return true;
 	free(body->bytes);
 	free(body);
-	return no_memory(book);
+	return false;
+}
+
+static bool take_body(struct book *book, const char *said, bool acdc, struct span bytes) {
+	return !book->keep || book_body(book, said) || book_put_body(book, said, acdc, bytes) ||
+	       no_memory(book);
 }
 
 /* last: the stream ends behind it. */
@@ -608,16 +652,51 @@ static void give_up_waiting(struct book *book) {
 	}
 }
 
-/* See window.h: of an event that is known, or comes too late, nobody will ask for the signatures. */
-static bool is_wanted(const void *ctx, const struct event *event, const struct kel **kel) {
-	const struct book *book = ctx;
-	const struct book_log *log = find_node(&book->log_tree, event->aid);
+/* The log that rests of which a stream's next message is the inception; its fields stand at fixed places
+ * (facts/keri.md, Messages). */
+static const struct book_log *find_resting(const struct book *book, struct span stream) {
+	const struct book_log *log = NULL;
 
+	if (book->wake && span_eq(span_cut(stream, 23, 17), span_str("\",\"t\":\"icp\",\"d\":\"")) &&
+		span_eq(span_cut(stream, 84, 7), span_str("\",\"i\":\"")))
+		log = find_node(&book->log_tree, span_cut(stream, 91, CESR_CHARS));
+	return log && log->resting ? log : NULL;
+}
+
+/* See window.h. */
+static bool may_be_skipped(void *ctx, struct span stream) {
+	return find_resting(ctx, stream);
+}
+
+/* Skips a log that is, byte by byte, what its file has. */
+static bool skip_known(struct book *book, struct span *stream, bool last) {
+	const struct book_log *log = find_resting(book, *stream);
+	struct span rest = span_from(*stream, log ? log->file.size : 0);
+	char digest[CESR_TEXT];
+
+	/* the last message must end there, too, and not go on with more signatures */
+	if (!log || stream->n < log->file.size || !(rest.n ? rest.p[0] == '{' : last))
+		return false;
+	cesr_digest(span_cut(*stream, 0, log->file.size), digest);
+	if (strcmp(digest, log->file.digest) != 0)
+		return false;
+	*stream = rest;
+	book->events += log->file.messages;
+	return true;
+}
+
+/* See window.h: of an event that is known, or comes too late, nobody will ask for the signatures. */
+static bool is_wanted(void *ctx, const struct event *event, const struct kel **kel) {
+	struct book *book = ctx;
+	struct book_log *log = find_node(&book->log_tree, event->aid);
+
+	rouse(book, log);
 	*kel = log ? &log->kel : NULL;
 	return !book->trusted && !(log && (log->closed || log->frozen || kel_knows(&log->kel, event)));
 }
 
 bool book_read_part(struct book *book, struct span *part, bool last) {
+	const struct window_reader reader = {book, may_be_skipped, is_wanted};
 	struct event event = {.sn = UINT64_MAX};
 	enum cesr_step step = CESR_ITEM;
 	struct cesr_message bad;
@@ -630,7 +709,9 @@ bool book_read_part(struct book *book, struct span *part, bool last) {
 	while (step == CESR_ITEM) {
 		const struct window *window = book->window;
 
-		step = window_fill(book->window, part, last, is_wanted, book, &bad, &err);
+		while (skip_known(book, part, last))
+			continue;
+		step = window_fill(book->window, part, last, &reader, &bad, &err);
 		for (size_t i = 0; i < window->n; i++, book->events++)
 			if (!take_message(book, book->events, &window->list[i],
 				    last && part->n == 0 && i + 1 == window->n))
@@ -653,6 +734,20 @@ void book_read(struct book *book, struct span stream) {
 	book_read_part(book, &stream, true);
 }
 
+uint64_t book_read_file(struct book *book, struct span file, size_t verified) {
+	struct span part = span_cut(file, 0, verified);
+
+	book->events = 0;
+	book->trusted = true;
+	if (part.n == 0 || book_read_part(book, &part, verified == file.n)) {
+		book->trusted = false;
+		if (file.n > verified)
+			book_read(book, span_from(file, verified - part.n));
+	}
+	book->trusted = false;
+	return book->events;
+}
+
 bool book_finish(struct book *book) {
 	bool complete;
 
@@ -667,6 +762,24 @@ const struct kel *book_kel(const struct book *book, const char *aid) {
 	struct book_log *log = book_log(book, aid);
 
 	return log && log->kel.count && !log->damaged ? &log->kel : NULL;
+}
+
+const struct kel *book_awake(struct book *book, const char *aid) {
+	rouse(book, book_log(book, aid));
+	return book_kel(book, aid);
+}
+
+struct book_log *book_rest(
+	struct book *book, const char *aid, uint64_t count, struct seal *seals, size_t nseals) {
+	struct book_log *log = open_log(book, span_str(aid));
+
+	if (!log)
+		return NULL;
+	log->kel.count = count;
+	log->kel.seals = seals;
+	log->kel.nseals = nseals;
+	log->resting = true;
+	return log;
 }
 
 struct book_body *book_body(const struct book *book, const char *said) {
@@ -738,5 +851,6 @@ void book_free(struct book *book) {
 	}
 	free(book->logs);
 	free(book->window);
+	free(book->inner);
 	*book = (struct book){0};
 }

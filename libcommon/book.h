@@ -37,6 +37,13 @@ struct verdict {
 struct pending;
 LIST_HEAD(pending_list, pending);
 
+/* What a log's file in the store was when it was verified; all 0: there is none. */
+struct book_file {
+	uint64_t size, inode, changed; /* changed: its ctime, in ns */
+	uint64_t messages;	       /* bodies in it */
+	char digest[CESR_TEXT];	       /* of it */
+};
+
 /* One identifier in the book. */
 struct book_log {
 	struct kel kel;
@@ -48,7 +55,11 @@ struct book_log {
 	bool closed;	/* nothing more is taken from this stream */
 	uint8_t *fresh; /* messages accepted while `record` was set */
 	size_t nfresh;
-	size_t stored; /* bytes of its file in the store */
+	struct book_file file;
+	/* What is in the file was verified before and not read again: `wake` does when it is needed. Neither
+	 * a delegate nor a delegator rests, for a recovery of one log then reaches all that hang on it. */
+	bool resting;
+	bool delegates; /* some other log hangs on it */
 	/* Two versions of an event were seen: nothing new is taken (DESIGN.md 6, import). The other
 	 * version's message, when that was in this run and `record` set. */
 	bool frozen;
@@ -62,6 +73,7 @@ struct book_body {
 	char said[CESR_TEXT];
 	bool acdc;
 	bool stored; /* the store has it */
+	bool listed; /* for verified.h, while it lists bodies */
 	uint8_t *bytes;
 	size_t n;
 	enum { BODY_UNREAD, BODY_READ, BODY_BAD } state; /* of what follows, for book_card, book_event */
@@ -80,8 +92,12 @@ struct book {
 	size_t nlogs;
 	void *log_tree, *body_tree, *slip_tree; /* tsearch(3), by AID or SAID */
 	struct pending_list ready;		/* to be tried again, the first one next */
-	struct window *window;			/* on what is read */
-	uint64_t events;			/* bodies read since the last book_finish */
+	struct window *window, *inner; /* on what is read; of a stream that is read within another */
+	/* Reads the file of a log that rested, while another stream is being read. */
+	void (*wake)(void *ctx, struct book_log *log);
+	void *waker; /* its ctx */
+	bool waking;
+	uint64_t events; /* bodies read since the last book_finish */
 	void (*report)(void *ctx, const struct verdict *verdict);
 	void (*progress)(void *ctx, uint64_t events); /* now and then; or NULL */
 	void *ctx;
@@ -103,8 +119,22 @@ void book_read(struct book *book, struct span stream);
  * accepted. */
 bool book_finish(struct book *book);
 
-/* NULL when nothing of it was accepted, or its file in the store is damaged. */
+/* Puts a log to rest: `count` events were verified, and seals, which are taken over, are theirs. A log of
+ * this AID is not there yet. NULL: out of memory; seals are then the caller's. */
+struct book_log *book_rest(
+	struct book *book, const char *aid, uint64_t count, struct seal *seals, size_t nseals);
+
+/* Puts a body whose SAID was checked. False: out of memory. */
+bool book_put_body(struct book *book, const char *said, bool acdc, struct span bytes);
+
+/* Reads a file of the store, whose first bytes were verified before: their signatures are good. Returns how
+ * many bodies it has. */
+uint64_t book_read_file(struct book *book, struct span file, size_t verified);
+
+/* NULL when nothing of it was accepted, or its file in the store is damaged. The log may rest. */
 const struct kel *book_kel(const struct book *book, const char *aid);
+/* The same, with its events. */
+const struct kel *book_awake(struct book *book, const char *aid);
 struct book_log *book_log(const struct book *book, const char *aid);
 
 /* The body with this SAID; NULL when it is not there. */

@@ -37,7 +37,8 @@ struct kel_est {
 	uint64_t bt; /* receipts needed */
 };
 
-/* One identifier's verified log. Zero-initialised it is empty; kel_free releases it. */
+/* One identifier's verified log. Zero-initialised it is empty; kel_free releases it. Of one that rests (book.h)
+ * only aid, delegator, count and seals are there. */
 struct kel {
 	char aid[CESR_TEXT];
 	char delegator[CESR_TEXT];  /* "" unless delegated */

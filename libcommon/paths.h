@@ -11,6 +11,7 @@
 #define PATH_STORE PATH_STATE "/kel"
 #define PATH_IDENTITY PATH_STATE "/identity"
 #define PATH_LEDGER PATH_STATE "/ledger"
+#define PATH_VERIFIED PATH_STATE "/verified"
 #define PATH_LOCK PATH_STATE "/lock"
 #define PATH_RUN "/run/verimesh"
 

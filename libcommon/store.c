@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "base64.h"
 #include "cards.h"
 #include "file.h"
@@ -20,13 +21,6 @@
 #define STORE_FILE_MAX ((size_t)1 << 30)
 #define SUFFIX ".cesr"
 #define EVIDENCE ".duplicity"
-
-/* What was wrong with a file, while the store is read. */
-struct damage {
-	struct store *store;
-	const char *aid; /* whose file is being read */
-	bool finishing;	 /* the files have been read: what is told now is what waits in vain */
-};
 
 /* Nothing of the identifier is believed, for what was accepted before may have been withdrawn behind it. */
 static void note(struct store *store, const char *aid, const struct verdict *verdict, const char *what) {
@@ -41,13 +35,23 @@ static void note(struct store *store, const char *aid, const struct verdict *ver
 			store->root, aid, (unsigned long long)verdict->event, what);
 }
 
-static void note_damage(void *ctx, const struct verdict *verdict) {
-	struct damage *damage = ctx;
+/* What was wrong with a file, while it is read. */
+struct reading {
+	struct store *store;
+	const char *aid; /* whose file it is */
+};
 
+static void note_damage(void *ctx, const struct verdict *verdict) {
+	struct reading *reading = ctx;
+
+	note(reading->store, reading->aid, verdict, verdict->reason);
+}
+
+/* What waits in vain, when all files were read. */
+static void note_waiting(void *ctx, const struct verdict *verdict) {
 	/* what lost its delegator's seal to a recovery since is not accepted, but no damage */
-	if (damage->finishing && verdict->kind != VERDICT_UNDERWITNESSED)
-		return;
-	note(damage->store, damage->finishing ? verdict->aid : damage->aid, verdict, verdict->reason);
+	if (verdict->kind == VERDICT_UNDERWITNESSED)
+		note(ctx, verdict->aid, verdict, verdict->reason);
 }
 
 int store_lock(const char *root, struct err *err) {
@@ -82,24 +86,76 @@ bool store_read(const char *root, const char *aid, uint8_t **data, size_t *n, st
 	return file_name(root, aid, SUFFIX, path, err) && file_read(path, STORE_FILE_MAX, data, n, err);
 }
 
-static bool load_file(struct store *store, const char *aid, struct err *err) {
-	struct damage *damage = store->book.ctx;
-	struct book_log *log;
-	uint8_t *data;
-	size_t n;
+static uint64_t nanoseconds(const struct timespec *t) {
+	return (uint64_t)t->tv_sec * 1000000000 + (uint64_t)t->tv_nsec;
+}
 
-	if (!store_read(store->root, aid, &data, &n, err))
+/* False with errno. */
+static bool stat_file(const char *path, struct book_file *file) {
+	struct stat st;
+
+	if (stat(path, &st) != 0)
 		return false;
-	damage->aid = aid;
-	store->book.events = 0;
-	book_read(&store->book, span_of(data, n));
-	free(data);
+	file->size = (uint64_t)st.st_size;
+	file->inode = st.st_ino;
+	file->changed = nanoseconds(&st.st_ctim);
+	return true;
+}
+
+/* How much of a file was verified before, and is still the same. */
+static size_t verified_part(const struct verified_log *before, struct span data) {
+	char digest[CESR_TEXT];
+
+	if (!before || before->file.size > data.n)
+		return 0;
+	cesr_digest(span_cut(data, 0, before->file.size), digest);
+	return strcmp(digest, before->file.digest) == 0 ? before->file.size : 0;
+}
+
+static bool load_file(struct store *store, const char *aid, struct err *err) {
+	struct reading reading = {store, aid};
+	struct book_file file = {0};
+	char path[PATH_MAX];
+	struct book_log *log;
+	struct span data;
+	uint8_t *bytes;
+
+	/* looked at first: what is put there meanwhile is another file the next time, too */
+	if (!file_name(store->root, aid, SUFFIX, path, err))
+		return false;
+	if (!stat_file(path, &file))
+		return err_set(err, ERR_ENV, "%s: %m", path);
+	if (!store_read(store->root, aid, &bytes, &data.n, err))
+		return false;
+	data.p = bytes;
+	store->book.report = note_damage;
+	store->book.ctx = &reading;
+	file.messages = book_read_file(
+		&store->book, data, verified_part(verified_find(&store->verified, aid), data));
+	cesr_digest(data, file.digest);
+	file.size = data.n;
+	free(bytes);
 	log = book_log(&store->book, aid);
 	if (log)
-		log->stored = n;
+		log->file = file;
 	else
 		note(store, aid, &(struct verdict){0}, "no log of this name");
 	return true;
+}
+
+/* For the book: a log that rested is needed. */
+static void wake(void *ctx, struct book_log *log) {
+	struct store *store = ctx;
+	bool frozen = log->frozen;
+	struct err err;
+
+	log->frozen = false; /* or it would take nothing */
+	if (!load_file(store, log->kel.aid, &err)) {
+		log->damaged = true;
+		if (!store->damage.text[0])
+			store->damage = err;
+	}
+	log->frozen = frozen;
 }
 
 static void mark_stored(const void *node, VISIT visit, void *ctx) {
@@ -108,23 +164,53 @@ static void mark_stored(const void *node, VISIT visit, void *ctx) {
 		(*(struct book_body *const *)node)->stored = true;
 }
 
-/* Only now, because a frozen log takes nothing. */
-static bool note_frozen(struct store *store, struct err *err) {
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < store->book.nlogs; i++) {
-		struct book_log *log = store->book.logs[i];
-
-		if (!file_name(store->root, log->kel.aid, EVIDENCE, path, err))
-			return false;
-		log->frozen = access(path, F_OK) == 0;
-	}
-	return true;
+static bool is_same(const struct book_file *a, const struct book_file *b) {
+	return a->size == b->size && a->inode == b->inode && a->changed == b->changed;
 }
 
-static bool load_all(struct store *store, struct err *err) {
-	char path[PATH_MAX], aid[CESR_TEXT];
+/* The log may rest, and its file is what it was: it need not be read. */
+static bool may_rest(struct store *store, const struct verified_log *before, struct err *err) {
+	struct book_file file;
+	char path[PATH_MAX];
+
+	return before && before->rests && file_name(store->root, before->aid, SUFFIX, path, err) &&
+	       stat_file(path, &file) && is_same(&file, &before->file);
+}
+
+/* The identifiers that the directory has files of. */
+struct names {
+	char (*list)[CESR_TEXT];
+	size_t n;
+};
+
+static bool add_name(struct names *names, const char aid[static CESR_TEXT], struct err *err) {
+	return array_append(&names->list, &names->n, aid, CESR_TEXT) ||
+	       err_set(err, ERR_ENV, "out of memory");
+}
+
+/* One name of the directory. */
+static bool take_name(
+	struct store *store, const char *name, struct names *logs, struct names *frozen, struct err *err) {
+	const struct verified_log *before;
+	char aid[CESR_TEXT];
+
+	if (!span_copy(span_cut(span_str(name), 0, CESR_CHARS), aid, sizeof aid) ||
+		!cesr_is_aid(span_str(aid)))
+		return true;
+	if (strcmp(name + CESR_CHARS, EVIDENCE) == 0)
+		return add_name(frozen, aid, err);
+	if (strcmp(name + CESR_CHARS, SUFFIX) != 0 || (store->resolved && strcmp(store->resolved, aid) == 0))
+		return true;
+	before = verified_find(&store->verified, aid);
+	if (may_rest(store, before, err))
+		return verified_rest(before, &store->book) || err_set(err, ERR_ENV, "out of memory");
+	store->stale = store->stale || !before || before->rests;
+	return add_name(logs, aid, err);
+}
+
+static bool read_names(struct store *store, struct names *logs, struct names *frozen, struct err *err) {
 	struct dirent *entry;
+	char path[PATH_MAX];
 	bool good = true;
 	DIR *dir;
 
@@ -133,30 +219,45 @@ static bool load_all(struct store *store, struct err *err) {
 	dir = opendir(path);
 	if (!dir)
 		return errno == ENOENT || err_set(err, ERR_ENV, "%s: %m", path);
-	while (good && (errno = 0, entry = readdir(dir))) {
-		if (strlen(entry->d_name) != CESR_CHARS + strlen(SUFFIX) ||
-			strcmp(entry->d_name + CESR_CHARS, SUFFIX) != 0)
-			continue;
-		snprintf(aid, sizeof aid, "%.44s", entry->d_name);
-		if (!store->resolved || strcmp(store->resolved, aid) != 0)
-			good = load_file(store, aid, err);
-	}
+	while (good && (errno = 0, entry = readdir(dir)))
+		good = take_name(store, entry->d_name, logs, frozen, err);
 	if (good && errno)
 		good = err_set(err, ERR_ENV, "%s: %m", path);
 	closedir(dir);
-	((struct damage *)store->book.ctx)->finishing = true;
-	book_finish(&store->book);
-	return good && note_frozen(store, err);
+	return good;
 }
+
+/* The logs that rest are in the book first: a delegate finds its delegator. Who is frozen is noted last: a
+ * frozen log takes nothing. */
+static bool load_all(struct store *store, struct err *err) {
+	struct names logs = {0}, frozen = {0};
+	bool good = read_names(store, &logs, &frozen, err);
+
+	for (size_t i = 0; good && i < logs.n; i++)
+		good = load_file(store, logs.list[i], err);
+	store->book.report = note_waiting;
+	store->book.ctx = store;
+	book_finish(&store->book);
+	for (size_t i = 0; i < frozen.n; i++) {
+		struct book_log *log = book_log(&store->book, frozen.list[i]);
+
+		if (log)
+			log->frozen = true;
+	}
+	free(logs.list);
+	free(frozen.list);
+	return good;
+}
+
+static bool belongs(const struct book *book, const struct book_log *log, const struct book_body *body);
 
 static bool open_store(
 	struct store *store, const char *root, bool writing, const char *resolved, struct err *err) {
-	struct damage damage = {.store = store};
-
 	*store = (struct store){.root = root, .lock = -1, .resolved = resolved};
-	store->book = (struct book){.forgiving = true, .keep = true, .report = note_damage, .ctx = &damage};
+	store->book = (struct book){.forgiving = true, .keep = true, .wake = wake, .waker = store};
 	if (writing)
 		store->lock = store_lock(root, err);
+	verified_read(&store->verified, root);
 	if ((writing && store->lock < 0) || !ledger_open(&store->ledger, root, err) ||
 		!load_all(store, err)) {
 		store_close(store);
@@ -166,6 +267,8 @@ static bool open_store(
 	store->book.record = true;
 	store->book.report = NULL;
 	store->book.ctx = NULL;
+	if (writing && store->stale)
+		verified_write(&store->verified, &store->book, root, belongs);
 	return true;
 }
 
@@ -229,16 +332,24 @@ static bool write_new(
 	return (out && fclose(out) == 0) || err_set(err, ERR_ENV, "out of memory");
 }
 
+static uint64_t count_messages(struct span stream) {
+	struct cesr_message message;
+	uint64_t n = 0;
+
+	while (cesr_message(&stream, &message, NULL) == CESR_ITEM)
+		n++;
+	return n;
+}
+
 /* Replaces the log's file by itself and what is new behind it. */
-static bool replace(
-	const struct store *store, const struct book_log *log, struct span new, struct err *err) {
+static bool replace(const struct store *store, struct book_log *log, struct span new, struct err *err) {
 	char path[PATH_MAX];
 	uint8_t *old = NULL, *all;
 	size_t n = 0;
 	bool good;
 
 	if (!file_name(store->root, log->kel.aid, SUFFIX, path, err) ||
-		(log->stored && !store_read(store->root, log->kel.aid, &old, &n, err)))
+		(log->file.size && !store_read(store->root, log->kel.aid, &old, &n, err)))
 		return false;
 	all = realloc(old, n + new.n);
 	if (!all || n + new.n > STORE_FILE_MAX) {
@@ -247,6 +358,12 @@ static bool replace(
 	}
 	memcpy(all + n, new.p, new.n);
 	good = file_replace(path, span_of(all, n + new.n), 0644, err);
+	if (good) {
+		log->file.messages += count_messages(new);
+		cesr_digest(span_of(all, n + new.n), log->file.digest);
+		if (!stat_file(path, &log->file))
+			log->file.inode = 0; /* it will be read again */
+	}
 	free(all);
 	return good;
 }
@@ -257,9 +374,9 @@ static bool commit_log(struct store *store, struct book_log *log, struct err *er
 	bool good = write_new(&store->book, log, &text, &n, err) &&
 		    (n == 0 || replace(store, log, span_of(text, n), err));
 
-	if (good) {
-		log->stored += n;
+	if (good && n) {
 		log->nfresh = 0;
+		store->stale = true;
 	}
 	free(text);
 	return good;
@@ -301,20 +418,54 @@ static bool note_keys(struct store *store, const struct kel *kel, struct err *er
 	return good || err_set(err, ERR_ENV, "out of memory");
 }
 
+/* Of a log that rests nobody looked at the claims. */
 static bool is_known(void *ctx, const char *aid) {
-	return book_kel(&((struct store *)ctx)->book, aid);
+	const struct book_log *log = book_log(&((struct store *)ctx)->book, aid);
+
+	return book_kel(&((struct store *)ctx)->book, aid) && !log->resting;
+}
+
+static void find_new(const void *node, VISIT visit, void *found) {
+	if ((visit == postorder || visit == leaf) && !(*(struct book_body *const *)node)->stored)
+		*(bool *)found = true;
+}
+
+static bool is_new(const struct book *book, const char *said) {
+	const struct book_body *body = book_body(book, said);
+
+	return body && !body->stored;
+}
+
+/* Wakes the logs that rest and seal one of the bodies that came. */
+static void wake_sealing(struct book *book) {
+	bool found = false;
+
+	twalk_r(book->body_tree, find_new, &found);
+	for (size_t i = 0; found && i < book->nlogs; i++) {
+		const struct kel *kel = &book->logs[i]->kel;
+
+		for (size_t j = 0; book->logs[i]->resting && j < kel->nseals; j++)
+			if (is_new(book, kel->seals[j].d) || is_new(book, kel->seals[j].i))
+				book_awake(book, kel->aid);
+	}
 }
 
 bool store_commit(struct store *store, struct err *err) {
+	bool all = store->ledger.n == 0; /* none yet, or it was lost */
+
+	wake_sealing(&store->book);
 	for (size_t i = 0; i < store->book.nlogs; i++) {
 		struct book_log *log = store->book.logs[i];
 
 		if (!book_kel(&store->book, log->kel.aid))
 			continue;
-		if (!commit_log(store, log, err) || !commit_evidence(store, log, err) ||
-			!note_keys(store, &log->kel, err))
+		if (!log->resting && (!commit_log(store, log, err) || !commit_evidence(store, log, err)))
+			return false;
+		if ((all || !log->resting) && !note_keys(store, &log->kel, err))
 			return false;
 	}
+	if (store->stale)
+		verified_write(&store->verified, &store->book, store->root, belongs);
 	ledger_drop_claims(&store->ledger, is_known, store);
 	return ledger_save(&store->ledger, store->root, err);
 }
@@ -322,6 +473,7 @@ bool store_commit(struct store *store, struct err *err) {
 void store_close(struct store *store) {
 	book_free(&store->book);
 	ledger_free(&store->ledger);
+	verified_free(&store->verified);
 	if (store->lock >= 0)
 		close(store->lock);
 	store->lock = -1;

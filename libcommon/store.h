@@ -8,6 +8,7 @@
 #include "book.h"
 #include "err.h"
 #include "ledger.h"
+#include "verified.h"
 
 /* root + PATH_STORE holds AID.cesr for each identifier: its accepted events with their attachments in the
  * order of acceptance, and its own cards and the registry events that they seal. A file only grows, and is
@@ -18,17 +19,20 @@ struct store {
 	int lock; /* held while the store is open for writing, else -1 */
 	struct book book;
 	struct ledger ledger;
-	struct err damage;    /* text "": none; else the first file that does not verify */
-	const char *resolved; /* whose log is to be replaced, or NULL */
+	struct verified verified; /* as it was read */
+	bool stale;		  /* it is not what the store is now */
+	struct err damage;	  /* text "": none; else the first file that does not verify */
+	const char *resolved;	  /* whose log is to be replaced, or NULL */
 };
 
 /* Takes the lock that every writer holds (DESIGN.md 6: one writer at a time), waiting for another,
  * and makes the directories. The lock ends when the descriptor is closed; -1 on failure. */
 int store_lock(const char *root, struct err *err);
 
-/* Reads the store whole and verifies it. writing: takes the lock first. An identifier whose file does not
- * verify is unknown until the file is restored, and noted in store->damage; the others are not hurt. On
- * failure nothing is left open. */
+/* Reads the store and verifies what is new in it since it was verified last. Logs that did not change rest:
+ * see book_awake. writing: takes the lock first. An identifier whose file does not verify is unknown until
+ * the file is restored, and noted in store->damage; the others are not hurt. On failure nothing is left
+ * open. */
 bool store_open(struct store *store, const char *root, bool writing, struct err *err);
 
 /* The same, for writing, without the log of a frozen AID: the next commit replaces it and releases the AID

@@ -113,8 +113,8 @@ static enum cesr_step read_one(struct window_message *m, struct span *stream, bo
 	return step;
 }
 
-enum cesr_step window_fill(struct window *window, struct span *stream, bool last, window_wanted *wanted,
-	const void *ctx, struct cesr_message *bad, struct err *err) {
+enum cesr_step window_fill(struct window *window, struct span *stream, bool last,
+	const struct window_reader *reader, struct cesr_message *bad, struct err *err) {
 	enum cesr_step step = CESR_ITEM;
 	const struct kel *kel;
 
@@ -123,12 +123,14 @@ enum cesr_step window_fill(struct window *window, struct span *stream, bool last
 	while (window->n < WINDOW_MAX && window->crew.n < CREW_MAX) {
 		struct window_message *m = &window->list[window->n];
 
+		if (window->n && reader->stops(reader->ctx, *stream))
+			break;
 		step = read_one(m, stream, last, err);
 		if (step != CESR_ITEM) {
 			*bad = m->message;
 			break;
 		}
-		if (m->parsed && m->event.ilk <= EVENT_IXN && wanted(ctx, &m->event, &kel))
+		if (m->parsed && m->event.ilk <= EVENT_IXN && reader->wants(reader->ctx, &m->event, &kel))
 			check_ahead(window, window->n, kel);
 		window->n++;
 	}

@@ -21,7 +21,7 @@ int verb_export(const struct command *command) {
 		return problem(&err);
 	good = store_own_kel(&store, aid, &err) && store_read(command->root, aid, &data, &n, &err);
 	if (good) /* only what was verified just now, not a tail that a crash cut off */
-		fwrite(data, 1, book_log(&store.book, aid)->stored, stdout);
+		fwrite(data, 1, book_log(&store.book, aid)->file.size, stdout);
 	free(data);
 	store_close(&store);
 	return good ? 0 : problem(&err);

@@ -35,10 +35,10 @@ static void show_verdict(void *ctx, const struct verdict *verdict) {
 /* One line for each identifier of which something was added. */
 static void show_added(const struct book *book, const size_t *before) {
 	for (size_t i = 0; i < book->nlogs; i++)
-		if (book->logs[i]->stored != before[i])
+		if (book->logs[i]->file.size != before[i])
 			printf("%s: sn %llu, %zu bytes added\n", book->logs[i]->kel.aid,
 				(unsigned long long)book->logs[i]->kel.count - 1,
-				book->logs[i]->stored - before[i]);
+				book->logs[i]->file.size - before[i]);
 }
 
 /* A card that cannot count is no refusal (DESIGN.md 6), but nobody would see why it has no effect. Before
@@ -85,7 +85,7 @@ static bool take(
 	if (!before)
 		return err_set(err, ERR_ENV, "out of memory");
 	for (size_t i = 0; i < book->nlogs; i++)
-		before[i] = book->logs[i]->stored;
+		before[i] = book->logs[i]->file.size;
 	twalk_r(book->body_tree, complain, &complaint);
 	good = store_commit(store, err);
 	if (good) {

@@ -38,8 +38,8 @@ bool book_own(struct book *book, const void *bytes, size_t n, struct err *err) {
 	return good;
 }
 
-const struct kel *store_own_kel(const struct store *store, const char *aid, struct err *err) {
-	const struct kel *kel = book_kel(&store->book, aid);
+const struct kel *store_own_kel(struct store *store, const char *aid, struct err *err) {
+	const struct kel *kel = book_awake(&store->book, aid);
 
 	if (!kel)
 		err_set(err, ERR_ENV, PATH_STORE ": no log of %s; restore it from a backup", aid);

@@ -20,7 +20,7 @@ bool issue_card(struct store *store, const struct policy *policy, const struct i
 	struct options *options, char said[static CESR_TEXT], struct err *err);
 
 /* The own organisation's log; NULL, an error, when the store has lost it. */
-const struct kel *store_own_kel(const struct store *store, const char *aid, struct err *err);
+const struct kel *store_own_kel(struct store *store, const char *aid, struct err *err);
 
 /* Hands own bytes to the book; they must all be accepted. */
 bool book_own(struct book *book, const void *bytes, size_t n, struct err *err);

@@ -343,7 +343,8 @@ static int show(struct view *v) {
 	if (!v->word && !v->json)
 		print_table(v);
 	for (size_t i = 0; i < roster->nhosts && (v->word || v->json); i++)
-		if (is_meant(v, &roster->hosts[i])) {
+		if (is_meant(v, &roster->hosts[i]) &&
+			book_awake(&v->mesh.store.book, roster->hosts[i].peer->aid)) {
 			if (found++ && !v->json)
 				putchar('\n');
 			print_host(v, &roster->hosts[i]);
