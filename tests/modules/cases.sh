@@ -34,7 +34,7 @@ run_again_as_nobody() {
         mkdir -p "$work/nobody/tests/vectors" "$work/nobody/tests/modules"
         cp "$verimesh" "$0" "$work/nobody"
         cp tests/modules/cases.sh "$work/nobody/tests/modules"
-        cp -r tests/vectors/card "$work/nobody/tests/vectors"
+        cp -r tests/vectors/card tests/vectors/kel "$work/nobody/tests/vectors"
         cd "$work/nobody"
         B=. setpriv --reuid nobody --regid nogroup --clear-groups bash "./${0##*/}" || failed=1
     fi
