@@ -60,6 +60,7 @@ struct book_log {
 	 * a delegate nor a delegator rests, for a recovery of one log then reaches all that hang on it. */
 	bool resting;
 	bool delegates; /* some other log hangs on it */
+	bool doubted;	/* its file has events that nobody verified, for they waited in vain */
 	/* Two versions of an event were seen: nothing new is taken (DESIGN.md 6, import). The other
 	 * version's message, when that was in this run and `record` set. */
 	bool frozen;

@@ -156,6 +156,7 @@ static void wake(void *ctx, struct book_log *log) {
 			store->damage = err;
 	}
 	log->frozen = frozen;
+	log->doubted = !LIST_EMPTY(&log->waiting);
 }
 
 static void mark_stored(const void *node, VISIT visit, void *ctx) {
@@ -235,6 +236,8 @@ static bool load_all(struct store *store, struct err *err) {
 
 	for (size_t i = 0; good && i < logs.n; i++)
 		good = load_file(store, logs.list[i], err);
+	for (size_t i = 0; i < store->book.nlogs; i++)
+		store->book.logs[i]->doubted = !LIST_EMPTY(&store->book.logs[i]->waiting);
 	store->book.report = note_waiting;
 	store->book.ctx = store;
 	book_finish(&store->book);
@@ -457,7 +460,7 @@ bool store_commit(struct store *store, struct err *err) {
 	for (size_t i = 0; i < store->book.nlogs; i++) {
 		struct book_log *log = store->book.logs[i];
 
-		if (!book_kel(&store->book, log->kel.aid))
+		if (log->kel.count == 0 || log->damaged)
 			continue;
 		if (!log->resting && (!commit_log(store, log, err) || !commit_evidence(store, log, err)))
 			return false;

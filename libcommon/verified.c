@@ -223,7 +223,7 @@ static bool write_logs(
 	for (size_t i = 0; good && i < book->nlogs; i++) {
 		if (logs[i]->resting)
 			write_resting(verified_find(before, logs[i]->kel.aid), out);
-		else if (logs[i]->kel.count && !logs[i]->damaged && logs[i]->file.size)
+		else if (logs[i]->kel.count && logs[i]->file.size && !logs[i]->damaged && !logs[i]->doubted)
 			good = write_awake(book, logs[i], keeps, out);
 	}
 	free(logs);
