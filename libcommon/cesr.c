@@ -25,12 +25,18 @@ bool wg_key_decode(const char *text, size_t n, uint8_t key[static CESR_RAW]) {
  * an event beside verifying its signatures. */
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/* The reverse: one more than the place of a character there; 0: it has none. */
-static const uint8_t sextets[256] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 63, 0, 0, 53, 54, 55, 56, 57, 58, 59,
-	60, 61, 62, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
-	20, 21, 22, 23, 24, 25, 26, 0, 0, 0, 0, 64, 0, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39,
-	40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52};
+/* clang-format off */
+/* The reverse: the place of a character there; 64: it has none. */
+static const uint8_t sextets[256] = {
+	[0 ... '-' - 1] = 64, ['-'] = 62, ['.' ... '/'] = 64,
+	['0'] = 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, [':' ... '@'] = 64,
+	['A'] = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
+	['[' ... '^'] = 64, ['_'] = 63, ['`'] = 64,
+	['a'] = 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45,
+	46, 47, 48, 49, 50, 51,
+	['{' ... 255] = 64,
+};
+/* clang-format on */
 
 /* The base64 of n bytes, a multiple of three, and a NUL. */
 static void to_url(const uint8_t *raw, size_t n, char *text) {
@@ -50,8 +56,8 @@ static bool from_url(const char *text, size_t n, uint8_t *raw) {
 	unsigned seen = 0;
 
 	for (size_t i = 0; i < n; i += 4, raw += 3) {
-		unsigned a = sextets[(uint8_t)text[i]] - 1U, b = sextets[(uint8_t)text[i + 1]] - 1U;
-		unsigned c = sextets[(uint8_t)text[i + 2]] - 1U, d = sextets[(uint8_t)text[i + 3]] - 1U;
+		unsigned a = sextets[(uint8_t)text[i]], b = sextets[(uint8_t)text[i + 1]];
+		unsigned c = sextets[(uint8_t)text[i + 2]], d = sextets[(uint8_t)text[i + 3]];
 
 		seen |= a | b | c | d;
 		raw[0] = (uint8_t)(a << 2 | b >> 4);
@@ -164,9 +170,9 @@ static bool number(const char *text, size_t n, uint32_t *out) {
 	for (size_t i = 0; i < n; i++) {
 		uint8_t sextet = sextets[(uint8_t)text[i]];
 
-		if (sextet == 0)
+		if (sextet == 64)
 			return false;
-		*out = *out << 6 | (sextet - 1U);
+		*out = *out << 6 | sextet;
 	}
 	return true;
 }
