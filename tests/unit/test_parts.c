@@ -169,10 +169,10 @@ static void cut_vector(const char *name, struct span stream) {
 		struct text whole = read_whole(stream, forgiving);
 
 		expect_same_by_message(name, stream, &whole, forgiving);
-		for (int i = 0; i < 8; i++)
+		for (int i = 0; i < 4; i++)
 			expect_same(name, stream, &whole, (struct cuts){.chance = &chance, .late = i % 2},
 				forgiving);
-		for (size_t every = 1; every <= sizes; every += every < 64 ? 1 : 13)
+		for (size_t every = 1; every <= sizes; every += 1 + every / 2)
 			expect_same(name, stream, &whole,
 				(struct cuts){
 					.every = stream.n <= SMALL ? every : 997 * every, .late = every % 2},
