@@ -38,7 +38,7 @@ PAM    := $(patsubst %.c,$B/o/%.o,$(wildcard pam_verimesh/*.c))
 UNITS  := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 MODULES := $(patsubst tests/modules/%.c,$B/tests/%,$(wildcard tests/modules/test_*.c))
 PROGRAMS := $B/verimesh $B/libnss_verimesh.so.2 $B/pam_verimesh.so
-SCRIPTS := $(wildcard tests/modules/test_*.sh tests/e2e/test_*.sh)
+SCRIPTS := $(wildcard tests/modules/test_*.sh tests/interop/test_*.sh tests/e2e/test_*.sh)
 
 all: $(PROGRAMS)
 tests: $(UNITS) $(MODULES)

@@ -3,20 +3,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail
 
-# Fetches the library, as tests/interop/package-lock.json has it, into the build folder, once.
-interop=${B:-build}/interop
-if [ ! -e "$interop/node_modules/.package-lock.json" ]; then
-    why=
-    if [ "${DEPS:-yes}" = no ]; then
-        why='signify-ts is not there, and DEPS=no forbids to fetch it'
-    else
-        mkdir -p "$interop"
-        cp tests/interop/package.json tests/interop/package-lock.json "$interop/"
-        timeout 90 npm ci --prefix "$interop" --ignore-scripts --no-audit --no-fund --fetch-retries=1 \
-            >"$interop/log" 2>&1 || why="npm ci: $(grep -vm 1 ' warn ' "$interop/log" || true)"
-    fi
-    [ -z "$why" ] || { echo "skip An organisation with its own DKMS: $why" && exit 0; }
-fi
+# shellcheck source=tests/interop/signify.sh
+. tests/interop/signify.sh
+[ -z "$WHY" ] || { echo "skip An organisation with its own DKMS: $WHY" && exit 0; }
 
 # shellcheck source=tests/e2e/readme.sh
 . tests/e2e/readme.sh
