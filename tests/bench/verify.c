@@ -372,6 +372,7 @@ int main(int argc, char **argv) {
 
 	if (argc != 2 || !realpath(argv[1], command) || mkdir(ROOT, 0755) != 0 || sodium_init() < 0)
 		give_up("usage: verify VERIMESH");
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("%-38s %8s     %8s     %-15s %6s %5s\n", "the least of some runs", "figure", "floor", "",
 		"ratio", "goal");
 	bench_verify("10 logs of 201 events", &long_logs, LONG_GOAL, 25);
