@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,29 @@ static inline bool array_append(void *array, size_t *n, const void *element, siz
 		return false;
 	memcpy(array, &items, sizeof items);
 	memcpy(items + (*n)++ * bytes, element, bytes);
+	return true;
+}
+
+/* Puts m bytes behind the n of a malloc'd buffer that only this function makes grow. False: out of memory.
+ */
+static inline bool array_bytes(uint8_t **bytes, size_t *n, const void *more, size_t m) {
+	size_t had = *bytes ? 64 : 0, needs = 64;
+	uint8_t *grown;
+
+	/* the room is the power of two above what is there */
+	while (had && had <= *n)
+		had *= 2;
+	while (needs <= *n + m)
+		needs *= 2;
+	if (needs > had) {
+		grown = realloc(*bytes, needs);
+		if (!grown)
+			return false;
+		*bytes = grown;
+	}
+	if (m)
+		memcpy(*bytes + *n, more, m);
+	*n += m;
 	return true;
 }
 

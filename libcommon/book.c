@@ -1,6 +1,5 @@
 /* book.c: verifies what arrives in any order; see book.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,84 +7,17 @@
 #include "book.h"
 #include "card.h"
 #include "event.h"
-
-/* What a tree holds starts with its key, 44 characters and a NUL: struct kel (so struct book_log),
- * struct book_body, struct slip. */
-static int compare(const void *a, const void *b) {
-	return memcmp(a, b, CESR_TEXT);
-}
+#include "tree.h"
 
 _Static_assert(offsetof(struct book_log, kel.aid) == 0, "a log starts with its key");
 _Static_assert(offsetof(struct book_body, said) == 0, "a body starts with its key");
 
-/* An accepted event of one log that an event of another log, its delegator's, seals. */
-struct delegation {
-	struct delegation *next;
-	struct book_log *log;
-	uint64_t sn, number;
-};
-
-/* What hangs on one SAID. Everything waits for an event by its SAID: the event after it, those that
- * it seals as the delegator's, its receipts; so each is found at once, and tried only when there is
- * news for it. */
-struct slip {
-	char said[CESR_TEXT];
-	uint8_t *receipts; /* that came before the event */
-	size_t nreceipts;
-	struct pending *event;	     /* the event itself, while it waits */
-	struct pending_list waiting; /* for the event to be accepted */
-	struct delegation *delegations;
-	unsigned reopened; /* how often the event lost its anchor after it was accepted */
-};
-
-/* Each time costs all of the event, and the recovery and the new anchor may be short. */
+/* How often an event may be accepted anew: each time costs all of it, and the recovery and the new anchor
+ * that bring it about may be short. */
 #define REOPENED_MAX 8
 
-struct pending {
-	LIST_ENTRY(pending) place; /* among the waiting ones of its log */
-	LIST_ENTRY(pending) turn;  /* in the slip of what it waits for, or among the ready */
-	bool has_turn;
-	struct book_log *log;
-	struct slip *slip;
-	uint64_t number; /* of the event in its stream */
-	uint8_t *body, *attachments;
-	size_t nbody, nattachments;
-	struct event event; /* points into body */
-	struct kel_progress progress;
-	enum kel_outcome why;
-	char reason[128];
-};
-
-static void *find_node(void *const *tree, struct span text) {
-	char key[CESR_TEXT];
-	void **node = NULL;
-
-	if (span_copy(text, key, sizeof key) && text.n == CESR_CHARS)
-		node = tfind(key, tree, compare);
-	return node ? *node : NULL;
-}
-
-/* Capacity is always the power of two above n, so that appending costs amortised constant time. */
-static size_t capacity(size_t n) {
-	size_t size = 64;
-
-	while (size <= n)
-		size *= 2;
-	return size;
-}
-
 static bool append(uint8_t **buf, size_t *n, struct span more) {
-	if (!*buf || capacity(*n) != capacity(*n + more.n)) {
-		uint8_t *grown = realloc(*buf, capacity(*n + more.n));
-
-		if (!grown)
-			return false;
-		*buf = grown;
-	}
-	if (more.n)
-		memcpy(*buf + *n, more.p, more.n);
-	*n += more.n;
-	return true;
+	return array_bytes(buf, n, more.p, more.n);
 }
 
 /* ---- verdicts ---- */
@@ -105,21 +37,11 @@ static struct verdict verdict_on_pending(const struct pending *p) {
 		&p->event, p->reason);
 }
 
-/* The one that came first; NULL for none. */
-static const struct pending *first_of(const struct pending_list *list) {
-	const struct pending *p, *found = NULL;
-
-	for (p = LIST_FIRST(list); p; p = LIST_NEXT(p, place))
-		if (!found || p->number < found->number)
-			found = p;
-	return found;
-}
-
 static const struct pending *first_waiting(const struct book *book) {
 	const struct pending *p, *found = NULL;
 
 	for (size_t i = 0; i < book->nlogs; i++) {
-		p = first_of(&book->logs[i]->waiting);
+		p = pending_first(&book->logs[i]->waiting);
 		if (p && (!found || p->number < found->number))
 			found = p;
 	}
@@ -151,7 +73,7 @@ static bool no_memory(struct book *book) {
 /* ---- logs ---- */
 
 struct book_log *book_log(const struct book *book, const char *aid) {
-	return find_node(&book->log_tree, span_str(aid));
+	return tree_find(&book->log_tree, span_str(aid));
 }
 
 /* Brings back the events of a log that rests. What waits is left as it is. */
@@ -187,7 +109,7 @@ static void rouse(struct book *book, struct book_log *log) {
 
 /* Finds the log or makes an empty one. */
 static struct book_log *open_log(struct book *book, struct span aid) {
-	struct book_log *log = find_node(&book->log_tree, aid);
+	struct book_log *log = tree_find(&book->log_tree, aid);
 
 	if (log)
 		return log;
@@ -200,106 +122,11 @@ static struct book_log *open_log(struct book *book, struct span aid) {
 		free(log);
 		return NULL;
 	}
-	if (tsearch(log, &book->log_tree, compare))
+	if (tree_add(&book->log_tree, log))
 		return log;
 	book->nlogs--;
 	free(log);
 	return NULL;
-}
-
-/* ---- waiting ---- */
-
-static struct slip *find_slip(const struct book *book, struct span said) {
-	return find_node(&book->slip_tree, said);
-}
-
-/* Finds the slip or makes an empty one; NULL: out of memory. */
-static struct slip *open_slip(struct book *book, struct span said) {
-	struct slip *slip = find_slip(book, said);
-
-	if (slip)
-		return slip;
-	slip = calloc(1, sizeof *slip);
-	if (!slip)
-		return NULL;
-	span_copy(said, slip->said, sizeof slip->said);
-	if (tsearch(slip, &book->slip_tree, compare))
-		return slip;
-	free(slip);
-	return NULL;
-}
-
-static void leave_turn(struct pending *p) {
-	if (p->has_turn)
-		LIST_REMOVE(p, turn);
-	p->has_turn = false;
-}
-
-static void take_turn(struct pending *p, struct pending_list *list) {
-	leave_turn(p);
-	LIST_INSERT_HEAD(list, p, turn);
-	p->has_turn = true;
-}
-
-/* Those that waited for an event are tried next. Both lists are filled from the front, so that the
- * one that came first is tried first. */
-static void wake(struct book *book, struct slip *slip) {
-	struct pending *p;
-
-	while ((p = LIST_FIRST(&slip->waiting)))
-		take_turn(p, &book->ready);
-}
-
-/* Waits for the event before it or for its delegator's event; else only news of it helps. */
-static bool wait_turn(struct book *book, struct pending *p, enum kel_outcome why, const char *reason) {
-	struct span said = {0};
-	struct slip *slip;
-
-	p->why = why;
-	snprintf(p->reason, sizeof p->reason, "%s", reason);
-	if (why == KEL_GAP)
-		said = p->event.prior;
-	else if (why == KEL_NO_DELEGATOR)
-		said = span_str(p->progress.est.anchor);
-	if (said.n == 0)
-		return true;
-	slip = open_slip(book, said);
-	if (slip)
-		take_turn(p, &slip->waiting);
-	return slip;
-}
-
-static void free_pending(struct pending *p) {
-	leave_turn(p);
-	if (p->slip) {
-		p->slip->event = NULL;
-		LIST_REMOVE(p, place);
-	}
-	kel_progress_free(&p->progress);
-	free(p->body);
-	free(p->attachments);
-	free(p);
-}
-
-/* Keeps copies of an event and its attachments to wait; NULL: out of memory. */
-static struct pending *add_pending(struct book *book, struct book_log *log, uint64_t number,
-	const struct event *event, struct span attachments) {
-	struct pending *p = calloc(1, sizeof *p);
-	struct slip *slip = open_slip(book, event->said);
-
-	if (!p || !slip || !append(&p->body, &p->nbody, event->body) ||
-		!append(&p->attachments, &p->nattachments, attachments) ||
-		!event_parse(span_of(p->body, p->nbody), &p->event, NULL)) {
-		if (p)
-			free_pending(p);
-		return NULL;
-	}
-	p->log = log;
-	p->number = number;
-	p->slip = slip;
-	slip->event = p;
-	LIST_INSERT_HEAD(&log->waiting, p, place);
-	return p;
 }
 
 /* ---- delegation ---- */
@@ -309,23 +136,13 @@ static bool note_delegation(
 	struct book *book, struct book_log *log, uint64_t number, const struct event *event) {
 	const struct kel_est *est = kel_est_at(&log->kel, event->sn);
 	struct book_log *delegator;
-	struct delegation *d;
-	struct slip *slip;
 
 	if (!est || !est->anchor[0])
 		return true;
 	delegator = book_log(book, log->kel.delegator);
 	if (delegator)
 		delegator->delegates = true;
-	slip = open_slip(book, span_str(est->anchor));
-	d = calloc(1, sizeof *d);
-	if (!slip || !d) {
-		free(d);
-		return false;
-	}
-	*d = (struct delegation){slip->delegations, log, event->sn, number};
-	slip->delegations = d;
-	return true;
+	return delegation_add(&book->waiting, est->anchor, log, event->sn, number);
 }
 
 /* The delegated events that the event at sn seals wait again, for another anchor; their logs join
@@ -337,7 +154,7 @@ static bool cut_delegates(struct book *book, struct book_log *log, uint64_t sn, 
 	bool good = true;
 
 	kel_said(&log->kel, sn, said);
-	slip = find_slip(book, span_str(said));
+	slip = slip_find(&book->waiting, span_str(said));
 	while (slip && (d = slip->delegations)) {
 		struct book_log *other = d->log;
 		const struct kel_est *est = kel_est_at(&other->kel, d->sn);
@@ -345,9 +162,10 @@ static bool cut_delegates(struct book *book, struct book_log *log, uint64_t sn, 
 
 		slip->delegations = d->next;
 		if (est && strcmp(est->anchor, said) == 0 && !(other->in_cut && other->cut <= d->sn)) {
-			p = add_pending(book, other, d->number, &est->ev, span_of(NULL, 0));
+			p = pending_add(&book->waiting, &other->waiting, other, d->number, &est->ev,
+				span_of(NULL, 0));
 			good = good && p &&
-			       wait_turn(book, p, KEL_NO_DELEGATOR,
+			       pending_wait(&book->waiting, p, KEL_NO_DELEGATOR,
 				       "the delegator's event that sealed it was superseded");
 			if (p)
 				p->slip->reopened++;
@@ -389,9 +207,9 @@ static bool cut(struct book *book, struct book_log *recovered, uint64_t sn) {
 static enum kel_outcome apply(struct book *book, struct book_log *log, const struct event *event,
 	struct span attachments, struct kel_progress *progress, struct err *err) {
 	struct span name = event->ilk == EVENT_DIP ? event->delegator : span_str(log->kel.delegator);
-	struct book_log *other = find_node(&book->log_tree, name);
+	struct book_log *other = tree_find(&book->log_tree, name);
 	const struct kel *delegator = other ? &other->kel : NULL;
-	struct slip *prior = find_slip(book, event->prior);
+	struct slip *prior = slip_find(&book->waiting, event->prior);
 	enum kel_outcome outcome;
 
 	if (prior && prior->event && prior->event->log == log) {
@@ -414,10 +232,10 @@ static enum kel_outcome apply(struct book *book, struct book_log *log, const str
 /* Keeps an accepted message for the store and lets what waited for it go on. */
 static bool accepted(struct book *book, struct book_log *log, uint64_t number, const struct event *event,
 	struct span attachments) {
-	struct slip *slip = find_slip(book, event->said);
+	struct slip *slip = slip_find(&book->waiting, event->said);
 
 	if (slip)
-		wake(book, slip);
+		slip_wake(&book->waiting, slip);
 	return note_delegation(book, log, number, event) &&
 	       (!book->record || (append(&log->fresh, &log->nfresh, event->body) &&
 					 append(&log->fresh, &log->nfresh, attachments)));
@@ -455,7 +273,7 @@ static bool try_pending(struct book *book, struct pending *p) {
 	struct err err = {0};
 	bool go_on = true;
 
-	leave_turn(p);
+	pending_leave(p);
 	if (p->log->closed)
 		return true;
 	if (p->slip->reopened <= REOPENED_MAX)
@@ -463,12 +281,12 @@ static bool try_pending(struct book *book, struct pending *p) {
 	else
 		err_set(&err, ERR_NO, "anchored anew too often");
 	if (waits(outcome) || outcome == KEL_GAP)
-		return wait_turn(book, p, outcome, err.text) || no_memory(book);
+		return pending_wait(&book->waiting, p, outcome, err.text) || no_memory(book);
 	if (outcome == KEL_ACCEPTED)
 		go_on = accepted(book, p->log, p->number, &p->event, attachments) || no_memory(book);
 	else if (outcome != KEL_KNOWN)
 		go_on = reject(book, p->log, p->number, &p->event, attachments, outcome, &err);
-	free_pending(p);
+	pending_free(p);
 	return go_on;
 }
 
@@ -477,7 +295,7 @@ static bool settle(struct book *book) {
 	struct pending *p;
 
 	/* what waits belongs to the stream that is being read, not to the log that is woken meanwhile */
-	while (!book->waking && (p = LIST_FIRST(&book->ready)))
+	while (!book->waking && (p = LIST_FIRST(&book->waiting.ready)))
 		if (!try_pending(book, p))
 			return false;
 	return true;
@@ -485,11 +303,10 @@ static bool settle(struct book *book) {
 
 /* More attachments for an event that waits. */
 static bool add_attachments(struct book *book, struct pending *p, struct span attachments) {
-	if (!append(&p->attachments, &p->nattachments, attachments))
+	if (!pending_attach(&book->waiting, p, attachments))
 		return no_memory(book);
 	if (!book->trusted)
 		p->progress.known = NULL;
-	take_turn(p, &book->ready);
 	return settle(book);
 }
 
@@ -519,7 +336,7 @@ static bool take_new_event(struct book *book, struct book_log *log, uint64_t num
 
 	outcome = apply(book, log, event, attachments, &progress, &err);
 	if (waits(outcome) || (outcome == KEL_GAP && !LIST_EMPTY(&log->waiting))) {
-		p = add_pending(book, log, number, event, attachments);
+		p = pending_add(&book->waiting, &log->waiting, log, number, event, attachments);
 		if (!p) {
 			kel_progress_free(&progress);
 			return no_memory(book);
@@ -527,7 +344,7 @@ static bool take_new_event(struct book *book, struct book_log *log, uint64_t num
 		p->progress = progress;
 		if (checked != &verified_before)
 			p->progress.known = NULL; /* it will be gone */
-		return wait_turn(book, p, outcome, err.text) || no_memory(book);
+		return pending_wait(&book->waiting, p, outcome, err.text) || no_memory(book);
 	}
 	kel_progress_free(&progress);
 	if (outcome == KEL_ACCEPTED)
@@ -538,7 +355,7 @@ static bool take_new_event(struct book *book, struct book_log *log, uint64_t num
 static bool take_event(struct book *book, uint64_t number, const struct event *event,
 	struct span attachments, const struct signatures *checked) {
 	struct book_log *log = open_log(book, event->aid);
-	struct slip *slip = find_slip(book, event->said);
+	struct slip *slip = slip_find(&book->waiting, event->said);
 	uint8_t *owned = NULL;
 	bool go_on;
 
@@ -546,7 +363,7 @@ static bool take_event(struct book *book, uint64_t number, const struct event *e
 		return no_memory(book);
 	rouse(book, log);
 	if (event->ilk == EVENT_DIP)
-		rouse(book, find_node(&book->log_tree, event->delegator));
+		rouse(book, tree_find(&book->log_tree, event->delegator));
 	if (!settle(book))
 		return false;
 	if (log->closed)
@@ -565,14 +382,14 @@ static bool take_event(struct book *book, uint64_t number, const struct event *e
 }
 
 static bool take_receipt(struct book *book, const struct event *event, struct span attachments) {
-	struct book_log *log = find_node(&book->log_tree, event->aid);
+	struct book_log *log = tree_find(&book->log_tree, event->aid);
 	struct slip *slip;
 	char said[CESR_TEXT];
 
 	rouse(book, log);
 	if (log && kel_said(&log->kel, event->sn, said) && span_is(event->said, said))
 		return true; /* accepted already: no effect */
-	slip = open_slip(book, event->said);
+	slip = slip_open(&book->waiting, event->said);
 	if (!slip)
 		return no_memory(book);
 	if (slip->event)
@@ -589,7 +406,7 @@ bool book_put_body(struct book *book, const char *said, bool acdc, struct span b
 	}
 	body->acdc = acdc;
 	memcpy(body->said, said, sizeof body->said);
-	if (tsearch(body, &book->body_tree, compare))
+	if (tree_add(&book->body_tree, body))
 		return true;
 	free(body->bytes);
 	free(body);
@@ -641,13 +458,13 @@ static void give_up_waiting(struct book *book) {
 	for (size_t i = 0; i < book->nlogs; i++) {
 		struct book_log *log = book->logs[i];
 
-		first = first_of(&log->waiting);
+		first = pending_first(&log->waiting);
 		if (first && book->forgiving && !log->closed)
 			refuse(book, verdict_on_pending(first));
 		log->closed = false;
 		for (struct pending *p = LIST_FIRST(&log->waiting), *next; p; p = next) {
 			next = LIST_NEXT(p, place);
-			free_pending(p);
+			pending_free(p);
 		}
 	}
 }
@@ -659,7 +476,7 @@ static const struct book_log *find_resting(const struct book *book, struct span 
 
 	if (book->wake && span_eq(span_cut(stream, 23, 17), span_str("\",\"t\":\"icp\",\"d\":\"")) &&
 		span_eq(span_cut(stream, 84, 7), span_str("\",\"i\":\"")))
-		log = find_node(&book->log_tree, span_cut(stream, 91, CESR_CHARS));
+		log = tree_find(&book->log_tree, span_cut(stream, 91, CESR_CHARS));
 	return log && log->resting ? log : NULL;
 }
 
@@ -688,7 +505,7 @@ static bool skip_known(struct book *book, struct span *stream, bool last) {
 /* See window.h: of an event that is known, or comes too late, nobody will ask for the signatures. */
 static bool is_wanted(void *ctx, const struct event *event, const struct kel **kel) {
 	struct book *book = ctx;
-	struct book_log *log = find_node(&book->log_tree, event->aid);
+	struct book_log *log = tree_find(&book->log_tree, event->aid);
 
 	rouse(book, log);
 	*kel = log ? &log->kel : NULL;
@@ -783,7 +600,7 @@ struct book_log *book_rest(
 }
 
 struct book_body *book_body(const struct book *book, const char *said) {
-	return find_node(&book->body_tree, span_str(said));
+	return tree_find(&book->body_tree, span_str(said));
 }
 
 /* A body of this kind that was read, now or before, and is good. */
@@ -821,18 +638,6 @@ static void free_node(void *node) {
 	free(body);
 }
 
-static void free_slip(void *node) {
-	struct slip *slip = node;
-	struct delegation *d;
-
-	while ((d = slip->delegations)) {
-		slip->delegations = d->next;
-		free(d);
-	}
-	free(slip->receipts);
-	free(slip);
-}
-
 static void keep_node(void *node) {
 	(void)node; /* the logs are in the list, too */
 }
@@ -842,7 +647,7 @@ void book_free(struct book *book) {
 	book_finish(book);
 	tdestroy(book->log_tree, keep_node);
 	tdestroy(book->body_tree, free_node);
-	tdestroy(book->slip_tree, free_slip);
+	waiting_free(&book->waiting);
 	for (size_t i = 0; i < book->nlogs; i++) {
 		kel_free(&book->logs[i]->kel);
 		free(book->logs[i]->fresh);

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "card.h"
 #include "cesr.h"
@@ -14,6 +13,7 @@
 #include "event.h"
 #include "kel.h"
 #include "span.h"
+#include "waiting.h"
 #include "window.h"
 
 enum verdict_kind {
@@ -31,11 +31,6 @@ struct verdict {
 	uint64_t sn;	     /* UINT64_MAX when unreadable */
 	char reason[512];
 };
-
-/* An event that verifies as far as it can, and waits for receipts, for its delegator, or for an
- * event before it. */
-struct pending;
-LIST_HEAD(pending_list, pending);
 
 /* What a log's file in the store was when it was verified; all 0: there is none. */
 struct book_file {
@@ -91,8 +86,8 @@ struct book {
 	bool trusted;		/* what is read was verified before, in this order: signatures are good */
 	struct book_log **logs; /* in no order */
 	size_t nlogs;
-	void *log_tree, *body_tree, *slip_tree; /* tsearch(3), by AID or SAID */
-	struct pending_list ready;		/* to be tried again, the first one next */
+	void *log_tree, *body_tree; /* tree.h */
+	struct waiting waiting;
 	struct window *window, *inner; /* on what is read; of a stream that is read within another */
 	/* Reads the file of a log that rested, while another stream is being read. */
 	void (*wake)(void *ctx, struct book_log *log);
