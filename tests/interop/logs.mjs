@@ -115,6 +115,23 @@ export function sign(dice, signer, event, index, ondex) {
     return dice.odds(4) ? new Siger({ raw: siger.raw, code: big, index, ondex }) : siger;
 }
 
+// Signed and witnessed by these; a group more, perhaps.
+export function signed(event, signers, witnesses = [], groups = []) {
+    const parts = signers.map((signer, index) => ({ text: signer.sign(bytes(event.raw), index).qb64 }));
+    const receipts = witnesses.map((witness) => couple(witness, event));
+    return { kind: 'kel', event, groups: [{ code: 'A', parts }, { code: 'C', parts: receipts }, ...groups]
+        .filter((group) => group.parts.length) };
+}
+
+// An inception by a delegator, to be sealed by an event of his.
+export function delegate(one, dice) {
+    const signer = dice.signer();
+    const ndigs = [commitment(dice.signer())];
+    const event = incept({ keys: [signer.verfer.qb64], ndigs, delpre: one.pre });
+    const source = (anchor) => ({ code: 'G', parts: anchor ? [place(anchor.sn, anchor.said)] : [] });
+    return { event, by: (anchor) => signed(event, [signer], [], [source(anchor)]) };
+}
+
 // ---- an identifier and its log ----
 
 export class Identifier {
@@ -230,14 +247,19 @@ export class Identifier {
         return this.add(event, pairs, false, (ondexes) => satisfied(nt, ondexes));
     }
 
-    // Interactions, of which a rotation supersedes the last. Their receipts come with them, so that all of
-    // them have been accepted by then.
+    // Interactions, of which a rotation supersedes the last, with what that seals. Their receipts come with
+    // them, so that all of them have been accepted by then.
     recover() {
         const prior = [this.event];
+        const { card } = this.#card('lapsed');
+        const lapsed = delegate(this, this.dice);
         for (let n = this.dice.between(1, 3); n > 0; n--) {
-            prior.push(this.interact(this.trifles(), true));
+            const data = n > 1 ? this.trifles() : [{ d: card.said }, seal(lapsed.event)];
+            prior.push(this.interact(data, true));
             this.message.once = true;
         }
+        this.#present(card);
+        this.lapsed = lapsed.by(this.event);
         const back = this.dice.between(1, prior.length - 1);
         return this.rotate({ prior: prior[prior.length - 1 - back] });
     }
@@ -339,15 +361,28 @@ export class Identifier {
         return event;
     }
 
-    // Issues a card of a host, by a registry or by a seal of it alone; it may replace the one before.
+    // A card of a host; it counts for none until it is sealed.
+    #card(label, ri) {
+        const key = new Encrypter({}, this.dice.signer().verfer.qb64b);
+        const logins = this.dice.odds(2) ? ['alice'] : undefined;
+        const a = Saider.saidify({ d: '', dt: DATE, host: label, key: key.qb64, logins })[1];
+        this.hosts.set(label, this.hosts.get(label) ?? { key: null });
+        const card = saidify({ v: version(Protocols.ACDC), d: '', i: this.pre, ri, s: CARD, a });
+        return { card, key: Buffer.from(key.raw).toString('base64') };
+    }
+    #present(card) {
+        const triple = new TextDecoder().decode(
+            serializeACDCAttachment({ pre: this.pre, sn: this.sn, sad: this.event.sad }));
+        const source = { code: 'I', parts: [{ text: triple.slice(4) }] };
+        const framed = this.dice.odds(2);
+        this.stream.add(undefined, { kind: 'acdc', event: card, framed, groups: [source] });
+    }
+
+    // Issues a card, by a registry or by a seal of it alone; it may replace the one before.
     issue(label) {
         const { dice } = this;
         const ri = dice.odds(2) ? this.#registry() : undefined;
-        const key = new Encrypter({}, dice.signer().verfer.qb64b);
-        const logins = dice.odds(2) ? ['alice'] : undefined;
-        const a = Saider.saidify({ d: '', dt: DATE, host: label, key: key.qb64, logins })[1];
-        const card = saidify({
-            v: version(Protocols.ACDC), d: '', i: this.pre, ri, s: CARD, a });
+        const { card, key } = this.#card(label, ri);
         const before = this.hosts.get(label);
         let iss;
         if (ri) {
@@ -357,11 +392,15 @@ export class Identifier {
         } else {
             this.anchor([{ d: card.said }]);
         }
-        const triple = new TextDecoder().decode(
-            serializeACDCAttachment({ pre: this.pre, sn: this.sn, sad: this.event.sad }));
-        const source = { code: 'I', parts: [{ text: triple.slice(4) }] };
-        this.stream.add(undefined, { kind: 'acdc', event: card, framed: dice.odds(2), groups: [source] });
-        this.hosts.set(label, { said: card.said, iss, ri, key: Buffer.from(key.raw).toString('base64') });
+        this.#present(card);
+        this.hosts.set(label, { said: card.said, iss, ri, key });
+    }
+
+    // A card of a registry that has not issued it.
+    pretend() {
+        const { card } = this.#card('unissued', this.#registry());
+        this.anchor([{ d: card.said }]);
+        this.#present(card);
     }
 
     // Revokes a card, or voids one that no registry has issued.
@@ -424,20 +463,29 @@ export class Stream {
     #step(one) {
         const { dice } = this;
         const label = `host${dice.below(3)}`;
-        switch (dice.below(7)) {
+        switch (dice.below(9)) {
         case 0:
             return one.interacts && one.interact();
         case 1:
             return one.rotate();
         case 2:
-            return one.delegates && this.identifiers.length < 5 &&
-                this.identifiers.push(new Identifier(this, { delegator: one }));
+            return this.identifiers.length < 5 && this.#delegate(one);
         case 3:
             return one.interacts && !one.delegator && one.recover();
         case 4:
             return one.hosts.get(label)?.key && one.withdraw(label);
+        case 5:
+            return dice.odds(3) && one.pretend();
         default:
             return one.issue(label);
+        }
+    }
+    #delegate(one) {
+        if (one.delegates) {
+            this.identifiers.push(new Identifier(this, { delegator: one }));
+        } else {
+            const barred = delegate(one, this.dice);
+            one.barred = barred.by(one.anchor([seal(barred.event)]));
         }
     }
 

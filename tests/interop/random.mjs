@@ -80,14 +80,14 @@ function imported(name, stream, file, wrong) {
     mkdirSync(`${root}/etc/verimesh`, { recursive: true });
     chownSync(root, statSync(folder).uid, statSync(folder).gid);
     const peers = stream.identifiers.map(({ pre }, i) => `[Peer org${i}]\nAID = ${pre}\n`);
-    const policy = `[Interface]\nSelf = me\nHost = here\n${peers.join('')}`;
+    const policy = `[Interface]\nName = interop0\nSelf = me\nHost = here\n${peers.join('')}`;
     writeFileSync(`${root}/etc/verimesh/verimesh.conf`, policy);
     if (wrong) {
         assert.equal(run('import', wrong, '--root', root).status, 1);
     }
     for (let times = 0; times < 2; times++) {
         const { status, stderr } = run('import', file, '--root', root);
-        assert.deepEqual([status, stderr], [0, '']);
+        assert.match(`${status} ${stderr}`, /^0 (verimesh: .*: card E.*: no log seals it; left out\n)*$/);
     }
     // the kernel's keyring is root's, and all that it misses
     const { status, stderr } = run('sync', '--root', root);
@@ -127,7 +127,10 @@ for (let n = 0; n < Number(count); n++) {
             report(`stream ${n}: ${way}`, () => bad(wrong.at(-1).file, stream, spoiled));
         }
     }
-    const before = wrong.find(({ spoiled }) => !spoiled.verdicts.includes('duplicitous'));
+    // who has not seen what a rotation supersedes takes it for duplicity
+    const superseded = stream.messages.filter((one) => one.once);
+    const before = wrong.find(({ spoiled: { verdicts, messages } }) =>
+        !verdicts.includes('duplicitous') && superseded.every((one) => messages.includes(one)));
     report(`stream ${n}: the cards`, () => imported(n, stream, file, before?.file));
 }
 process.exitCode = failed ? 1 : 0;

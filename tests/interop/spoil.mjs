@@ -4,8 +4,10 @@
 // Each gives null where the stream has nothing of the kind, or {messages, at, verdicts}: the stream, which
 // of it is not accepted, and what that may be called. And `states`, the messages that make what is accepted;
 // or only `since`, those read before: at least what these make is accepted, and nothing that is not good.
-import { IdrDex, Ilks, Siger, incept, interact, rotate } from 'signify-ts';
-import { attachments, commitment, couple, digest, place, render, saidify, settle } from './logs.mjs';
+import { IdrDex, Ilks, Siger, interact, rotate } from 'signify-ts';
+import {
+    attachments, commitment, couple, delegate, digest, place, render, saidify, settle, signed,
+} from './logs.mjs';
 
 const bytes = (text) => new TextEncoder().encode(text);
 const replace = (messages, at, ...by) => [...messages.slice(0, at), ...by, ...messages.slice(at + 1)];
@@ -21,10 +23,10 @@ function change(message, old, part) {
     return { ...message, groups };
 }
 
-// One character of a signature, which is all after `from`, and in that one bit or more.
-function damage(dice, text, from) {
+// One character of the signature that a text ends with, not of the first, which has bits of padding.
+function damage(dice, text) {
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-    const at = dice.between(from, text.length - 1);
+    const at = text.length - dice.between(1, 84);
     const value = alphabet.indexOf(text[at]) ^ dice.between(1, 63);
     return text.slice(0, at) + alphabet[value] + text.slice(at + 1);
 }
@@ -52,11 +54,11 @@ function cut(stream, dice) {
     return { messages: [...states, { bytes: raw.subarray(0, end) }], at, verdicts: ['truncated'], states };
 }
 
-// Two events of a log that follow each other, and what comes before them is not waited for.
+// Two events of a log of which the second builds on the first, and what comes before them is not waited for.
 function swap(stream, dice) {
     const log = dice.pick([...stream.logs.values()].filter((one) => one.length > 1).concat(undefined));
     const i = log && dice.below(log.length - 1);
-    if (!log || log[i].again || log[i + 1].again) {
+    if (!log || log[i].again || log[i + 1].again || log[i].event.said !== log[i + 1].event.sad.p) {
         return null;
     }
     const [at, next] = [log[i], log[i + 1]].map((one) => stream.messages.indexOf(one));
@@ -84,7 +86,7 @@ const unsigned = ({ messages }, { at, message, part }, by) => ({
 
 function signature(stream, dice) {
     const found = needed(stream, dice);
-    return found && unsigned(stream, found, { text: damage(dice, found.part.text, 4) });
+    return found && unsigned(stream, found, { text: damage(dice, found.part.text) });
 }
 function lessSignatures(stream, dice) {
     const found = needed(stream, dice);
@@ -127,7 +129,7 @@ function unwitnessed({ messages }, { at, message, part, event }, by) {
 
 function receiptDamaged(stream, dice) {
     const found = receipt(stream, dice);
-    const text = found && damage(dice, found.part.text, found.code === 'B' ? 4 : 44 + 4);
+    const text = found && damage(dice, found.part.text);
     return found && unwitnessed(stream, found, { text });
 }
 function lessReceipts(stream, dice) {
@@ -165,13 +167,6 @@ const otherSource = (stream, dice) => sourceSeal(stream, dice, ({ delegator }) =
 
 // ---- one event more ----
 
-// Signed and witnessed by these; a group more, perhaps.
-function signed(event, signers, witnesses = [], groups = []) {
-    const parts = signers.map((signer, index) => ({ text: signer.sign(bytes(event.raw), index).qb64 }));
-    const receipts = witnesses.map((witness) => couple(witness, event));
-    return { kind: 'kel', event, groups: [{ code: 'A', parts }, { code: 'C', parts: receipts }, ...groups]
-        .filter((group) => group.parts.length) };
-}
 function interaction(one, { sn = one.sn + 1, dig = one.event.said, signers = one.signers } = {}) {
     const event = interact({ pre: one.pre, sn, dig, data: [{ d: digest('more') }] });
     return signed(event, signers, one.witnesses);
@@ -184,13 +179,6 @@ function rotation(one, dice, { edit = {}, signers = one.next, ilk = Ilks.rot } =
     });
     return signed(saidify({ ...event.sad, ...edit }), signers, one.witnesses);
 }
-function delegate(one, dice, groups) {
-    const signer = dice.signer();
-    const ndigs = [commitment(dice.signer())];
-    const event = incept({ keys: [signer.verfer.qb64], ndigs, delpre: one.pre });
-    return signed(event, [signer], [], groups);
-}
-
 // Adds an event of an identifier that is so.
 const more = (so, make, verdicts = ['refused']) => (stream, dice) => {
     const one = dice.pick(stream.identifiers.filter((other) => other.event && so(other)));
@@ -232,9 +220,11 @@ export const ways = {
         (one, dice) => rotation(one, dice, { edit: { ba: [one.witnesses[0].verfer.qb64] } })),
     'more receipts asked for than witnesses': more(plain, (one, dice) => rotation(one, dice,
         { edit: { bt: (one.witnesses.length + 1).toString(16) } })),
-    'a delegate without a source seal': more((one) => one.may, (one, dice) => delegate(one, dice)),
-    'a delegate of an event that does not seal it': more((one) => one.may, (one, dice) => delegate(one, dice,
-        [{ code: 'G', parts: [place(one.sn, one.event.said)] }])),
+    'a delegate without a source seal': more((one) => one.may, (one, dice) => delegate(one, dice).by()),
+    'a delegate of an event that does not seal it': more((one) => one.may,
+        (one, dice) => delegate(one, dice).by(one.event)),
+    'a delegate that a superseded event seals': more((one) => one.lapsed, (one) => one.lapsed),
+    'a delegate of one who may not delegate': more((one) => one.barred, (one) => one.barred),
 };
 
 // To compare with: the same rotation with nothing wrong.
