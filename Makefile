@@ -104,7 +104,7 @@ SANITIZE := HARDENING= CFLAGS="-O1 -g -fno-omit-frame-pointer -fno-sanitize-reco
 # Who reads a stream has its signatures checked by threads; the two that read the most are left out.
 THREADED := $(filter-out %/test_sweep %/test_hostile,$(patsubst %.c,$B/tests/%,$(notdir $(shell grep -lE \
 		'pthread_create|crew_begin|window_fill|book_read' tests/unit/*.c tests/modules/*.c))))
-SLOW     := $B/tests/test_book $B/tests/test_sweep $B/tests/test_hostile
+SLOW     := $B/tests/test_book $B/tests/test_sweep $B/tests/test_hostile $B/tests/test_parts
 sanitize:
 	$(call need,build test sanitize)
 	$(build) B=$B/asan $(SANITIZE)address,undefined" all tests
@@ -168,10 +168,15 @@ $B/seeds: tests/fuzz/seeds.c $B/libcommon.a
 # Exits 1 if a goal is missed; tests/bench/*.sh run alone, too.
 bench:
 	$Q[ -n "$(ROOT)" ] || { echo "make bench needs root; run: sudo make bench" >&2; exit 1; }
-	$(call need,build test lab)
+	$(call need,build test lab bench)
 	$(build) all benches
-	$Qmet=0; for bench in verify sync; do B=$B tests/bench/$$bench.sh || met=1; done; exit $$met
-benches: $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/*.c))
+	$Qmet=0; for bench in verify sync nss; do B=$B tests/bench/$$bench.sh || met=1; done; exit $$met
+FLOOR := $B/bench/libnss_vmfloor.so.2
+benches: $(filter-out $B/bench/floor,$(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/*.c))) $(FLOOR)
+$(FLOOR): tests/bench/floor.c
+	$(call say,CC,$@)
+	$Qmkdir -p $(@D)
+	$Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared -Wl,-z,nodelete,-soname,$(@F) -o $@ $<
 $B/bench/sync: $(patsubst %,$B/o/verimesh/%.o,identity interface run sync wireguard)
 $B/bench/%: tests/bench/%.c $B/libcommon.a
 	$(call say,CC,$@)

@@ -183,7 +183,7 @@ static unsigned long address_space(void) {
 	return pages;
 }
 
-#define ROUNDS 300
+#define ROUNDS 100
 
 static void nothing_is_left_of_many_rounds(void **state) {
 	struct crew *crew = calloc(1, sizeof *crew);
