@@ -238,6 +238,8 @@ static void read_attachments(const struct event *event, struct span attachments,
 	struct cesr_item item;
 	size_t witness;
 
+	if (!delegated && force->nwitnesses == 0)
+		return; /* there is nothing to be looked for */
 	cesr_reader_init(&reader, span_from(attachments, progress->read));
 	while (cesr_next(&reader, &item, NULL) == CESR_ITEM) {
 		if (item.kind == CESR_WITNESS_SIG) {

@@ -52,16 +52,16 @@ static void *work(void *arg) {
 /* One thread less than there are cores for this process; the caller works, too. */
 static void start_helpers(struct crew *crew) {
 	size_t room = sizeof crew->helpers / sizeof crew->helpers[0];
-	cpu_set_t cores;
 
-	if (sched_getaffinity(0, sizeof cores, &cores) != 0)
-		return;
-	for (int more = CPU_COUNT(&cores) - 1; more > 0 && crew->threads < room; more--)
+	for (int more = crew->cores - 1; more > 0 && crew->threads < room; more--)
 		if (pthread_create(&crew->helpers[crew->threads], NULL, work, crew) == 0)
 			crew->threads++;
 }
 
 void crew_begin(struct crew *crew) {
+	cpu_set_t cores;
+
+	crew->cores = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
 	crew->n = crew->begun = crew->threads = 0;
 	crew->complete = false;
 	pthread_mutex_init(&crew->lock, NULL);

@@ -37,6 +37,7 @@ struct crew {
 	size_t n;	/* added */
 	size_t begun;	/* taken by a thread */
 	size_t threads; /* that help */
+	int cores;	/* for this process; with one, checking ahead gains nothing */
 	bool complete;	/* no more will be added */
 	pthread_mutex_t lock;
 	pthread_cond_t more;
