@@ -507,6 +507,8 @@ static bool is_wanted(void *ctx, const struct event *event, const struct kel **k
 	struct book *book = ctx;
 	struct book_log *log = tree_find(&book->log_tree, event->aid);
 
+	if (book->window->crew.cores == 1)
+		return false; /* they may as well be checked in turn */
 	rouse(book, log);
 	*kel = log ? &log->kel : NULL;
 	return !book->trusted && !(log && (log->closed || log->frozen || kel_knows(&log->kel, event)));

@@ -130,8 +130,7 @@ enum cesr_step window_fill(struct window *window, struct span *stream, bool last
 			*bad = m->message;
 			break;
 		}
-		if (m->parsed && m->event.ilk <= EVENT_IXN && window->crew.cores > 1 &&
-			reader->wants(reader->ctx, &m->event, &kel))
+		if (m->parsed && m->event.ilk <= EVENT_IXN && reader->wants(reader->ctx, &m->event, &kel))
 			check_ahead(window, window->n, kel);
 		window->n++;
 	}
