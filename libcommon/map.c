@@ -158,15 +158,20 @@ bool map_in_domain(const struct map *map, struct span name) {
 	return before == 0 || name.p[before - 1] == '.';
 }
 
+/* Takes the record's expiry; false when it is over. */
+static bool is_live(struct span *rest, int64_t now) {
+	uint64_t expires;
+
+	return take_number(rest, &expires) && now < (int64_t)expires;
+}
+
 static bool find_card(
 	const struct map *map, enum map_type type, struct span what, int64_t now, struct map_card *out) {
 	struct span *rest = &out->logins; /* they are what is left */
-	uint64_t expires;
 
-	return find(map, type, what, rest) && take_number(rest, &expires) && now < (int64_t)expires &&
-	       take_number(rest, &out->sn) && take_part(rest, &out->name) && take_part(rest, &out->alias) &&
-	       take_part(rest, &out->aid) && take_part(rest, &out->said) && take_part(rest, &out->v4) &&
-	       take_part(rest, &out->v6);
+	return find(map, type, what, rest) && is_live(rest, now) && take_number(rest, &out->sn) &&
+	       take_part(rest, &out->name) && take_part(rest, &out->alias) && take_part(rest, &out->aid) &&
+	       take_part(rest, &out->said) && take_part(rest, &out->v4) && take_part(rest, &out->v6);
 }
 
 bool map_by_name(const struct map *map, struct span name, int64_t now, struct map_card *out) {
@@ -183,15 +188,14 @@ bool map_by_key(
 }
 
 static bool read_account(struct span rest, int64_t now, struct map_account *out) {
-	uint64_t expires, numbers;
+	uint64_t numbers = 0;
+	bool good = is_live(&rest, now) && take_number(&rest, &numbers);
 
-	if (!take_number(&rest, &expires) || now >= (int64_t)expires || !take_number(&rest, &numbers) ||
-		!take_part(&rest, &out->name) || !take_part(&rest, &out->shell))
-		return false;
+	for (size_t i = 0; good && i < MAP_TEXTS; i++)
+		good = take_part(&rest, &out->texts[i]);
 	out->id = (uint32_t)numbers;
 	out->gid = (uint32_t)(numbers >> 32);
-	out->home = rest;
-	return true;
+	return good;
 }
 
 bool map_account(
@@ -202,25 +206,18 @@ bool map_account(
 }
 
 bool map_account_next(
-	const struct map *map, enum map_type type, int64_t now, uint32_t *last, struct map_account *out) {
-	struct span number = span_of(last, sizeof *last), value, key, same;
-	bool more = *last ? find(map, type, number, &value) : record_at(map, TABLES, &key, &value);
-	uint32_t id;
+	const struct map *map, enum map_type type, int64_t now, uint32_t *place, struct map_account *out) {
+	bool more = true, found = false;
+	struct span value;
 
-	while (more && record_at(map, (size_t)(value.p + value.n - map->base), &key, &value) &&
-		!span_starts(key, "n")) {
-		number = span_from(key, 1);
-		if (number.n != sizeof id || key.p[0] != type)
-			continue;
-		memcpy(&id, number.p, sizeof id);
-		/* 0, or one that this record is not found by, would lead back, and round and round */
-		if (id && find(map, type, number, &same) && same.p == value.p &&
-			read_account(value, now, out)) {
-			*last = id;
-			return true;
-		}
+	while (more && !found) {
+		uint32_t key = htole32(*place);
+
+		more = find(map, type, span_of(&key, sizeof key), &value);
+		found = more && read_account(value, now, out);
+		*place += more;
 	}
-	return false;
+	return found;
 }
 
 bool map_login_next(struct span *logins, struct span *login, struct span *account) {

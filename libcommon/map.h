@@ -20,14 +20,15 @@
  *	'n'	name, alias	expires:i64 sn:u64 name alias aid said v4 v6 logins
  *	'a'	4 or 16 bytes	the same
  *	'k'	tunnel key	the same
- *	'u'	account		expires:i64 id:u32 gid:u32 name shell home
- *	'i'	uid:u32		the same
- *	'g', 'j'	group, gid	the same of the group: id is the gid, shell and home are empty
+ *	'u'	account		expires:i64 uid:u32 gid:u32 and the texts of passwd(5)
+ *	'i', 'U'	uid, place	the same
+ *	'g'	group		expires:i64 gid:u32 gid:u32 name password and three empty texts
+ *	'j', 'G'	gid, place	the same
  *
  * A key is the byte of its type and what follows it; names of hosts are folded to lower case, the domain
  * is written so. Numbers are little-endian and not aligned (but for the superseded word); every other part
- * of a value is its length:u64 and its bytes, only prefixes, logins and home run to the end of the value.
- * Behind the header stand groups and accounts, then the hosts, of each a name first. size: of the file.
+ * of a value is its length:u64 and its bytes, only prefixes and logins run to the end of the value. uid,
+ * gid, place: u32; accounts and groups are counted from 0 each. size: of the file.
  * v4, v6: addresses, 4 and 16 bytes each. prefixes: each a struct prefix, which is bytes only. logins: of
  * each the login and the account. */
 #define MAP_VERSION 1
@@ -42,8 +43,10 @@ enum map_type {
 	MAP_KEY = 'k',
 	MAP_USER = 'u',
 	MAP_UID = 'i',
+	MAP_USERS = 'U',
 	MAP_GROUP = 'g',
-	MAP_GID = 'j'
+	MAP_GID = 'j',
+	MAP_GROUPS = 'G'
 };
 
 /* The key of a record; names are folded (DESIGN.md 5.4). Its length, or 0 when it is too long. */
@@ -72,10 +75,12 @@ struct map_card {
 	struct span logins; /* for map_login_next */
 };
 
+#define MAP_TEXTS 5
+
 /* An account or a group (DESIGN.md 5.6). */
 struct map_account {
-	uint32_t id, gid;	       /* of a group both are its gid */
-	struct span name, shell, home; /* of a group the last two are empty */
+	uint32_t id, gid;	      /* of a group both are its gid */
+	struct span texts[MAP_TEXTS]; /* name, password, gecos, home, shell; of a group the first two */
 };
 
 /* Maps the file. 0, or what is wrong: ENOENT and the like from open; EPERM: not a regular file, not
@@ -97,15 +102,14 @@ bool map_by_addr(const struct map *map, const struct addr *addr, int64_t now, st
 bool map_by_key(
 	const struct map *map, const uint8_t key[static WG_KEY_BYTES], int64_t now, struct map_card *out);
 
-/* By name as it is written (MAP_USER, MAP_GROUP), or by number as in the map (MAP_UID, MAP_GID). */
+/* By name as it is written (MAP_USER, MAP_GROUP) or number (MAP_UID, MAP_GID). what: as in the key. */
 bool map_account(
 	const struct map *map, enum map_type type, struct span what, int64_t now, struct map_account *out);
 
-/* All accounts (MAP_UID) or groups (MAP_GID), one by one; false at the end. *last, at first 0, is the number
- * of the one before as the map has it, so it also leads on in a map that came since. Ends whatever the
- * map's bytes are. */
+/* Goes through all of them (MAP_USERS, MAP_GROUPS) from *place, which is set behind the one that it found;
+ * false at the end. */
 bool map_account_next(
-	const struct map *map, enum map_type type, int64_t now, uint32_t *last, struct map_account *out);
+	const struct map *map, enum map_type type, int64_t now, uint32_t *place, struct map_account *out);
 
 /* Takes the next admitted login off *logins; false at the end. */
 bool map_login_next(struct span *logins, struct span *login, struct span *account);

@@ -110,18 +110,22 @@ static bool add_host(struct cdb_make *cdb, const struct roster_host *host, const
 
 /* %u is the login, %p the petname, %% a %. */
 static void put_home(FILE *out, const char *home, const struct account *account) {
+	char text[sizeof account->peer->name * sizeof((struct policy *)0)->home] = "", *end = text;
+
 	for (; *home; home++)
-		if (*home == '%' && *++home != '%')
-			fputs(*home == 'u' ? account->login->login : account->peer->name, out);
+		if (*home != '%' || *++home == '%')
+			*end++ = *home;
 		else
-			fputc(*home, out);
+			end = stpcpy(end, *home == 'u' ? account->login->login : account->peer->name);
+	put_text(out, text);
 }
 
-/* Adds an account, or its group. */
-static bool add_account(
-	struct cdb_make *cdb, const struct account *account, bool group, const struct policy *policy) {
+/* Adds an account, or its group. The password is one that nothing typed ever is: "x" would send pam_unix to
+ * a shadow that is not there, and that refuses every login; an empty one would be none. */
+static bool add_account(struct cdb_make *cdb, const struct account *account, bool group, uint32_t place,
+	const struct policy *policy) {
 	const char *name = group ? account->peer->name : account->login->account;
-	uint32_t id = group ? account->gid : account->uid, number = htole32(id);
+	uint32_t id = group ? account->gid : account->uid, id_key = htole32(id), place_key = htole32(place);
 	char *value = NULL;
 	size_t n = 0;
 	FILE *out = open_memstream(&value, &n);
@@ -132,29 +136,40 @@ static bool add_account(
 	put_number(out, (uint64_t)NEVER); /* it is policy's, and no card's */
 	put_number(out, (uint64_t)account->gid << 32 | id);
 	put_text(out, name);
-	put_text(out, group ? "" : policy->shell);
+	put_text(out, "*");
+	put_text(out, "");
 	put_home(out, group ? "" : policy->home, account);
+	put_text(out, group ? "" : policy->shell);
 	good = fflush(out) == 0 && !ferror(out) &&
-	       add(cdb, group ? MAP_GID : MAP_UID, span_of(&number, sizeof number), value, n) &&
-	       add(cdb, group ? MAP_GROUP : MAP_USER, span_str(name), value, n);
+	       add(cdb, group ? MAP_GROUP : MAP_USER, span_str(name), value, n) &&
+	       add(cdb, group ? MAP_GID : MAP_UID, span_of(&id_key, sizeof id_key), value, n) &&
+	       add(cdb, group ? MAP_GROUPS : MAP_USERS, span_of(&place_key, sizeof place_key), value, n);
 	fclose(out);
 	free(value);
+	return good;
+}
+
+/* Those of one peer stand together in the roster. */
+static bool add_accounts(struct cdb_make *cdb, const struct roster *roster) {
+	uint32_t groups = 0;
+	bool good = true;
+
+	for (uint32_t i = 0; good && i < roster->naccounts; i++) {
+		const struct account *account = &roster->accounts[i];
+
+		if (i == 0 || account->peer != account[-1].peer)
+			good = add_account(cdb, account, true, groups++, roster->policy);
+		good = good && add_account(cdb, account, false, i, roster->policy);
+	}
 	return good;
 }
 
 /* Writes the whole map, but for its size. False with errno. */
 static bool write_map(const struct roster *roster, int fd) {
 	struct cdb_make cdb;
-	bool good = cdb_make_start(&cdb, fd) == 0 && add_header(&cdb, roster->policy);
+	bool good = cdb_make_start(&cdb, fd) == 0 && add_header(&cdb, roster->policy) &&
+		    add_accounts(&cdb, roster);
 
-	for (size_t i = 0; good && i < roster->naccounts; i++) {
-		const struct account *account = &roster->accounts[i];
-
-		/* those of a peer stand together */
-		good = ((i && account->peer == account[-1].peer) ||
-			       add_account(&cdb, account, true, roster->policy)) &&
-		       add_account(&cdb, account, false, roster->policy);
-	}
 	for (size_t i = 0; good && i < roster->nhosts; i++)
 		good = add_host(&cdb, &roster->hosts[i], roster->policy->domain);
 	/* finish frees what the library holds, so it is called in any case */

@@ -25,6 +25,22 @@ static void touch_card(bool found, const struct map_card *card) {
 	}
 }
 
+static void look_for_accounts(const struct map *map) {
+	static const enum map_type types[] = {MAP_USER, MAP_GROUP, MAP_USERS, MAP_GROUPS};
+	static const char *const names[] = {"carol@clinic-b", "clinic-b"};
+	struct map_account account;
+	uint32_t place;
+	bool found;
+
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		place = 0;
+		found = i < 2 ? map_account(map, types[i], span_str(names[i]), 0, &account)
+			      : map_account_next(map, types[i], 0, &place, &account);
+		for (size_t k = 0; found && k < MAP_TEXTS; k++)
+			touch(account.texts[k]);
+	}
+}
+
 /* As map_open gives it, but for the mapping: memory of just this size, so that a read past its end
  * shows. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -49,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 		map_in_mesh(&map, &addr);
 		touch_card(map_by_addr(&map, &addr, 0, &card), &card);
 	}
+	look_for_accounts(&map);
 	if (size >= WG_KEY_BYTES)
 		touch_card(map_by_key(&map, data + size - WG_KEY_BYTES, 0, &card), &card);
 	return 0;

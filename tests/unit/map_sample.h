@@ -86,7 +86,7 @@ static inline void sample_account(struct sample *s, size_t i, const char *login,
 	struct policy_login *rule = &s->rules[i];
 
 	snprintf(rule->login, sizeof rule->login, "%s", login);
-	snprintf(rule->account, sizeof rule->account, "%s@%s", login, s->peers[peer].name);
+	snprintf(rule->account, sizeof rule->account, "%.32s@%.40s", login, s->peers[peer].name);
 	s->accounts[i] = (struct account){&s->peers[peer], rule, uid, uid / 1000 * 1000};
 }
 
