@@ -61,10 +61,12 @@ fi
 common nss "$nss"
 equal "nss needs libc alone" "$(needed "$nss")" libc.so.6
 equal "nss exports its entry points alone" "$(exported "$nss")" \
-    _nss_verimesh_gethostby{name,name2,name3,name4,addr,addr2}_r
+    _nss_verimesh_gethostby{name,name2,name3,name4,addr,addr2}_r \
+    _nss_verimesh_get{pwnam,pwuid,pwent,grnam,grgid,grent}_r \
+    _nss_verimesh_{set,end}{pw,gr}ent _nss_verimesh_initgroups_dyn
 # what begins with _, and completed.0, is the compiler's own
-without "nss keeps no variable" . \
-    "$(nm "$nss" | awk '$2 ~ /^[bBdDC]$/ && $3 !~ /^(_|completed\.)/ { print $3 }')"
+equal "nss keeps one mapping and its places in two lists alone" \
+    "$(nm "$nss" | awk '$2 ~ /^[bBdDC]$/ && $3 !~ /^(_|completed\.)/ { print $3 }')" shared state users groups
 common pam "$pam"
 without "pam needs no other library" . \
     "$(needed "$pam" | grep -vxE 'libc\.so\.6|libpam\.so\.0|libkeyutils\.so\.1|libmnl\.so\.0' || true)"

@@ -4,15 +4,21 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <linux/seccomp.h>
 #include <netdb.h>
 #include <nss.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -49,6 +55,17 @@ static struct {
 	by_name4_fn *by_name4;
 	by_addr_fn *by_addr;
 	by_addr2_fn *by_addr2;
+	nss_getpwnam_r *getpwnam;
+	nss_getpwuid_r *getpwuid;
+	nss_setpwent *setpwent;
+	nss_getpwent_r *getpwent;
+	nss_endpwent *endpwent;
+	nss_getgrnam_r *getgrnam;
+	nss_getgrgid_r *getgrgid;
+	nss_setgrent *setgrent;
+	nss_getgrent_r *getgrent;
+	nss_endgrent *endgrent;
+	nss_initgroups_dyn *initgroups;
 } module;
 
 static struct sample sample;
@@ -403,9 +420,22 @@ static void assert_no_map(const char *why) {
 		assert_status(&calls[i], NSS_STATUS_UNAVAIL, NO_RECOVERY);
 }
 
-static void put_map(const uint8_t *p, size_t n) {
-	FILE *file = fopen(PATH_MAP, "we");
+/* What the writer does before it replaces the map, for what is done to it here by other hands. */
+static void supersede(void) {
+	int fd = open(PATH_MAP, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
+	if (fd < 0)
+		return;
+	assert_int_equal(pwrite(fd, "\1", 1, MAP_SUPERSEDED), 1);
+	close(fd);
+}
+
+static void put_map(const uint8_t *p, size_t n) {
+	FILE *file;
+
+	supersede();
+	unlink(PATH_MAP);
+	file = fopen(PATH_MAP, "we");
 	assert_non_null(file);
 	assert_int_equal(fwrite(p, 1, n, file), n);
 	assert_int_equal(fclose(file), 0);
@@ -428,6 +458,7 @@ static void bad_maps_are_unavailable(void **state) {
 	good = bytes_of_file(PATH_MAP);
 	assert_true(good.n > 2048);
 	bytes = (uint8_t *)(uintptr_t)good.p;
+	supersede();
 	assert_int_equal(rename(PATH_MAP, PATH_MAP ".away"), 0);
 	assert_no_map("missing");
 	assert_int_equal(mkfifo(PATH_MAP, 0644), 0);
@@ -455,6 +486,7 @@ static void bad_maps_are_unavailable(void **state) {
 static void maps_that_others_can_write_are_unavailable(void **state) {
 	(void)state;
 	need_private_state();
+	supersede();
 	assert_int_equal(chmod(PATH_MAP, 0664), 0);
 	assert_no_map("writable by the group");
 	assert_int_equal(chmod(PATH_MAP, 0646), 0);
@@ -466,6 +498,7 @@ static void maps_that_others_can_write_are_unavailable(void **state) {
 	assert_no_map("in a directory writable by others");
 	assert_int_equal(chmod(PATH_STATE, 0755), 0);
 	assert_status(&(struct call){NAME, DB1_B, AF_INET}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
+	build_map();
 }
 
 static void maps_of_other_owners_are_unavailable(void **state) {
@@ -475,11 +508,13 @@ static void maps_of_other_owners_are_unavailable(void **state) {
 		printf("an ordinary user cannot give a file away, not even in a user namespace\n");
 		skip();
 	}
+	supersede();
 	assert_no_map("somebody else's");
 	assert_int_equal(chown(PATH_MAP, 0, 0), 0);
 	assert_int_equal(chown(PATH_STATE, 65534, 0), 0);
 	assert_no_map("in somebody else's directory");
 	assert_int_equal(chown(PATH_STATE, 0, 0), 0);
+	build_map();
 }
 
 /* Damage that the header does not show: whatever is answered is in the buffer, and errno as it was. */
@@ -527,15 +562,16 @@ static size_t descriptors(void) {
 	return n;
 }
 
-static bool mapped(void) {
+/* How many maps are mapped; with gone, those that were replaced. */
+static size_t mapped(bool gone) {
 	char line[PATH_MAX + 100];
 	FILE *maps = fopen("/proc/self/maps", "re");
-	bool found = false;
+	size_t n = 0;
 
 	while (fgets(line, sizeof line, maps))
-		found = found || strstr(line, "peers.cdb");
+		n += strstr(line, "peers.cdb") && (!gone || strstr(line, "(deleted)"));
 	fclose(maps);
-	return found;
+	return n;
 }
 
 static void *look_until_cancelled(void *always) {
@@ -550,15 +586,76 @@ static void *look_until_cancelled(void *always) {
 	return NULL;
 }
 
-static void nothing_is_kept(void **state) {
+static void the_map_is_mapped_once(void **state) {
 	size_t before = descriptors();
 
 	(void)state;
 	need_private_state();
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) {
+		if (i % 10 == 0)
+			build_map();
 		assert_status(&(struct call){NAME2, DB1_B, AF_INET}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
+		assert_int_equal(mapped(false), 1);
+		assert_int_equal(mapped(true), 0);
+	}
 	assert_int_equal(descriptors(), before);
-	assert_false(mapped());
+}
+
+/* Whatever is there now is answered, without anything that a process would have to do for it. */
+static void a_new_map_is_seen_at_once(void **state) {
+	(void)state;
+	need_private_state();
+	for (int i = 0; i < 10; i++) {
+		sample.roster.nhosts = i % 2 ? SAMPLE_HOSTS : 1;
+		build_map();
+		assert_status(&(struct call){NAME4, DB1_B, AF_UNSPEC},
+			i % 2 ? NSS_STATUS_SUCCESS : NSS_STATUS_NOTFOUND,
+			i % 2 ? NETDB_SUCCESS : HOST_NOT_FOUND);
+	}
+}
+
+/* A map that was marked and never replaced, because the writer died, is served, and not kept. */
+static void a_marked_map_is_served(void **state) {
+	(void)state;
+	need_private_state();
+	supersede();
+	for (int i = 0; i < 3; i++)
+		assert_status(&(struct call){NAME2, DB1_B, AF_INET}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
+	assert_int_equal(mapped(false), 1);
+	build_map();
+	assert_status(&(struct call){NAME2, DB1_B, AF_INET}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
+	assert_int_equal(mapped(true), 0);
+}
+
+/* The kernel kills a process in strict mode that calls anything but read, write and exit. */
+static void lookups_call_no_system(void **state) {
+	const char *preload = getenv("LD_PRELOAD");
+	char buffer[BUFFER];
+	struct passwd user;
+	struct answer a;
+	int status, error;
+	pid_t child;
+
+	(void)state;
+	need_private_state();
+	if ((preload && strstr(preload, "vgpreload")) || dlsym(RTLD_DEFAULT, "__tsan_init")) {
+		printf("valgrind and ThreadSanitizer make system calls of their own\n");
+		skip();
+	}
+	assert_status(&(struct call){NAME2, DB1_B, AF_INET}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
+	child = fork();
+	if (child == 0) {
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+		for (int i = 0; i < 10; i++) {
+			call_by_name(&(struct call){NAME4, DB1_B, AF_UNSPEC}, buffer, sizeof buffer, &a);
+			module.getpwnam("carol@clinic-b", &user, buffer, sizeof buffer, &error);
+			module.getpwuid(1, &user, buffer, sizeof buffer, &error);
+			module.getpwent(&user, buffer, sizeof buffer, &error);
+		}
+		syscall(SYS_exit, 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 }
 
 static void nothing_is_left_by_cancelled_threads(void **state) {
@@ -578,7 +675,9 @@ static void nothing_is_left_by_cancelled_threads(void **state) {
 		assert_int_equal(pthread_join(thread, NULL), 0);
 	}
 	assert_int_equal(descriptors(), before);
-	assert_false(mapped());
+	build_map();
+	assert_status(&(struct call){NAME2, DB1_B, AF_INET}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
+	assert_int_equal(mapped(true), 0);
 }
 
 /* The number of lookups that went wrong. */
@@ -599,16 +698,16 @@ static void *look_up_often(void *failures) {
 
 /* Threads look up and processes fork while the map is replaced: every answer is right. */
 static void threads_forks_and_a_writer(void **state) {
-	size_t failures[4] = {0}, child_failures = 0;
-	pthread_t threads[4];
+	size_t failures[8] = {0}, child_failures = 0;
+	pthread_t threads[8];
 	int status;
 	pid_t child;
 
 	(void)state;
 	need_private_state();
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 8; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, look_up_often, &failures[i]), 0);
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 50; i++) {
 		build_map();
 		child = fork();
 		if (child == 0) {
@@ -620,10 +719,295 @@ static void threads_forks_and_a_writer(void **state) {
 		assert_int_equal(waitpid(child, &status, 0), child);
 		assert_int_equal(status, 0);
 	}
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 8; i++) {
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 		assert_int_equal(failures[i], 0);
 	}
+	assert_status(&(struct call){NAME2, DB1_B, AF_INET}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
+	assert_int_equal(mapped(false), 1);
+	assert_int_equal(mapped(true), 0);
+}
+
+/* ---- accounts and groups ---- */
+
+#define CAROL "carol@clinic-b"
+
+enum kind { PWNAM, PWUID, PWENT, GRNAM, GRGID, GRENT, KINDS };
+
+/* Asks for carol or for the group clinic-b; of all, for what comes first. */
+static enum nss_status ask(
+	enum kind kind, struct passwd *pw, struct group *gr, char *buffer, size_t size, int *error) {
+	switch (kind) {
+	case PWNAM:
+		return module.getpwnam(CAROL, pw, buffer, size, error);
+	case PWUID:
+		return module.getpwuid(SAMPLE_GID + 2, pw, buffer, size, error);
+	case PWENT:
+		return module.getpwent(pw, buffer, size, error);
+	case GRNAM:
+		return module.getgrnam("clinic-b", gr, buffer, size, error);
+	case GRGID:
+		return module.getgrgid(SAMPLE_GID, gr, buffer, size, error);
+	default:
+		return module.getgrent(gr, buffer, size, error);
+	}
+}
+
+static void check_user(const struct passwd *pw, const char *name, const char *buffer, size_t size) {
+	char home[100];
+
+	snprintf(home, sizeof home, "/home/%s", name);
+	assert_string_inside(pw->pw_name, name, buffer, size);
+	assert_string_inside(pw->pw_passwd, "*", buffer, size);
+	assert_string_inside(pw->pw_gecos, "", buffer, size);
+	assert_string_inside(pw->pw_dir, home, buffer, size);
+	assert_string_inside(pw->pw_shell, "/bin/bash", buffer, size);
+}
+
+static void check_group(const struct group *gr, const char *name, const char *buffer, size_t size) {
+	assert_string_inside(gr->gr_name, name, buffer, size);
+	assert_string_inside(gr->gr_passwd, "*", buffer, size);
+	assert_inside(gr->gr_mem, sizeof *gr->gr_mem, alignof(char *), buffer, size);
+	assert_null(gr->gr_mem[0]);
+}
+
+static void check_account(
+	enum kind kind, const struct passwd *pw, const struct group *gr, const char *buffer, size_t size) {
+	if (kind < GRNAM) {
+		check_user(pw, kind == PWENT ? "erin@clinic-a" : CAROL, buffer, size);
+		assert_int_equal(pw->pw_uid, kind == PWENT ? 1880000001 : SAMPLE_GID + 2);
+		assert_int_equal(pw->pw_gid, kind == PWENT ? 1880000000 : SAMPLE_GID);
+	} else {
+		check_group(gr, kind == GRENT ? "clinic-a" : "clinic-b", buffer, size);
+		assert_int_equal(gr->gr_gid, kind == GRENT ? 1880000000 : SAMPLE_GID);
+	}
+}
+
+/* One call with one buffer; false: it was too small. */
+static bool try_account(enum kind kind, size_t skew, size_t size) {
+	size_t all = GUARD_BYTES + skew + size + GUARD_BYTES;
+	char *memory = aligned_alloc(64, (all + 63) / 64 * 64);
+	char *buffer = memory + GUARD_BYTES + skew;
+	struct passwd pw = {0};
+	struct group gr = {0};
+	enum nss_status status;
+	int error = OURS;
+
+	memset(memory, GUARD, all);
+	errno = OURS;
+	status = ask(kind, &pw, &gr, buffer, size, &error);
+	assert_int_equal(errno, OURS);
+	for (size_t i = 0; i < GUARD_BYTES + skew; i++)
+		assert_int_equal((uint8_t)memory[i], GUARD);
+	for (size_t i = 0; i < GUARD_BYTES; i++)
+		assert_int_equal((uint8_t)buffer[size + i], GUARD);
+	if (status == NSS_STATUS_TRYAGAIN) {
+		assert_int_equal(error, ERANGE);
+		assert_memory_equal(&pw, &(struct passwd){0}, sizeof pw);
+		assert_memory_equal(&gr, &(struct group){0}, sizeof gr);
+	} else {
+		assert_int_equal(status, NSS_STATUS_SUCCESS);
+		assert_int_equal(error, OURS);
+		check_account(kind, &pw, &gr, buffer, size);
+	}
+	free(memory);
+	return status == NSS_STATUS_SUCCESS;
+}
+
+/* What does not fit is asked for again, and is there when it fits; of a list it is not passed over. */
+static void every_buffer_for_accounts(void **state) {
+	(void)state;
+	need_private_state();
+	for (enum kind kind = 0; kind < KINDS; kind++)
+		for (size_t skew = 0; skew < 8; skew++) {
+			size_t size = 0;
+
+			module.setpwent(0);
+			module.setgrent(0);
+			while (!try_account(kind, skew, size))
+				assert_true(++size < 200);
+			for (size_t more = 1; more < 32; more++) {
+				module.setpwent(1);
+				module.setgrent(1);
+				assert_true(try_account(kind, skew, size + more));
+			}
+		}
+	assert_int_equal(module.endpwent(), NSS_STATUS_SUCCESS);
+	assert_int_equal(module.endgrent(), NSS_STATUS_SUCCESS);
+}
+
+static void assert_account_status(
+	enum nss_status status, enum nss_status wanted, const int *error, const char *what) {
+	if (status != wanted)
+		fail_msg("'%s': status %d (not %d)", what, status, wanted);
+	assert_int_equal(*error, wanted == NSS_STATUS_UNAVAIL ? ENOENT : OURS);
+	assert_int_equal(errno, OURS);
+}
+
+static void unknown_accounts_are_not_found(void **state) {
+	static const char *const names[] = {"", "@", "root", "carol", "Carol@clinic-b", "carol@clinic-a",
+		"carol@clinic-b.mesh.internal", "alice@clinic-b", "@clinic-b", "carol@", "Clinic-b"};
+	static const uint32_t numbers[] = {0, 1, 1000, SAMPLE_GID + 7, UINT32_MAX};
+	char buffer[BUFFER], longest[2000];
+	struct passwd pw;
+	struct group gr;
+	int error = OURS;
+
+	(void)state;
+	need_private_state();
+	memset(longest, '@', sizeof longest);
+	longest[sizeof longest - 1] = 0;
+	errno = OURS;
+	for (size_t i = 0; i <= sizeof names / sizeof *names; i++) {
+		const char *name = i < sizeof names / sizeof *names ? names[i] : longest;
+
+		assert_account_status(module.getpwnam(name, &pw, buffer, BUFFER, &error),
+			NSS_STATUS_NOTFOUND, &error, name);
+		assert_account_status(module.getgrnam(name, &gr, buffer, BUFFER, &error),
+			NSS_STATUS_NOTFOUND, &error, name);
+	}
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		assert_account_status(module.getpwuid(numbers[i], &pw, buffer, BUFFER, &error),
+			NSS_STATUS_NOTFOUND, &error, "uid");
+		assert_account_status(module.getgrgid(numbers[i], &gr, buffer, BUFFER, &error),
+			NSS_STATUS_NOTFOUND, &error, "gid");
+	}
+}
+
+static void lists_have_all_accounts_and_end(void **state) {
+	static const char *const users[] = {"erin@clinic-a", "dave@clinic-b", CAROL};
+	static const char *const groups[] = {"clinic-a", "clinic-b"};
+	char buffer[BUFFER];
+	struct passwd pw;
+	struct group gr;
+	int error;
+
+	(void)state;
+	need_private_state();
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(round % 2 ? module.endpwent() : module.setpwent(round), NSS_STATUS_SUCCESS);
+		assert_int_equal(round % 2 ? module.endgrent() : module.setgrent(round), NSS_STATUS_SUCCESS);
+		for (size_t i = 0; i < 3; i++) {
+			assert_int_equal(module.getpwent(&pw, buffer, BUFFER, &error), NSS_STATUS_SUCCESS);
+			check_user(&pw, users[i], buffer, BUFFER);
+		}
+		for (size_t i = 0; i < 2; i++) {
+			assert_int_equal(module.getgrent(&gr, buffer, BUFFER, &error), NSS_STATUS_SUCCESS);
+			check_group(&gr, groups[i], buffer, BUFFER);
+		}
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(module.getpwent(&pw, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+			assert_int_equal(module.getgrent(&gr, buffer, BUFFER, &error), NSS_STATUS_NOTFOUND);
+		}
+	}
+	module.endpwent();
+	module.endgrent();
+}
+
+static void without_a_map_there_are_no_accounts(void **state) {
+	char buffer[BUFFER];
+	struct passwd pw;
+	struct group gr;
+
+	(void)state;
+	need_private_state();
+	supersede();
+	assert_int_equal(unlink(PATH_MAP), 0);
+	for (enum kind kind = 0; kind < KINDS; kind++) {
+		int error = OURS;
+
+		errno = OURS;
+		assert_account_status(
+			ask(kind, &pw, &gr, buffer, BUFFER, &error), NSS_STATUS_UNAVAIL, &error, "");
+		assert_int_equal(module.setpwent(0), NSS_STATUS_SUCCESS);
+	}
+	build_map();
+}
+
+/* The account's only group is what glibc brings along. */
+static void nobody_is_in_further_groups(void **state) {
+	static const char *const others[] = {"root", "carol", "carol@clinic-a", "clinic-b", ""};
+	gid_t *list = calloc(1, sizeof *list);
+	long n = 1, size = 1;
+	int error = OURS;
+
+	(void)state;
+	if (!private_state)
+		free(list);
+	need_private_state();
+	*list = SAMPLE_GID;
+	errno = OURS;
+	assert_account_status(module.initgroups(CAROL, SAMPLE_GID, &n, &size, &list, -1, &error),
+		NSS_STATUS_SUCCESS, &error, CAROL);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		assert_account_status(module.initgroups(others[i], 0, &n, &size, &list, -1, &error),
+			NSS_STATUS_NOTFOUND, &error, others[i]);
+	assert_true(n == 1 && size == 1 && *list == SAMPLE_GID);
+	free(list);
+}
+
+static void glibc_finds_accounts(void **state) {
+	struct passwd *pw, user, *found;
+	struct group *gr;
+	gid_t list[4] = {0};
+	char buffer[BUFFER];
+	int n = 4;
+
+	(void)state;
+	need_private_state();
+	__nss_configure_lookup("passwd", "files verimesh");
+	__nss_configure_lookup("group", "files verimesh");
+	__nss_configure_lookup("initgroups", "files verimesh");
+	pw = getpwnam(CAROL);
+	assert_non_null(pw);
+	assert_int_equal(pw->pw_uid, SAMPLE_GID + 2);
+	pw = getpwuid(SAMPLE_GID + 2);
+	assert_non_null(pw);
+	assert_string_equal(pw->pw_dir, "/home/" CAROL);
+	gr = getgrgid(SAMPLE_GID);
+	assert_non_null(gr);
+	assert_string_equal(gr->gr_name, "clinic-b");
+	assert_non_null(getgrnam("clinic-a"));
+	assert_int_equal(getgrouplist(CAROL, SAMPLE_GID, list, &n), 1);
+	assert_int_equal(list[0], SAMPLE_GID);
+	assert_int_equal(getpwnam_r("nobody@clinic-b", &user, buffer, sizeof buffer, &found), 0);
+	assert_null(found);
+	errno = EIO; /* which must not come out as what went wrong */
+	assert_int_equal(getpwuid_r(SAMPLE_GID + 7, &user, buffer, sizeof buffer, &found), 0);
+	assert_null(found);
+	assert_int_equal(getpwnam_r(CAROL, &user, buffer, 10, &found), ERANGE);
+	supersede();
+	assert_int_equal(unlink(PATH_MAP), 0);
+	errno = EIO;
+	assert_int_equal(getpwuid_r(SAMPLE_GID + 2, &user, buffer, sizeof buffer, &found), ENOENT);
+	build_map();
+}
+
+/* Behind those of the files, whatever the size of the buffer is that glibc begins with. */
+static void glibc_lists_accounts(void **state) {
+	size_t users = 0, ours = 0, group_lines = 0;
+	struct passwd *pw;
+	struct group *gr;
+
+	(void)state;
+	need_private_state();
+	memset(sample.policy.home, 'h', sizeof sample.policy.home - 1);
+	memcpy(sample.policy.home,
+		"/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p/%p", 72);
+	build_map();
+	__nss_configure_lookup("passwd", "files verimesh");
+	__nss_configure_lookup("group", "files verimesh");
+	for (setpwent(); (pw = getpwent()); users++)
+		ours += strchr(pw->pw_name, '@') != NULL;
+	endpwent();
+	assert_int_equal(ours, SAMPLE_ACCOUNTS);
+	assert_true(users > ours);
+	for (setgrent(); (gr = getgrent());)
+		group_lines += strncmp(gr->gr_name, "clinic-", 7) == 0;
+	endgrent();
+	assert_int_equal(group_lines, 2);
+	sample_init(&sample);
+	build_map();
 }
 
 static void glibc_resolves_names(void **state) {
@@ -750,6 +1134,7 @@ static void mesh_names_stay_out_of_what_comes_behind(void **state) {
 	__nss_configure_lookup("hosts", "verimesh files");
 	assert_true(resolves("db2.clinic-b.mesh.internal"));
 	__nss_configure_lookup("hosts", "verimesh [NOTFOUND=return] files");
+	supersede();
 	assert_int_equal(unlink(PATH_MAP), 0);
 	assert_true(resolves("db2.clinic-b.mesh.internal")); /* no map: nothing is ours */
 	build_map();
@@ -757,12 +1142,12 @@ static void mesh_names_stay_out_of_what_comes_behind(void **state) {
 	assert_int_equal(umount2("/etc/hosts", MNT_DETACH), 0);
 }
 
-/* Runs getent; its exit status, and its first line. */
-static int getent(const char *arguments, char *line, int size) {
+/* Runs getent with the module alone for a database; its exit status, and its first line. */
+static int getent(const char *database, const char *arguments, char *line, int size) {
 	char command[PATH_MAX + 300];
 	FILE *out;
 
-	snprintf(command, sizeof command, "LD_LIBRARY_PATH='%s' getent -s hosts:verimesh %s", build,
+	snprintf(command, sizeof command, "LD_LIBRARY_PATH='%s' getent -s %s:verimesh %s", build, database,
 		arguments);
 	out = popen(command, "re");
 	assert_non_null(out);
@@ -785,18 +1170,41 @@ static void getent_finds_hosts(void **state) {
 	(void)state;
 	need_plain_module();
 	snprintf(expected, sizeof expected, "%s %s %s\n", db1_derived(), DB1_B, DB1_B_ALIAS);
-	assert_int_equal(getent("hosts " DB1_B, line, sizeof line), 0);
+	assert_int_equal(getent("hosts", "hosts " DB1_B, line, sizeof line), 0);
 	assert_string_equal(line, expected);
-	assert_int_equal(getent("hosts " DB1_B_ALIAS, line, sizeof line), 0);
+	assert_int_equal(getent("hosts", "hosts " DB1_B_ALIAS, line, sizeof line), 0);
 	assert_string_equal(line, expected);
 	snprintf(expected, sizeof expected, "%-15s %s %s\n", "10.77.2.5", DB1_B, DB1_B_ALIAS);
-	assert_int_equal(getent("hosts 10.77.2.5", line, sizeof line), 0);
+	assert_int_equal(getent("hosts", "hosts 10.77.2.5", line, sizeof line), 0);
 	assert_string_equal(line, expected);
-	assert_int_equal(getent("ahostsv4 " DB1_B_ALIAS, line, sizeof line), 0);
+	assert_int_equal(getent("hosts", "ahostsv4 " DB1_B_ALIAS, line, sizeof line), 0);
 	assert_non_null(strstr(line, DB1_B));
-	assert_int_equal(getent("hosts db2.clinic-b.mesh.internal", line, sizeof line), 2);
-	assert_int_equal(getent("hosts 10.77.2.7", line, sizeof line), 2);
-	assert_int_equal(getent("hosts localhost", line, sizeof line), 2);
+	assert_int_equal(getent("hosts", "hosts db2.clinic-b.mesh.internal", line, sizeof line), 2);
+	assert_int_equal(getent("hosts", "hosts 10.77.2.7", line, sizeof line), 2);
+	assert_int_equal(getent("hosts", "hosts localhost", line, sizeof line), 2);
+}
+
+static void getent_finds_accounts(void **state) {
+	char line[1000];
+
+	(void)state;
+	need_plain_module();
+	assert_int_equal(getent("passwd", "passwd " CAROL, line, sizeof line), 0);
+	assert_string_equal(line, CAROL ":*:1900000002:1900000000::/home/" CAROL ":/bin/bash\n");
+	assert_int_equal(getent("passwd", "passwd 1900000002", line, sizeof line), 0);
+	assert_int_equal(strncmp(line, CAROL ":", sizeof CAROL), 0);
+	assert_int_equal(getent("passwd", "passwd | sort", line, sizeof line), 0);
+	assert_int_equal(strncmp(line, CAROL ":", sizeof CAROL), 0);
+	assert_int_equal(getent("group", "group clinic-b", line, sizeof line), 0);
+	assert_string_equal(line, "clinic-b:*:1900000000:\n");
+	assert_int_equal(getent("group", "group 1900000000", line, sizeof line), 0);
+	assert_int_equal(getent("group", "group", line, sizeof line), 0);
+	assert_string_equal(line, "clinic-a:*:1880000000:\n");
+	assert_int_equal(getent("initgroups", "initgroups " CAROL, line, sizeof line), 0);
+	assert_int_equal(strcspn(line, " "), strlen(CAROL));
+	assert_int_equal(getent("passwd", "passwd carol", line, sizeof line), 2);
+	assert_int_equal(getent("passwd", "passwd 1900000007", line, sizeof line), 2);
+	assert_int_equal(getent("group", "group clinic-c", line, sizeof line), 2);
 }
 
 /* dlsym gives an object pointer; POSIX says that it converts. */
@@ -825,7 +1233,18 @@ static bool load_module(void) {
 		load(so, "_nss_verimesh_gethostbyname3_r", &module.by_name3) &&
 		load(so, "_nss_verimesh_gethostbyname4_r", &module.by_name4) &&
 		load(so, "_nss_verimesh_gethostbyaddr_r", &module.by_addr) &&
-		load(so, "_nss_verimesh_gethostbyaddr2_r", &module.by_addr2))
+		load(so, "_nss_verimesh_gethostbyaddr2_r", &module.by_addr2) &&
+		load(so, "_nss_verimesh_getpwnam_r", &module.getpwnam) &&
+		load(so, "_nss_verimesh_getpwuid_r", &module.getpwuid) &&
+		load(so, "_nss_verimesh_setpwent", &module.setpwent) &&
+		load(so, "_nss_verimesh_getpwent_r", &module.getpwent) &&
+		load(so, "_nss_verimesh_endpwent", &module.endpwent) &&
+		load(so, "_nss_verimesh_getgrnam_r", &module.getgrnam) &&
+		load(so, "_nss_verimesh_getgrgid_r", &module.getgrgid) &&
+		load(so, "_nss_verimesh_setgrent", &module.setgrent) &&
+		load(so, "_nss_verimesh_getgrent_r", &module.getgrent) &&
+		load(so, "_nss_verimesh_endgrent", &module.endgrent) &&
+		load(so, "_nss_verimesh_initgroups_dyn", &module.initgroups))
 		return true;
 	fprintf(stderr, "%s\n", dlerror());
 	return false;
@@ -855,14 +1274,25 @@ int main(void) {
 		cmocka_unit_test(maps_that_others_can_write_are_unavailable),
 		cmocka_unit_test(maps_of_other_owners_are_unavailable),
 		cmocka_unit_test(damage_does_no_harm),
-		cmocka_unit_test(nothing_is_kept),
+		cmocka_unit_test(the_map_is_mapped_once),
+		cmocka_unit_test(a_new_map_is_seen_at_once),
+		cmocka_unit_test(a_marked_map_is_served),
+		cmocka_unit_test(lookups_call_no_system),
 		cmocka_unit_test(nothing_is_left_by_cancelled_threads),
 		cmocka_unit_test(threads_forks_and_a_writer),
+		cmocka_unit_test(every_buffer_for_accounts),
+		cmocka_unit_test(unknown_accounts_are_not_found),
+		cmocka_unit_test(lists_have_all_accounts_and_end),
+		cmocka_unit_test(without_a_map_there_are_no_accounts),
+		cmocka_unit_test(nobody_is_in_further_groups),
+		cmocka_unit_test(glibc_finds_accounts),
+		cmocka_unit_test(glibc_lists_accounts),
 		cmocka_unit_test(glibc_resolves_names),
 		cmocka_unit_test(glibc_resolves_addresses),
 		cmocka_unit_test(glibc_grows_its_buffers),
 		cmocka_unit_test(mesh_names_stay_out_of_what_comes_behind),
 		cmocka_unit_test(getent_finds_hosts),
+		cmocka_unit_test(getent_finds_accounts),
 	};
 
 	return cmocka_run_group_tests_name("nss", tests, set_up, NULL);
