@@ -35,21 +35,21 @@ static void leave(bool retire) {
 
 void shared_map_use(shared_map_user *use, void *ctx) {
 	bool inside = enter();
-	uint32_t unmapped = 0;
+	uint32_t held = 0; /* what the state was instead */
 	struct map own;
 
 	if (inside && map_superseded(&shared)) {
 		leave(true);
 		inside = false;
 	}
-	if (!inside && atomic_compare_exchange_strong(&state, &unmapped, BUSY)) {
+	if (!inside && atomic_compare_exchange_strong(&state, &held, BUSY)) {
 		inside = map_open(&shared, PATH_MAP) == 0;
 		state = inside ? LIVE + 1 : 0;
 	}
 	if (inside) {
 		use(&shared, ctx);
 		leave(false);
-	} else if (map_open(&own, PATH_MAP) == 0) {
+	} else if (held && map_open(&own, PATH_MAP) == 0) {
 		use(&own, ctx);
 		map_close(&own);
 	}
