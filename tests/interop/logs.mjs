@@ -141,7 +141,7 @@ export class Identifier {
         const basic = !delegator && !plain && dice.odds(8);
         const fixed = basic && dice.odds(2);
         this.signers = basic ? [dice.signer(!fixed)] : dice.signers(dice.between(1, 5));
-        this.witnesses = fixed || dice.odds(2) ? [] : dice.some(stream.witnesses, dice.between(1, 4));
+        this.witnesses = fixed || dice.odds(3) ? [] : dice.some(stream.witnesses, dice.between(1, 4));
         this.bt = this.witnesses.length && dice.between(1, this.witnesses.length);
         this.traits = [TraitDex.EstOnly, TraitDex.DoNotDelegate].filter(() => !fixed && dice.odds(6));
         // incept() wants no more weights than keys
@@ -341,17 +341,19 @@ export class Identifier {
 
     // ---- registries and cards ----
 
+    #vcp() {
+        const nonce = new Salter({ raw: this.dice.bytes(16) }).qb64;
+        return vdr.incept({ pre: this.pre, nonce, cnfg: [TraitDex.NoBackers] });
+    }
     #registry() {
         if (!this.registry) {
-            const nonce = new Salter({ raw: this.dice.bytes(16) }).qb64;
-            const vcp = vdr.incept({ pre: this.pre, nonce, cnfg: [TraitDex.NoBackers] });
+            const vcp = this.#vcp();
             this.#tel(vcp);
             this.registry = vcp.pre;
         }
         return this.registry;
     }
-    #tel(event) {
-        const anchor = this.anchor([seal(event)]);
+    #tel(event, anchor = this.anchor([seal(event)])) {
         this.stream.add(undefined, { kind: 'tel', event, framed: this.dice.odds(2),
             groups: [{ code: 'G', parts: [place(anchor.sn, anchor.said)] }] });
     }
@@ -396,11 +398,19 @@ export class Identifier {
         this.hosts.set(label, { said: card.said, iss, ri, key });
     }
 
-    // A card of a registry that has not issued it.
+    // A card of a registry that has not issued it, or is not sealed itself.
     pretend() {
-        const { card } = this.#card('unissued', this.#registry());
-        this.anchor([{ d: card.said }]);
-        this.#present(card);
+        if (this.dice.odds(2)) {
+            const { card } = this.#card('unissued', this.#registry());
+            this.anchor([{ d: card.said }]);
+            this.#present(card);
+        } else {
+            const vcp = this.#vcp();
+            const { card } = this.#card('unissued', vcp.pre);
+            this.#tev({ t: Ilks.iss, d: '', i: card.said, s: '0', ri: vcp.pre, dt: DATE });
+            this.#tel(vcp, this.event);
+            this.#present(card);
+        }
     }
 
     // Revokes a card, or voids one that no registry has issued.
@@ -454,6 +464,10 @@ export class Stream {
         for (let steps = dice.between(4, 14); steps > 0; steps--) {
             this.#step(dice.pick(identifiers.filter((one) => one.may)));
         }
+        for (const one of identifiers.filter((other) => other.may && !other.delegates)) {
+            const barred = delegate(one, dice);
+            one.barred = barred.by(one.anchor([seal(barred.event)]));
+        }
         // delegates first: their delegators have to anchor that
         for (const one of identifiers.filter((other) => other.may && dice.odds(6)).reverse()) {
             one.rotate({ abandon: true });
@@ -461,7 +475,7 @@ export class Stream {
     }
 
     #step(one) {
-        const { dice } = this;
+        const { dice, identifiers } = this;
         const label = `host${dice.below(3)}`;
         switch (dice.below(9)) {
         case 0:
@@ -469,23 +483,16 @@ export class Stream {
         case 1:
             return one.rotate();
         case 2:
-            return this.identifiers.length < 5 && this.#delegate(one);
+            return one.delegates && identifiers.length < 5 &&
+                identifiers.push(new Identifier(this, { delegator: one }));
         case 3:
             return one.interacts && !one.delegator && one.recover();
         case 4:
             return one.hosts.get(label)?.key && one.withdraw(label);
         case 5:
-            return dice.odds(3) && one.pretend();
+            return dice.odds(2) && one.pretend();
         default:
             return one.issue(label);
-        }
-    }
-    #delegate(one) {
-        if (one.delegates) {
-            this.identifiers.push(new Identifier(this, { delegator: one }));
-        } else {
-            const barred = delegate(one, this.dice);
-            one.barred = barred.by(one.anchor([seal(barred.event)]));
         }
     }
 
