@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "addr.h"
 
@@ -44,33 +43,10 @@ bool addr_parse(struct span text, struct addr *out) {
 	return true;
 }
 
-bool addr_parse_canonical(struct span text, struct addr *out) {
-	char copy[ADDR_TEXT];
-
-	return addr_parse(text, out) && span_is(text, addr_format(out, copy));
-}
-
 char *addr_format(const struct addr *a, char buf[static ADDR_TEXT]) {
 	if (!a->family || !inet_ntop(a->family, a->bytes, buf, ADDR_TEXT))
 		buf[0] = 0;
 	return buf;
-}
-
-bool prefix_parse(struct span text, struct prefix *out) {
-	char copy[PREFIX_TEXT], *slash;
-	unsigned long bits;
-
-	if (!span_copy(text, copy, sizeof copy) || !(slash = strchr(copy, '/')))
-		return false;
-	*slash = 0;
-	bits = strtoul(slash + 1, NULL, 10);
-	if (!addr_parse(span_str(copy), &out->addr) || bits > addr_size(&out->addr) * 8)
-		return false;
-	out->bits = (uint8_t)bits;
-	for (size_t bit = bits; bit < addr_size(&out->addr) * 8; bit++)
-		out->addr.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
-	/* Host bits, another number of bits, and text behind it do not come back. */
-	return span_is(text, prefix_format(out, copy));
 }
 
 char *prefix_format(const struct prefix *p, char buf[static PREFIX_TEXT]) {

@@ -51,15 +51,10 @@ bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *out);
 /* From any numeric text that inet_pton takes (no scope, no name, no port). */
 bool addr_parse(struct span text, struct addr *out);
 
-/* The same, and the text must be the canonical one (DESIGN.md 5.2). */
-bool addr_parse_canonical(struct span text, struct addr *out);
-
 /* Canonical text. Returns buf. */
 char *addr_format(const struct addr *a, char buf[static ADDR_TEXT]);
 
-/* "10.77.2.0/24": the canonical text and no other, so the host bits are zero (DESIGN.md 5.2). */
-bool prefix_parse(struct span text, struct prefix *out);
-
+/* "10.77.2.0/24"; returns buf. */
 char *prefix_format(const struct prefix *p, char buf[static PREFIX_TEXT]);
 
 /* /32 or /128 */

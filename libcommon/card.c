@@ -130,6 +130,29 @@ struct addr derived_addr(const char *aid, struct span label) {
 	return addr;
 }
 
+bool addr_parse_canonical(struct span text, struct addr *out) {
+	char copy[ADDR_TEXT];
+
+	return addr_parse(text, out) && span_is(text, addr_format(out, copy));
+}
+
+bool prefix_parse(struct span text, struct prefix *out) {
+	char copy[PREFIX_TEXT], *slash;
+	unsigned long bits;
+
+	if (!span_copy(text, copy, sizeof copy) || !(slash = strchr(copy, '/')))
+		return false;
+	*slash = 0;
+	bits = strtoul(slash + 1, NULL, 10);
+	if (!addr_parse(span_str(copy), &out->addr) || bits > addr_size(&out->addr) * 8)
+		return false;
+	out->bits = (uint8_t)bits;
+	for (size_t bit = bits; bit < addr_size(&out->addr) * 8; bit++)
+		out->addr.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	/* Host bits, another number of bits, and text behind it do not come back. */
+	return span_is(text, prefix_format(out, copy));
+}
+
 bool endpoint_parse(struct span text, struct addr *addr, uint16_t *port) {
 	bool v6 = text.n && text.p[0] == '[';
 	const uint8_t *end = text.n ? memrchr(text.p, ':', text.n) : NULL;

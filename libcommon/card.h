@@ -66,6 +66,10 @@ bool label_valid(struct span text);
 /* [a-z_][a-z0-9_-]{0,31} (DESIGN.md 5.2). */
 bool login_valid(struct span text);
 
+/* As addr_parse, and the text must be the canonical one. */
+bool addr_parse_canonical(struct span text, struct addr *out);
+/* "10.77.2.0/24": the canonical text and no other, so the host bits are zero. */
+bool prefix_parse(struct span text, struct prefix *out);
 /* "198.51.100.7:51820" or "[2001:db8::7]:51820", canonical. */
 bool endpoint_parse(struct span text, struct addr *addr, uint16_t *port);
 char *endpoint_format(const struct addr *addr, uint16_t port, char text[static ENDPOINT_TEXT]);

@@ -9,6 +9,7 @@
 
 #include "addr.h"
 #include "bytes.h"
+#include "card.h" /* canonical text */
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
