@@ -99,6 +99,7 @@ static void rouse(struct book *book, struct book_log *log) {
 	book->window = outer.window;
 	book->forgiving = outer.forgiving;
 	book->record = outer.record;
+	book->trusted = outer.trusted;
 	book->report = outer.report;
 	book->progress = outer.progress;
 	book->ctx = outer.ctx;

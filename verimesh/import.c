@@ -122,10 +122,10 @@ int verb_import(const struct command *command) {
 	good = aid ? store_resolve(&store, command->root, aid, &err)
 		   : store_open(&store, command->root, true, &err);
 	if (good) {
+		good = take(&store, name, span_of(data, n), &complete, &err);
 		damaged = store.damage.text[0];
 		if (damaged)
 			problem(&store.damage);
-		good = take(&store, name, span_of(data, n), &complete, &err);
 		store_close(&store);
 	}
 	free(data);
