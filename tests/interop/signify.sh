@@ -15,7 +15,7 @@ signify_fetch() {
     local lock
     if [ "${DEPS:-yes}" = no ]; then
         WHY='signify-ts is not there, and DEPS=no forbids to fetch it'
-    elif ! mkdir -p "$interop" || [ ! -w "$interop" ]; then
+    elif ! mkdir -p "$interop" 2>/dev/null || [ ! -w "$interop" ]; then
         WHY="signify-ts is not there, and $interop is not writable"
     else
         # two tests may want it at the same time
