@@ -42,9 +42,9 @@ void progress_show(struct progress *progress, uint64_t events) {
 }
 
 void progress_end(struct progress *progress) {
-	if (progress->next > 1)
+	if (progress->shown)
 		fprintf(stderr, "\r" CLEAR);
-	*progress = (struct progress){0};
+	progress->shown = false;
 }
 
 bool stream_read(const char *name, uint8_t **data, size_t *n, struct err *err) {

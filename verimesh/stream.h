@@ -21,9 +21,10 @@ bool stream_verify(const char *name, struct book *book, struct err *err);
  * not begun. The first second shows nothing. */
 struct progress {
 	double start, next; /* seconds */
+	bool shown;
 };
 void progress_show(struct progress *progress, uint64_t events);
-/* Wipes the line. */
+/* Wipes the line, so that another can be printed. */
 void progress_end(struct progress *progress);
 
 #endif
