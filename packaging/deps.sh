@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deps.sh: installs the Debian packages that building and testing need, and starts no service.
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# usage: deps.sh GROUP...    groups: build test lab vm lint sanitize fuzz
+# usage: deps.sh GROUP...    groups: build test lab vm lint sanitize fuzz bench
 set -euo pipefail
 
 declare -A packages=(
@@ -13,6 +13,7 @@ declare -A packages=(
     [lint]="clang clang-format clang-tidy cppcheck shellcheck"
     [sanitize]="iproute2 util-linux valgrind"
     [fuzz]="clang libclang-rt-dev"
+    [bench]="util-linux dnsmasq-base nscd gnuplot-nox"
 )
 
 declare -A missing=()
