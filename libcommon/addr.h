@@ -38,6 +38,10 @@ static inline size_t addr_size(const struct addr *a) {
 	return a->family == AF_INET ? 4 : 16;
 }
 
+static inline struct span addr_span(const struct addr *a) {
+	return span_of(a->bytes, addr_size(a));
+}
+
 static inline bool addr_eq(const struct addr *a, const struct addr *b) {
 	return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }

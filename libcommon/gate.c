@@ -206,7 +206,7 @@ static bool check_card(struct gate *g) {
 	struct gate_decision *d = g->decision;
 	struct map_card card;
 
-	if (!map_by_key(&g->map, g->key, time(NULL), &card))
+	if (!map_card(&g->map, MAP_KEY, span_of(g->key, WG_KEY_BYTES), time(NULL), &card))
 		return say(g, false, "the map has no live card for key %s", d->key);
 	span_copy(card.name, d->host, sizeof d->host);
 	span_copy(card.aid, d->aid, sizeof d->aid);

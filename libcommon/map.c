@@ -165,26 +165,14 @@ static bool is_live(struct span *rest, int64_t now) {
 	return take_number(rest, &expires) && now < (int64_t)expires;
 }
 
-static bool find_card(
+bool map_card(
 	const struct map *map, enum map_type type, struct span what, int64_t now, struct map_card *out) {
 	struct span *rest = &out->logins; /* they are what is left */
 
-	return find(map, type, what, rest) && is_live(rest, now) && take_number(rest, &out->sn) &&
-	       take_part(rest, &out->name) && take_part(rest, &out->alias) && take_part(rest, &out->aid) &&
-	       take_part(rest, &out->said) && take_part(rest, &out->v4) && take_part(rest, &out->v6);
-}
-
-bool map_by_name(const struct map *map, struct span name, int64_t now, struct map_card *out) {
-	return find_card(map, MAP_NAME, undotted(name), now, out);
-}
-
-bool map_by_addr(const struct map *map, const struct addr *addr, int64_t now, struct map_card *out) {
-	return find_card(map, MAP_ADDR, span_of(addr->bytes, addr_size(addr)), now, out);
-}
-
-bool map_by_key(
-	const struct map *map, const uint8_t key[static WG_KEY_BYTES], int64_t now, struct map_card *out) {
-	return find_card(map, MAP_KEY, span_of(key, WG_KEY_BYTES), now, out);
+	return find(map, type, type == MAP_NAME ? undotted(what) : what, rest) && is_live(rest, now) &&
+	       take_number(rest, &out->sn) && take_part(rest, &out->name) && take_part(rest, &out->alias) &&
+	       take_part(rest, &out->aid) && take_part(rest, &out->said) && take_part(rest, &out->v4) &&
+	       take_part(rest, &out->v6);
 }
 
 static bool read_account(struct span rest, int64_t now, struct map_account *out) {

@@ -95,12 +95,12 @@ bool map_superseded(const struct map *map);
 /* False when the file is not a whole map of this version. */
 bool map_header(const struct map *map, struct map_header *out);
 
-/* The lookups. A record does not exist from the second on that it expires (now: seconds since 1970).
- * Names match without case (DESIGN.md 5.4); a trailing dot is ignored. */
-bool map_by_name(const struct map *map, struct span name, int64_t now, struct map_card *out);
-bool map_by_addr(const struct map *map, const struct addr *addr, int64_t now, struct map_card *out);
-bool map_by_key(
-	const struct map *map, const uint8_t key[static WG_KEY_BYTES], int64_t now, struct map_card *out);
+/* The lookups. A record does not exist from the second on that it expires (now: seconds since 1970). */
+
+/* By name (MAP_NAME: without case, DESIGN.md 5.4; a trailing dot is ignored), address (MAP_ADDR: 4 or 16
+ * bytes) or tunnel key (MAP_KEY). */
+bool map_card(
+	const struct map *map, enum map_type type, struct span what, int64_t now, struct map_card *out);
 
 /* By name as it is written (MAP_USER, MAP_GROUP) or number (MAP_UID, MAP_GID). what: as in the key. */
 bool map_account(

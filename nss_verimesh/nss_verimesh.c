@@ -141,11 +141,11 @@ static void ask_host(const struct map *map, void *query) {
 	bool found, ours;
 
 	if (q->name) {
-		found = map_by_name(map, span_str(q->name), time(NULL), &card);
+		found = map_card(map, MAP_NAME, span_str(q->name), time(NULL), &card);
 		ours = found || map_in_domain(map, span_str(q->name));
 	} else {
 		addr = addr_from_bytes(q->family, q->addr.p);
-		found = map_by_addr(map, &addr, time(NULL), &card);
+		found = map_card(map, MAP_ADDR, addr_span(&addr), time(NULL), &card);
 		ours = found || map_in_mesh(map, &addr);
 	}
 	if (found && q->list)

@@ -56,7 +56,7 @@ static void read_map(struct mesh *mesh) {
 	snprintf(name, sizeof name, "%s.%s.%s", policy->host, policy->self, policy->domain);
 	if (!file_path(path, mesh->root, PATH_MAP, NULL, NULL) || map_open(&map, path) != 0)
 		return;
-	if (map_by_name(&map, span_str(name), time(NULL), &card))
+	if (map_card(&map, MAP_NAME, span_str(name), time(NULL), &card))
 		span_copy(card.aid, mesh->aid, sizeof mesh->aid);
 	map_close(&map);
 }

@@ -58,15 +58,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	touch(header.prefixes);
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		map_in_domain(&map, span_str(names[i]));
-		touch_card(map_by_name(&map, span_str(names[i]), 0, &card), &card);
+		touch_card(map_card(&map, MAP_NAME, span_str(names[i]), 0, &card), &card);
 	}
 	for (size_t i = 0; i < sizeof addrs / sizeof addrs[0]; i++) {
 		assert(addr_parse(span_str(addrs[i]), &addr));
 		map_in_mesh(&map, &addr);
-		touch_card(map_by_addr(&map, &addr, 0, &card), &card);
+		touch_card(map_card(&map, MAP_ADDR, addr_span(&addr), 0, &card), &card);
 	}
 	look_for_accounts(&map);
 	if (size >= WG_KEY_BYTES)
-		touch_card(map_by_key(&map, data + size - WG_KEY_BYTES, 0, &card), &card);
+		touch_card(
+			map_card(&map, MAP_KEY, span_of(data + size - WG_KEY_BYTES, WG_KEY_BYTES), 0, &card),
+			&card);
 	return 0;
 }

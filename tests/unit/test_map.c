@@ -72,13 +72,13 @@ static void need_private_state(void) {
 }
 
 static bool by_name(const struct map *map, const char *name, struct map_card *card) {
-	return map_by_name(map, span_str(name), NOW, card);
+	return map_card(map, MAP_NAME, span_str(name), NOW, card);
 }
 
 static bool by_addr(const struct map *map, const char *text, struct map_card *card) {
 	struct addr addr = sample_addr(text);
 
-	return map_by_addr(map, &addr, NOW, card);
+	return map_card(map, MAP_ADDR, addr_span(&addr), NOW, card);
 }
 
 static void assert_span(struct span found, const void *p, size_t n) {
@@ -141,7 +141,7 @@ static void other_names_find_nothing(void **state) {
 			fail_msg("'%s' found something", names[i]);
 	memset(longer, 'a', sizeof longer);
 	for (size_t n = 0; n <= sizeof longer; n++)
-		assert_false(map_by_name(&map, span_of(longer, n), NOW, &host));
+		assert_false(map_card(&map, MAP_NAME, span_of(longer, n), NOW, &host));
 	drop(&map);
 }
 
@@ -151,7 +151,7 @@ static void addresses_find_hosts(void **state) {
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
-		assert_true(map_by_addr(&map, &sample.addrs[SAMPLE_DB1_B][i], NOW, &host));
+		assert_true(map_card(&map, MAP_ADDR, addr_span(&sample.addrs[SAMPLE_DB1_B][i]), NOW, &host));
 		assert_true(is_db1(&host));
 	}
 	assert_true(by_addr(&map, "::ffff:10.77.2.5", &host) && is_db1(&host));
@@ -167,13 +167,15 @@ static void tunnel_keys_find_cards(void **state) {
 	uint8_t key[WG_KEY_BYTES];
 
 	(void)state;
-	assert_true(map_by_key(&map, sample.hosts[SAMPLE_DB1_B].key, NOW, &card));
+	assert_true(
+		map_card(&map, MAP_KEY, span_of(sample.hosts[SAMPLE_DB1_B].key, WG_KEY_BYTES), NOW, &card));
 	assert_true(is_db1(&card));
-	assert_true(map_by_key(&map, sample.hosts[SAMPLE_WEB_B].key, NOW, &card));
+	assert_true(
+		map_card(&map, MAP_KEY, span_of(sample.hosts[SAMPLE_WEB_B].key, WG_KEY_BYTES), NOW, &card));
 	assert_int_equal(card.logins.n, 0);
 	memcpy(key, sample.hosts[SAMPLE_DB1_B].key, sizeof key);
 	key[31] ^= 1;
-	assert_false(map_by_key(&map, key, NOW, &card));
+	assert_false(map_card(&map, MAP_KEY, span_of(key, WG_KEY_BYTES), NOW, &card));
 	drop(&map);
 }
 
@@ -275,13 +277,13 @@ static void records_end_at_their_expiry(void **state) {
 	struct map_card host, card;
 
 	(void)state;
-	assert_true(map_by_name(&map, name, SAMPLE_EXPIRED - 1, &host));
-	assert_true(map_by_addr(&map, &old->addrs[0], SAMPLE_EXPIRED - 1, &host));
-	assert_true(map_by_key(&map, old->key, SAMPLE_EXPIRED - 1, &card));
-	assert_false(map_by_name(&map, name, SAMPLE_EXPIRED, &host));
-	assert_false(map_by_addr(&map, &old->addrs[0], SAMPLE_EXPIRED, &host));
-	assert_false(map_by_key(&map, old->key, SAMPLE_EXPIRED, &card));
-	assert_true(map_by_name(&map, span_str("web.clinic-b.mesh.internal"), NEVER - 1, &host));
+	assert_true(map_card(&map, MAP_NAME, name, SAMPLE_EXPIRED - 1, &host));
+	assert_true(map_card(&map, MAP_ADDR, addr_span(&old->addrs[0]), SAMPLE_EXPIRED - 1, &host));
+	assert_true(map_card(&map, MAP_KEY, span_of(old->key, WG_KEY_BYTES), SAMPLE_EXPIRED - 1, &card));
+	assert_false(map_card(&map, MAP_NAME, name, SAMPLE_EXPIRED, &host));
+	assert_false(map_card(&map, MAP_ADDR, addr_span(&old->addrs[0]), SAMPLE_EXPIRED, &host));
+	assert_false(map_card(&map, MAP_KEY, span_of(old->key, WG_KEY_BYTES), SAMPLE_EXPIRED, &card));
+	assert_true(map_card(&map, MAP_NAME, span_str("web.clinic-b.mesh.internal"), NEVER - 1, &host));
 	drop(&map);
 }
 
@@ -443,13 +445,14 @@ static void libcdb_finds_every_record(void **state) {
 		assert_int_equal(cdb_readkey(&cdb, key), 0);
 		assert_true(cdb_find(&cdb, key, cdb_keylen(&cdb)) > 0);
 		if (key[0] == MAP_NAME)
-			assert_true(map_by_name(&map, span_of(key + 1, cdb_keylen(&cdb) - 1), 0, &host));
+			assert_true(
+				map_card(&map, MAP_NAME, span_of(key + 1, cdb_keylen(&cdb) - 1), 0, &host));
 		if (key[0] == MAP_ADDR) {
 			addr = addr_from_bytes(cdb_keylen(&cdb) == 5 ? AF_INET : AF_INET6, key + 1);
-			assert_true(map_by_addr(&map, &addr, 0, &host));
+			assert_true(map_card(&map, MAP_ADDR, addr_span(&addr), 0, &host));
 		}
 		if (key[0] == MAP_KEY)
-			assert_true(map_by_key(&map, key + 1, 0, &card));
+			assert_true(map_card(&map, MAP_KEY, span_of(key + 1, WG_KEY_BYTES), 0, &card));
 		if (strchr("uiUgjG", key[0]))
 			assert_true(map_account(
 				&map, (enum map_type)key[0], span_of(key + 1, cdb_keylen(&cdb) - 1), 0, &a));
@@ -500,9 +503,9 @@ static bool finds_only_truth(const struct map *map) {
 	if (by_name(map, "db1." SAMPLE_AID_B ".mesh.internal", &host))
 		truth = truth && is_db1(&host);
 	for (size_t i = 0; i < 4; i++)
-		if (map_by_addr(map, &s->addrs[SAMPLE_DB1_B][i], NOW, &host))
+		if (map_card(map, MAP_ADDR, addr_span(&s->addrs[SAMPLE_DB1_B][i]), NOW, &host))
 			truth = truth && is_db1(&host);
-	if (map_by_key(map, s->hosts[SAMPLE_DB1_B].key, NOW, &card))
+	if (map_card(map, MAP_KEY, span_of(s->hosts[SAMPLE_DB1_B].key, WG_KEY_BYTES), NOW, &card))
 		truth = truth && is_db1(&card);
 	truth = truth && !by_name(map, "db2.clinic-b.mesh.internal", &host);
 	return truth && !by_name(map, "old.clinic-b.mesh.internal", &host);
@@ -548,9 +551,9 @@ static void look_around(const struct map *map) {
 	if (by_name(map, "db1." SAMPLE_AID_B ".mesh.internal", &card))
 		read_all(&card);
 	for (size_t i = 0; i < 4; i++)
-		if (map_by_addr(map, &sample.addrs[SAMPLE_DB1_B][i], NOW, &card))
+		if (map_card(map, MAP_ADDR, addr_span(&sample.addrs[SAMPLE_DB1_B][i]), NOW, &card))
 			read_all(&card);
-	if (map_by_key(map, sample.hosts[SAMPLE_DB1_B].key, NOW, &card))
+	if (map_card(map, MAP_KEY, span_of(sample.hosts[SAMPLE_DB1_B].key, WG_KEY_BYTES), NOW, &card))
 		read_all(&card);
 	read_accounts(map);
 }
@@ -945,9 +948,9 @@ static void ten_thousand_hosts(void **state) {
 		assert_true(by_name(&map, name, &host));
 		assert_span(host.v4, addrs[i][1].bytes, 4);
 		assert_text(host.alias, name);
-		assert_true(map_by_addr(&map, &addrs[i][1], NOW, &host));
+		assert_true(map_card(&map, MAP_ADDR, addr_span(&addrs[i][1]), NOW, &host));
 		assert_text(host.alias, name);
-		assert_true(map_by_key(&map, hosts[i].key, NOW, &card));
+		assert_true(map_card(&map, MAP_KEY, span_of(hosts[i].key, WG_KEY_BYTES), NOW, &card));
 		assert_text(card.alias, name);
 	}
 	munmap((void *)(uintptr_t)map.base, map.size);
