@@ -112,8 +112,8 @@ bool file_rename(const char *from, const char *to, struct err *err) {
 	return (rename(from, to) == 0 && sync_parent(to)) || fail(err, to);
 }
 
-bool file_replace(const char *path, struct span data, mode_t mode, struct err *err) {
-	char beside[PATH_MAX];
+bool file_write_beside(
+	const char *path, struct span data, mode_t mode, char beside[static PATH_MAX], struct err *err) {
 	bool good;
 	int fd;
 
@@ -126,10 +126,22 @@ bool file_replace(const char *path, struct span data, mode_t mode, struct err *e
 		return fail(err, beside);
 	good = fchmod(fd, mode) == 0 && write_all(fd, data);
 	good = close(fd) == 0 && good;
-	good = good ? file_rename(beside, path, err) : fail(err, path);
-	if (!good)
-		unlink(beside);
-	return good;
+	if (good)
+		return true;
+	fail(err, path);
+	unlink(beside);
+	return false;
+}
+
+bool file_replace(const char *path, struct span data, mode_t mode, struct err *err) {
+	char beside[PATH_MAX];
+
+	if (!file_write_beside(path, data, mode, beside, err))
+		return false;
+	if (file_rename(beside, path, err))
+		return true;
+	unlink(beside);
+	return false;
 }
 
 /* One directory; one that is there already is left as it is. */

@@ -24,7 +24,11 @@ bool file_read(const char *path, size_t max, uint8_t **data, size_t *n, struct e
 /* The same from an open descriptor (a pipe, a terminal); name is for the error. */
 bool file_read_fd(int fd, const char *name, size_t max, uint8_t **data, size_t *n, struct err *err);
 
-/* Writes beside, fsyncs, renames over path, fsyncs the directory. */
+/* Writes beside path, durably; beside is then where. On failure nothing is left there. */
+bool file_write_beside(
+	const char *path, struct span data, mode_t mode, char beside[static PATH_MAX], struct err *err);
+
+/* The same, and puts it in path's place. */
 bool file_replace(const char *path, struct span data, mode_t mode, struct err *err);
 
 /* Renames within a directory, and fsyncs that. */

@@ -212,18 +212,25 @@ bool map_make(const struct roster *roster, const char *path, uint8_t **data, siz
 }
 
 bool map_build(const struct roster *roster, const char *path, struct err *err) {
+	char beside[PATH_MAX];
 	uint8_t *data;
 	size_t n;
 	bool good;
 
 	if (!map_make(roster, path, &data, &n, err))
 		return false;
+	good = file_write_beside(path, span_of(data, n), 0644, beside, err);
+	free(data);
+	if (!good)
+		return false;
+	/* from here on to the rename, readers look for it at each call */
 	if (mark(path, 1))
-		good = file_replace(path, span_of(data, n), 0644, err);
+		good = file_rename(beside, path, err);
 	else
 		good = err_set(err, ERR_ENV, "%s: %m", path);
-	if (!good)
+	if (!good) {
+		unlink(beside);
 		mark(path, 0);
-	free(data);
+	}
 	return good;
 }

@@ -12,8 +12,8 @@
 /* The map as bytes, the same ones for the same roster: *data is malloc'd. path is for errors. */
 bool map_make(const struct roster *roster, const char *path, uint8_t **data, size_t *n, struct err *err);
 
-/* Marks the map at path superseded and puts the new one in its place, as file_replace does. On failure
- * the old map stays, and stays unmarked. Mode 0644. */
+/* Writes the new map beside the one at path, marks that superseded and puts the new one in its place, as
+ * file_replace does. On failure the old map stays, and stays unmarked. Mode 0644. */
 bool map_build(const struct roster *roster, const char *path, struct err *err);
 
 #endif
