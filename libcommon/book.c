@@ -246,17 +246,15 @@ static bool waits(enum kel_outcome outcome) {
 	return outcome == KEL_NO_RECEIPTS || outcome == KEL_NO_DELEGATOR;
 }
 
-/* An interaction that comes behind the rotation that supersedes it: whoever once had an old key can still
- * make one, and must not be able to freeze who recovered from him. */
-static bool is_late(const struct kel *kel, const struct event *event) {
-	return event->ilk == EVENT_IXN && kel_est_at(kel, event->sn);
-}
-
-/* An event that failed for good. Forgiving: nothing more of this identifier. */
+/* An event that failed for good. Forgiving: nothing more of this identifier. But who holds a log without
+ * what its recovery superseded meets that in every whole copy; and whoever once had an old key can still
+ * make more of it. So such a one is told, and neither freezes nor keeps from taking what follows. */
 static bool reject(struct book *book, struct book_log *log, uint64_t number, const struct event *event,
 	struct span attachments, enum kel_outcome outcome, const struct err *err) {
-	log->closed = true;
-	if (outcome == KEL_DUPLICITOUS && book->record && !is_late(&log->kel, event)) {
+	bool late = kel_late(&log->kel, event, outcome == KEL_DUPLICITOUS);
+
+	log->closed = !late;
+	if (outcome == KEL_DUPLICITOUS && book->record && !late) {
 		log->frozen = true;
 		if (!append(&log->evidence, &log->nevidence, event->body) ||
 			!append(&log->evidence, &log->nevidence, attachments))
@@ -423,6 +421,7 @@ static bool take_body(struct book *book, const char *said, bool acdc, struct spa
 static bool take_message(struct book *book, uint64_t number, const struct window_message *in, bool last) {
 	const struct cesr_message *message = &in->message;
 	const struct event *event = &in->event;
+	struct book_log *log;
 	struct event unread;
 	char said[CESR_TEXT];
 	struct err err = {0};
@@ -434,6 +433,9 @@ static bool take_message(struct book *book, uint64_t number, const struct window
 	}
 	if (!in->parsed) {
 		event_parse(message->body, &unread, &err);
+		log = tree_find(&book->log_tree, unread.aid);
+		if (log)
+			log->closed = true;
 		return refuse(book, verdict_on(VERDICT_REFUSED, number, &unread, err.text));
 	}
 	if (event->ilk == EVENT_RCT)

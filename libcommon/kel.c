@@ -449,20 +449,35 @@ static int compare_saids(const void *a, const void *b) {
 	return memcmp(a, b, CESR_RAW);
 }
 
-bool kel_supersede(struct kel *kel, uint64_t sn) {
-	for (uint64_t i = sn; i < kel->count; i++) {
-		uint8_t *said = malloc(CESR_RAW);
+static bool add_superseded(struct kel *kel, const uint8_t raw[static CESR_RAW]) {
+	uint8_t *said = malloc(CESR_RAW), **node;
 
-		if (!said)
+	if (!said)
+		return false;
+	memcpy(said, raw, CESR_RAW);
+	node = tsearch(said, &kel->superseded, compare_saids);
+	if (!node || *node != said)
+		free(said);
+	return node;
+}
+
+bool kel_supersede(struct kel *kel, uint64_t sn) {
+	for (uint64_t i = sn; i < kel->count; i++)
+		if (!add_superseded(kel, kel->saids[i]))
 			return false;
-		memcpy(said, kel->saids[i], CESR_RAW);
-		if (!tsearch(said, &kel->superseded, compare_saids)) {
-			free(said);
-			return false;
-		}
-	}
 	kel_rollback(kel, sn);
 	return true;
+}
+
+bool kel_late(struct kel *kel, const struct event *event, bool verified) {
+	uint8_t said[CESR_RAW], prior[CESR_RAW];
+	bool goes_on = cesr_decode(event->prior, CESR_BLAKE3, prior) &&
+		       tfind(prior, &kel->superseded, compare_saids);
+
+	if (event->ilk != EVENT_IXN || !(goes_on || kel_est_at(kel, event->sn)))
+		return false;
+	return !(goes_on || verified) ||
+	       (cesr_decode(event->said, CESR_BLAKE3, said) && add_superseded(kel, said));
 }
 
 static void read_traits(struct kel *kel, const struct event *event) {

@@ -37,8 +37,8 @@ struct kel_est {
 	uint64_t bt; /* receipts needed */
 };
 
-/* One identifier's verified log. Zero-initialised it is empty; kel_free releases it. Of one that rests (book.h)
- * only aid, delegator, count and seals are there. */
+/* One identifier's verified log. Zero-initialised it is empty; kel_free releases it. Of one that rests
+ * (book.h) only aid, delegator, count and seals are there. */
 struct kel {
 	char aid[CESR_TEXT];
 	char delegator[CESR_TEXT];  /* "" unless delegated */
@@ -90,6 +90,10 @@ bool kel_knows(const struct kel *kel, const struct event *event);
 
 /* Takes back all events from sn on, for a recovery. They stay known. False: out of memory. */
 bool kel_supersede(struct kel *kel, uint64_t sn);
+
+/* Whether an event that was not accepted is an interaction on a branch that a rotation superseded. One that
+ * was verified, or goes on from such a one, is then known, as those are that came before the rotation. */
+bool kel_late(struct kel *kel, const struct event *event, bool verified);
 
 /* Takes back all events from sn on, because the delegator's seal on that one was superseded. */
 void kel_rollback(struct kel *kel, uint64_t sn);

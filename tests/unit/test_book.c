@@ -1224,6 +1224,62 @@ static void recoveries_cost_no_more(void **state) {
 	text_free(&superseded);
 }
 
+/* Who took a recovered log in without what the recovery superseded goes on by a whole copy. */
+static void a_whole_copy_of_a_recovered_log(void **state) {
+	struct id id = {.name = "one"}, thief, owner;
+	struct text whole = {0}, without = {0}, after = {0};
+	struct result r;
+
+	(void)state;
+	say(&whole, &id, draft_icp(&id));
+	text_join(&without, &whole);
+	thief = owner = id;
+	for (int i = 0; i < 3; i++)
+		say(&whole, &thief, draft_ixn(&thief, "[]"));
+	say(&after, &owner, draft_rot(&owner));
+	text_join(&without, &after);
+	say(&after, &owner, draft_ixn(&owner, "[]"));
+	text_join(&whole, &after);
+	open_result(&r, true);
+	r.book.record = true;
+	feed(&r, &without);
+	feed(&r, &whole);
+	assert_false(book_finish(&r.book));
+	/* the first is told as what it is, the others can have no effect */
+	expect_verdict(&r, 0, VERDICT_DUPLICITOUS, 3, id.aid, 1, "another event");
+	expect_count(&r, id.aid, 3);
+	assert_false(book_log(&r.book, id.aid)->frozen);
+	book_free(&r.book);
+	text_free(&whole);
+	text_free(&without);
+	text_free(&after);
+}
+
+/* Forgiving, too, nothing more is taken of an identifier whose event could not be read. */
+static void an_event_that_cannot_be_read_ends_its_log(void **state) {
+	struct id id = {.name = "one"}, other = {.name = "other"};
+	struct text stream = {0}, bad = {0};
+	struct result r;
+	char *at;
+
+	(void)state;
+	say(&stream, &id, draft_icp(&id));
+	say(&bad, &id, draft_ixn(&id, "[]"));
+	at = strstr(bad.p, "\"s\":\"1\"");
+	assert_non_null(at);
+	at[5] = 'X';
+	text_join(&stream, &bad);
+	say(&stream, &id, draft_rot(&id));
+	say(&stream, &other, draft_icp(&other));
+	run(&r, &stream, true);
+	assert_int_equal(r.n, 1);
+	expect_count(&r, id.aid, 1);
+	expect_count(&r, other.aid, 1);
+	book_free(&r.book);
+	text_free(&stream);
+	text_free(&bad);
+}
+
 /* ---- depth ---- */
 
 static void *run_on_a_small_stack(void *ctx) {
@@ -1314,6 +1370,8 @@ int main(void) {
 		cmocka_unit_test(hostile_orders_cost_no_more),
 		cmocka_unit_test(wrong_receipts_of_a_long_event_cost_no_more),
 		cmocka_unit_test(recoveries_cost_no_more),
+		cmocka_unit_test(a_whole_copy_of_a_recovered_log),
+		cmocka_unit_test(an_event_that_cannot_be_read_ends_its_log),
 		cmocka_unit_test(a_long_chain_is_taken_back),
 	};
 
