@@ -181,7 +181,7 @@ $B/bench/sync: $(patsubst %,$B/o/verimesh/%.o,identity interface run sync wiregu
 $B/bench/%: tests/bench/%.c $B/libcommon.a
 	$(call say,CC,$@)
 	$Qmkdir -p $(@D)
-	$Q$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -o $@ $(filter-out %.a,$^) \
+	$Q$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -o $@ $(filter %.c %.o,$^) \
 		$B/libcommon.a -lsodium -lkeyutils -lcdb -lmnl
 
 coverage deb rpm:
