@@ -396,25 +396,35 @@ static bool take_receipt(struct book *book, const struct event *event, struct sp
 	return append(&slip->receipts, &slip->nreceipts, attachments) || no_memory(book);
 }
 
-bool book_put_body(struct book *book, const char *said, bool acdc, struct span bytes) {
+struct book_body *book_put_body(struct book *book, const char *said, bool acdc, struct span bytes) {
 	struct book_body *body = calloc(1, sizeof *body);
 
 	if (!body || !append(&body->bytes, &body->n, bytes)) {
 		free(body);
-		return false;
+		return NULL;
 	}
 	body->acdc = acdc;
 	memcpy(body->said, said, sizeof body->said);
 	if (tree_add(&book->body_tree, body))
-		return true;
+		return body;
 	free(body->bytes);
 	free(body);
-	return false;
+	return NULL;
+}
+
+bool book_note_stored(struct book_log *log, struct book_body *body) {
+	body->stored = true;
+	return array_append(&log->bodies, &log->nbodies, &body, sizeof body);
 }
 
 static bool take_body(struct book *book, const char *said, bool acdc, struct span bytes) {
-	return !book->keep || book_body(book, said) || book_put_body(book, said, acdc, bytes) ||
-	       no_memory(book);
+	struct book_body *body = book_body(book, said);
+
+	if (!book->keep)
+		return true;
+	if (!body)
+		body = book_put_body(book, said, acdc, bytes);
+	return (body && (!book->file || book_note_stored(book->file, body))) || no_memory(book);
 }
 
 /* last: the stream ends behind it. */
@@ -433,10 +443,15 @@ static bool take_message(struct book *book, uint64_t number, const struct window
 	}
 	if (!in->parsed) {
 		event_parse(message->body, &unread, &err);
-		log = tree_find(&book->log_tree, unread.aid);
+		event = &unread;
+	}
+	if (book->file && event->ilk <= EVENT_RCT && !span_is(event->aid, book->file->kel.aid))
+		return refuse(book, verdict_on(VERDICT_REFUSED, number, NULL, "an event of another log"));
+	if (!in->parsed) {
+		log = tree_find(&book->log_tree, event->aid);
 		if (log)
 			log->closed = true;
-		return refuse(book, verdict_on(VERDICT_REFUSED, number, &unread, err.text));
+		return refuse(book, verdict_on(VERDICT_REFUSED, number, event, err.text));
 	}
 	if (event->ilk == EVENT_RCT)
 		return take_receipt(book, event, message->attachments);
@@ -545,7 +560,7 @@ bool book_read_part(struct book *book, struct span *part, bool last) {
 		return true;
 	if (step == CESR_END && book->events > 0)
 		return true;
-	if (bad.body.n && !bad.acdc)
+	if (bad.body.n && !bad.acdc && !book->file)
 		event_parse(bad.body, &event, NULL);
 	refuse(book, verdict_on(step == CESR_TRUNCATED ? VERDICT_TRUNCATED : VERDICT_REFUSED, book->events,
 			     &event, step == CESR_END ? "empty" : err.text));
@@ -556,17 +571,24 @@ void book_read(struct book *book, struct span stream) {
 	book_read_part(book, &stream, true);
 }
 
-uint64_t book_read_file(struct book *book, struct span file, size_t verified) {
+uint64_t book_read_file(struct book *book, const char *aid, struct span file, size_t verified) {
+	const struct book outer = *book;
 	struct span part = span_cut(file, 0, verified);
 
 	book->events = 0;
+	book->file = open_log(book, span_str(aid));
+	if (!book->file) {
+		no_memory(book);
+		return 0;
+	}
 	book->trusted = true;
 	if (part.n == 0 || book_read_part(book, &part, verified == file.n)) {
 		book->trusted = false;
 		if (file.n > verified)
 			book_read(book, span_from(file, verified - part.n));
 	}
-	book->trusted = false;
+	book->trusted = outer.trusted;
+	book->file = outer.file;
 	return book->events;
 }
 
@@ -657,6 +679,7 @@ void book_free(struct book *book) {
 		kel_free(&book->logs[i]->kel);
 		free(book->logs[i]->fresh);
 		free(book->logs[i]->evidence);
+		free(book->logs[i]->bodies);
 		free(book->logs[i]);
 	}
 	free(book->logs);

@@ -61,7 +61,9 @@ struct book_log {
 	bool frozen;
 	uint8_t *evidence;
 	size_t nevidence;
-	bool damaged; /* its file there does not verify: nothing of it is believed */
+	bool damaged;		   /* its file there does not verify: nothing of it is believed */
+	struct book_body **bodies; /* that its file has; of one that rests, none */
+	size_t nbodies;
 };
 
 /* A body that is no key event: an ACDC or a registry event. Its SAID was checked. */
@@ -69,7 +71,6 @@ struct book_body {
 	char said[CESR_TEXT];
 	bool acdc;
 	bool stored; /* the store has it */
-	bool listed; /* for verified.h, while it lists bodies */
 	uint8_t *bytes;
 	size_t n;
 	enum { BODY_UNREAD, BODY_READ, BODY_BAD } state; /* of what follows, for book_card, book_event */
@@ -84,6 +85,7 @@ struct book {
 	bool keep;		/* keep bodies, for cards and the store */
 	bool record;		/* keep accepted messages in `fresh` */
 	bool trusted;		/* what is read was verified before, in this order: signatures are good */
+	struct book_log *file;	/* whose file in the store is read; NULL: it is a stream */
 	struct book_log **logs; /* in no order */
 	size_t nlogs;
 	void *log_tree, *body_tree; /* tree.h */
@@ -120,12 +122,15 @@ bool book_finish(struct book *book);
 struct book_log *book_rest(
 	struct book *book, const char *aid, uint64_t count, struct seal *seals, size_t nseals);
 
-/* Puts a body whose SAID was checked. False: out of memory. */
-bool book_put_body(struct book *book, const char *said, bool acdc, struct span bytes);
+/* Puts a body whose SAID was checked, and that is not there. NULL: out of memory. */
+struct book_body *book_put_body(struct book *book, const char *said, bool acdc, struct span bytes);
 
-/* Reads a file of the store, whose first bytes were verified before: their signatures are good. Returns how
- * many bodies it has. */
-uint64_t book_read_file(struct book *book, struct span file, size_t verified);
+/* Notes that the log's file has the body. False: out of memory. */
+bool book_note_stored(struct book_log *log, struct book_body *body);
+
+/* Reads a log's file in the store, whose first bytes were verified before: their signatures are good. Key
+ * events of others are refused in it, with a verdict that names nobody. Returns how many bodies it has. */
+uint64_t book_read_file(struct book *book, const char *aid, struct span file, size_t verified);
 
 /* NULL when nothing of it was accepted, or its file in the store is damaged. The log may rest. */
 const struct kel *book_kel(const struct book *book, const char *aid);

@@ -44,7 +44,8 @@ struct reading {
 static void note_damage(void *ctx, const struct verdict *verdict) {
 	struct reading *reading = ctx;
 
-	note(reading->store, reading->aid, verdict, verdict->reason);
+	/* what waited, and is decided on now, stands in another file */
+	note(reading->store, verdict->aid[0] ? verdict->aid : reading->aid, verdict, verdict->reason);
 }
 
 /* What waits in vain, when all files were read. */
@@ -131,16 +132,41 @@ static bool load_file(struct store *store, const char *aid, struct err *err) {
 	store->book.report = note_damage;
 	store->book.ctx = &reading;
 	file.messages = book_read_file(
-		&store->book, data, verified_part(verified_find(&store->verified, aid), data));
+		&store->book, aid, data, verified_part(verified_find(&store->verified, aid), data));
 	cesr_digest(data, file.digest);
 	file.size = data.n;
 	free(bytes);
 	log = book_log(&store->book, aid);
 	if (log)
 		log->file = file;
-	else
+	if (!log || log->first == UINT64_MAX)
 		note(store, aid, &(struct verdict){0}, "no log of this name");
 	return true;
+}
+
+static bool changed_meanwhile(const struct store *store, const char *aid, struct err *err) {
+	return err_set(err, ERR_ENV, "%s" PATH_STORE "/%s" SUFFIX ": changed meanwhile; try again",
+		store->root, aid);
+}
+
+/* Reads what rested, and not what a writer added since. */
+static bool load_rested(struct store *store, struct book_log *log, struct err *err) {
+	struct reading reading = {store, log->kel.aid};
+	struct span data;
+	uint8_t *bytes;
+	bool same;
+
+	if (!store_read(store->root, log->kel.aid, &bytes, &data.n, err))
+		return false;
+	data.p = bytes;
+	same = verified_part(verified_find(&store->verified, log->kel.aid), data);
+	store->book.report = note_damage;
+	store->book.ctx = &reading;
+	if (same)
+		book_read_file(
+			&store->book, log->kel.aid, span_cut(data, 0, log->file.size), log->file.size);
+	free(bytes);
+	return same || changed_meanwhile(store, log->kel.aid, err);
 }
 
 /* For the book: a log that rested is needed. */
@@ -150,32 +176,27 @@ static void wake(void *ctx, struct book_log *log) {
 	struct err err;
 
 	log->frozen = false; /* or it would take nothing */
-	if (!load_file(store, log->kel.aid, &err)) {
+	if (!load_rested(store, log, &err)) {
 		log->damaged = true;
 		if (!store->damage.text[0])
 			store->damage = err;
 	}
 	log->frozen = frozen;
-	log->doubted = !LIST_EMPTY(&log->waiting);
-}
-
-static void mark_stored(const void *node, VISIT visit, void *ctx) {
-	(void)ctx;
-	if (visit == postorder || visit == leaf)
-		(*(struct book_body *const *)node)->stored = true;
 }
 
 static bool is_same(const struct book_file *a, const struct book_file *b) {
 	return a->size == b->size && a->inode == b->inode && a->changed == b->changed;
 }
 
-/* The log may rest, and its file is what it was: it need not be read. */
+/* The log may rest, and its file is what it was: it need not be read. A clock that ticks slowly may have
+ * given it the same time again, until it gave another one to what was written behind it. */
 static bool may_rest(struct store *store, const struct verified_log *before, struct err *err) {
 	struct book_file file;
 	char path[PATH_MAX];
 
 	return before && before->rests && file_name(store->root, before->aid, SUFFIX, path, err) &&
-	       stat_file(path, &file) && is_same(&file, &before->file);
+	       stat_file(path, &file) && is_same(&file, &before->file) &&
+	       file.changed != nanoseconds(&store->verified.written);
 }
 
 /* The identifiers that the directory has files of. */
@@ -252,8 +273,6 @@ static bool load_all(struct store *store, struct err *err) {
 	return good;
 }
 
-static bool belongs(const struct book *book, const struct book_log *log, const struct book_body *body);
-
 static bool open_store(
 	struct store *store, const char *root, bool writing, const char *resolved, struct err *err) {
 	*store = (struct store){.root = root, .lock = -1, .resolved = resolved};
@@ -266,12 +285,11 @@ static bool open_store(
 		store_close(store);
 		return false;
 	}
-	twalk_r(store->book.body_tree, mark_stored, NULL);
 	store->book.record = true;
 	store->book.report = NULL;
 	store->book.ctx = NULL;
 	if (writing && store->stale)
-		verified_write(&store->verified, &store->book, root, belongs);
+		verified_write(&store->verified, &store->book, root);
 	return true;
 }
 
@@ -306,8 +324,7 @@ static bool belongs(const struct book *book, const struct book_log *log, const s
 }
 
 /* Writes the bodies that a seal names, if they are there and not stored yet. */
-static void write_bodies(
-	const struct book *book, const struct book_log *log, const struct seal *seal, FILE *out) {
+static bool write_bodies(const struct book *book, struct book_log *log, const struct seal *seal, FILE *out) {
 	const char *saids[] = {seal->d, seal->i};
 
 	for (size_t i = 0; i < 2; i++) {
@@ -316,23 +333,27 @@ static void write_bodies(
 		if (!body || body->stored || !belongs(book, log, body))
 			continue;
 		fwrite(body->bytes, 1, body->n, out);
-		body->stored = true;
+		if (!book_note_stored(log, body))
+			return false;
 	}
+	return true;
 }
 
 /* What the log's file lacks: *text is malloc'd. */
 static bool write_new(
-	const struct book *book, const struct book_log *log, char **text, size_t *n, struct err *err) {
+	const struct book *book, struct book_log *log, char **text, size_t *n, struct err *err) {
 	FILE *out = open_memstream(text, n);
+	bool good = out;
 
 	if (out) {
 		if (log->nfresh)
 			fwrite(log->fresh, 1, log->nfresh, out);
 		/* of one that was frozen before, nothing new is taken */
-		for (size_t i = 0; i < log->kel.nseals && (!log->frozen || log->nevidence); i++)
-			write_bodies(book, log, &log->kel.seals[i], out);
+		for (size_t i = 0; good && i < log->kel.nseals && (!log->frozen || log->nevidence); i++)
+			good = write_bodies(book, log, &log->kel.seals[i], out);
+		good = fclose(out) == 0 && good;
 	}
-	return (out && fclose(out) == 0) || err_set(err, ERR_ENV, "out of memory");
+	return good || err_set(err, ERR_ENV, "out of memory");
 }
 
 static uint64_t count_messages(struct span stream) {
@@ -346,7 +367,7 @@ static uint64_t count_messages(struct span stream) {
 
 /* Replaces the log's file by itself and what is new behind it. */
 static bool replace(const struct store *store, struct book_log *log, struct span new, struct err *err) {
-	char path[PATH_MAX];
+	char path[PATH_MAX], digest[CESR_TEXT];
 	uint8_t *old = NULL, *all;
 	size_t n = 0;
 	bool good;
@@ -354,6 +375,10 @@ static bool replace(const struct store *store, struct book_log *log, struct span
 	if (!file_name(store->root, log->kel.aid, SUFFIX, path, err) ||
 		(log->file.size && !store_read(store->root, log->kel.aid, &old, &n, err)))
 		return false;
+	if (log->file.size && strcmp(cesr_digest(span_of(old, n), digest), log->file.digest) != 0) {
+		free(old);
+		return changed_meanwhile(store, log->kel.aid, err);
+	}
 	all = realloc(old, n + new.n);
 	if (!all || n + new.n > STORE_FILE_MAX) {
 		free(all ? all : old);
@@ -468,7 +493,7 @@ bool store_commit(struct store *store, struct err *err) {
 			return false;
 	}
 	if (store->stale)
-		verified_write(&store->verified, &store->book, store->root, belongs);
+		verified_write(&store->verified, &store->book, store->root);
 	ledger_drop_claims(&store->ledger, is_known, store);
 	return ledger_save(&store->ledger, store->root, err);
 }

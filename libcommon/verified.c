@@ -36,6 +36,7 @@ static bool take_log(struct span *rest, struct verified_log *log) {
 	if (!take(rest, FIXED, &fixed))
 		return false;
 	memcpy(log, fixed.p, FIXED);
+	log->aid[CESR_CHARS] = log->file.digest[CESR_CHARS] = 0;
 	return log->nseals <= rest->n && take(rest, log->nseals * sizeof(struct seal), &log->seals) &&
 	       take(rest, log->nbodies, &log->bodies);
 }
@@ -56,11 +57,14 @@ static bool read_logs(struct verified *verified, struct span rest) {
 }
 
 /* The digest keeps accidents away, this what somebody else may have put there. */
-static bool is_own(int fd) {
+static bool is_own(int fd, struct timespec *written) {
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_uid == 0 || st.st_uid == geteuid()) &&
-	       (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid()) ||
+		(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return false;
+	*written = st.st_mtim;
+	return true;
 }
 
 void verified_read(struct verified *verified, const char *root) {
@@ -74,7 +78,8 @@ void verified_read(struct verified *verified, const char *root) {
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return;
-	if (!is_own(fd) || !file_read_fd(fd, path, FILE_SIZE_MAX, &verified->data, &n, NULL) ||
+	if (!is_own(fd, &verified->written) ||
+		!file_read_fd(fd, path, FILE_SIZE_MAX, &verified->data, &n, NULL) ||
 		!read_logs(verified, span_of(verified->data, n)))
 		verified_free(verified);
 	close(fd);
@@ -99,12 +104,15 @@ bool verified_rest(const struct verified_log *log, struct book *book) {
 	struct seal *seals = malloc(log->seals.n + 1);
 	struct span rest = log->bodies, part;
 	struct book_log *resting;
+	struct book_body *body;
 	struct body_head head;
 
 	if (!seals)
 		return false;
 	if (log->seals.n)
 		memcpy(seals, log->seals.p, log->seals.n);
+	for (size_t i = 0; i < log->nseals; i++)
+		seals[i].i[CESR_CHARS] = seals[i].d[CESR_CHARS] = 0;
 	resting = book_rest(book, log->aid, log->count, seals, (size_t)log->nseals);
 	if (!resting) {
 		free(seals);
@@ -113,9 +121,14 @@ bool verified_rest(const struct verified_log *log, struct book *book) {
 	resting->file = log->file;
 	while (take(&rest, sizeof head, &part)) {
 		memcpy(&head, part.p, sizeof head);
-		if (!take(&rest, head.n, &part) ||
-			(!book_body(book, head.said) && !book_put_body(book, head.said, head.acdc, part)))
+		head.said[CESR_CHARS] = 0;
+		take(&rest, head.n, &part);
+		body = book_body(book, head.said);
+		if (!body)
+			body = book_put_body(book, head.said, head.acdc, part);
+		if (!body)
 			return false;
+		body->stored = true;
 	}
 	return true;
 }
@@ -146,59 +159,31 @@ static void put_body(FILE *out, const struct book_body *body) {
 	fwrite(body->bytes, 1, body->n, out);
 }
 
-typedef bool keeps_body(const struct book *book, const struct book_log *log, const struct book_body *body);
-
-/* Lists, in *list, the bodies that a log's seals name and its file has; each once, however often it is
- * named. */
-static bool list_bodies(const struct book *book, const struct book_log *log, keeps_body *keeps,
-	struct book_body ***list, size_t *n) {
-	bool good = true;
-
-	*list = NULL;
-	*n = 0;
-	for (size_t i = 0; good && i < 2 * log->kel.nseals; i++) {
-		const struct seal *seal = &log->kel.seals[i / 2];
-		struct book_body *body = book_body(book, i % 2 ? seal->i : seal->d);
-
-		if (body && body->stored && !body->listed && keeps(book, log, body)) {
-			body->listed = true;
-			good = array_append(list, n, &body, sizeof body);
-		}
-	}
-	for (size_t i = 0; i < *n; i++)
-		(*list)[i]->listed = false;
-	return good;
-}
-
 static size_t body_size(const struct book_body *body) {
 	return sizeof(struct body_head) + body->n;
 }
 
-static bool write_awake(const struct book *book, const struct book_log *log, keeps_body *keeps, FILE *out) {
+static void write_awake(const struct book_log *log, FILE *out) {
 	const struct kel *kel = &log->kel;
 	struct verified_log fixed;
-	struct book_body **bodies = NULL;
-	size_t n = 0;
-	bool good;
+	size_t nbodies = 0;
 
 	memset(&fixed, 0, sizeof fixed);
 	memcpy(fixed.aid, kel->aid, sizeof fixed.aid);
 	fixed.file = log->file;
 	fixed.rests = !kel->delegator[0] && !log->delegates;
-	good = !fixed.rests || list_bodies(book, log, keeps, &bodies, &n);
 	if (fixed.rests) {
 		fixed.count = kel->count;
 		fixed.nseals = kel->nseals;
+		nbodies = log->nbodies;
 	}
-	for (size_t i = 0; i < n; i++)
-		fixed.nbodies += body_size(bodies[i]);
+	for (size_t i = 0; i < nbodies; i++)
+		fixed.nbodies += body_size(log->bodies[i]);
 	fwrite(&fixed, FIXED, 1, out);
 	for (size_t i = 0; i < fixed.nseals; i++)
 		put_seal(out, &kel->seals[i]);
-	for (size_t i = 0; i < n; i++)
-		put_body(out, bodies[i]);
-	free(bodies);
-	return good;
+	for (size_t i = 0; i < nbodies; i++)
+		put_body(out, log->bodies[i]);
 }
 
 static void write_resting(const struct verified_log *log, FILE *out) {
@@ -211,27 +196,26 @@ static int by_aid(const void *a, const void *b) {
 	return strcmp((*(struct book_log *const *)a)->kel.aid, (*(struct book_log *const *)b)->kel.aid);
 }
 
-static bool write_logs(
-	const struct verified *before, const struct book *book, keeps_body *keeps, FILE *out) {
+static bool write_logs(const struct verified *before, const struct book *book, FILE *out) {
 	struct book_log **logs = calloc(book->nlogs + 1, sizeof *logs);
-	bool good = logs;
 
-	if (logs && book->nlogs) {
+	if (!logs)
+		return false;
+	if (book->nlogs) {
 		memcpy(logs, book->logs, book->nlogs * sizeof *logs);
 		qsort(logs, book->nlogs, sizeof *logs, by_aid);
 	}
-	for (size_t i = 0; good && i < book->nlogs; i++) {
+	for (size_t i = 0; i < book->nlogs; i++) {
 		if (logs[i]->resting)
 			write_resting(verified_find(before, logs[i]->kel.aid), out);
 		else if (logs[i]->kel.count && logs[i]->file.size && !logs[i]->damaged && !logs[i]->doubted)
-			good = write_awake(book, logs[i], keeps, out);
+			write_awake(logs[i], out);
 	}
 	free(logs);
-	return good;
+	return true;
 }
 
-void verified_write(
-	const struct verified *before, const struct book *book, const char *root, keeps_body *keeps) {
+void verified_write(const struct verified *before, const struct book *book, const char *root) {
 	char path[PATH_MAX], digest[CESR_TEXT], *text = NULL;
 	size_t n = 0;
 	FILE *out = open_memstream(&text, &n);
@@ -240,7 +224,7 @@ void verified_write(
 	if (!out)
 		return;
 	fwrite(magic, sizeof magic, 1, out);
-	good = write_logs(before, book, keeps, out) && fflush(out) == 0;
+	good = write_logs(before, book, out) && fflush(out) == 0;
 	if (good) {
 		fputs(cesr_digest(span_of(text, n), digest), out);
 		good = fflush(out) == 0 && !ferror(out);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "book.h"
 #include "err.h"
@@ -14,10 +15,10 @@
 /* One log. As it stands in the file, up to `seals`; byte order and sizes are this machine's. */
 struct verified_log {
 	char aid[CESR_TEXT];
-	bool rests;		/* it may rest (book.h), and what follows is there */
+	uint8_t rests;		/* 1: it may rest (book.h), and what follows is there */
 	struct book_file file;	/* as it was */
 	uint64_t count, nseals; /* events; seals of theirs */
-	uint64_t nbodies;	/* bytes of the bodies that these name */
+	uint64_t nbodies;	/* bytes of the bodies that its file has */
 	struct span seals, bodies;
 };
 
@@ -28,6 +29,7 @@ struct verified {
 	uint8_t *data;
 	struct verified_log *logs; /* sorted by AID */
 	size_t n;
+	struct timespec written; /* when its content was, by the clock that gives files their ctime */
 };
 
 /* Reads it; it is empty when there is none that can be used. */
@@ -41,8 +43,7 @@ const struct verified_log *verified_find(const struct verified *verified, const 
 bool verified_rest(const struct verified_log *log, struct book *book);
 
 /* Writes what the book has of logs that are whole in the store; before: where those that rest came from.
- * keeps: whether a body that a log's seal names stands in that log's file. Nothing hangs on its success. */
-void verified_write(const struct verified *before, const struct book *book, const char *root,
-	bool (*keeps)(const struct book *book, const struct book_log *log, const struct book_body *body));
+ * Nothing hangs on its success. */
+void verified_write(const struct verified *before, const struct book *book, const char *root);
 
 #endif
