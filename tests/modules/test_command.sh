@@ -1285,6 +1285,45 @@ a_killed_writer_leaves_a_good_store() {
     run 0 verify "$work/stream"
 }
 
+# Killed at any moment, an import leaves of each log the file that was or the one that is to be, and what it
+# kept of its verification is right; called again, it completes.
+a_killed_import_leaves_old_or_new_logs() {
+    local i name old new start took killed=0 rounds=50
+    [ "$(id -u)" -eq 0 ] || rounds=20
+    old=$(host old) new=$(host new)
+    : >"$work/old.cesr"
+    : >"$work/new.cesr"
+    for i in $(seq 8); do
+        organisation "$(host org)" a "db$i"
+        run 0 export --root "$work/org"
+        cat "$work/out" >>"$work/old.cesr"
+        run 0 issue "db$i" --addr "10.0.0.$i" --root "$work/org"
+        run 0 export --root "$work/org"
+        cat "$work/out" >>"$work/new.cesr"
+    done
+    run 0 import "$work/old.cesr" --root "$old"
+    cp -a "$old/." "$new"
+    start=${EPOCHREALTIME/./}
+    run 0 import "$work/new.cesr" --root "$new"
+    took=$((${EPOCHREALTIME/./} - start))
+    for i in $(seq "$rounds"); do
+        cp -a "$old/." "$(host killed)"
+        timeout -s KILL "$(printf '0.%06d' $((SRANDOM % (took * 11 / 10 + 1))))" \
+            "$verimesh" import "$work/new.cesr" --root "$work/killed" >/dev/null 2>&1 || killed=$((killed + 1))
+        for name in "$old"/var/lib/verimesh/kel/*.cesr; do
+            name=var/lib/verimesh/kel/${name##*/}
+            cmp -s "$work/killed/$name" "$old/$name" || cmp "$work/killed/$name" "$new/$name"
+        done
+        [ "$((i % 3))" -ne 0 ] || touch "$work"/killed/var/lib/verimesh/{verified,kel/"$(basename "$name")"}.new
+        run 0 import "$work/new.cesr" --root "$work/killed"
+        quiet err
+        diff -r "$work/killed/var/lib/verimesh/kel" "$new/var/lib/verimesh/kel" | grep -v '\.new$' && fail 'not completed'
+        run 0 import "$work/new.cesr" --root "$work/killed"
+        quiet out
+    done
+    [ "$killed" -gt 5 ] || fail "only $killed were killed in time"
+}
+
 # Killed at any moment, init can be called again, or has made all.
 a_killed_init_can_be_repeated() {
     local root i status made=0
@@ -1412,6 +1451,7 @@ run_cases \
     closed_streams_do_no_harm \
     writers_wait_for_each_other \
     a_killed_writer_leaves_a_good_store \
+    a_killed_import_leaves_old_or_new_logs \
     a_killed_init_can_be_repeated \
     root_may_stand_before_the_verb \
     roots_may_be_relative \
