@@ -261,16 +261,24 @@ static char *next_word(char **rest) {
 	return word;
 }
 
-static void check_nsswitch(struct check *c) {
-	char *text = read_text(c, "/etc", "nsswitch.conf"), *rest = text, *line, *word, *hosts = NULL;
+/* The services that nsswitch.conf names for a database, in *text; NULL when there are none. */
+static char *find_services(char *text, const char *database) {
+	char *line, *found = NULL;
+	size_t n = strlen(database);
+
+	while ((line = next_line(&text))) {
+		line += strspn(line, BLANK);
+		if (strncmp(line, database, n) == 0 && line[n + strspn(line + n, BLANK)] == ':')
+			found = strchr(line, ':') + 1;
+	}
+	return found;
+}
+
+static void check_hosts(struct check *c) {
+	char *text = read_text(c, "/etc", "nsswitch.conf"), *word, *hosts = find_services(text, "hosts");
 	bool dns = false, module = false, returns = false;
 	const char *what = NULL;
 
-	while ((line = next_line(&rest))) {
-		line += strspn(line, BLANK);
-		if (strncmp(line, "hosts", 5) == 0 && line[5 + strspn(line + 5, BLANK)] == ':')
-			hosts = strchr(line, ':') + 1;
-	}
 	while (hosts && !module && *(word = next_word(&hosts))) {
 		module = strcmp(word, "verimesh") == 0;
 		dns = dns || strcmp(word, "dns") == 0 || strcmp(word, "resolve") == 0;
@@ -286,9 +294,36 @@ static void check_nsswitch(struct check *c) {
 	if (what)
 		found(c, "%s/etc/nsswitch.conf: hosts %s; write hosts: files verimesh [NOTFOUND=return] dns",
 			c->root, what);
+	free(text);
+}
+
+/* What was there before comes first: an account of the mesh takes nobody's place. */
+static void check_database(struct check *c, const char *database) {
+	char *text = read_text(c, "/etc", "nsswitch.conf"), *word, *services = find_services(text, database);
+	bool files = false, module = false;
+
+	while (services && !module && *(word = next_word(&services))) {
+		module = strcmp(word, "verimesh") == 0;
+		files = files || strcmp(word, "files") == 0;
+	}
+	if (!module || !files)
+		found(c, "%s/etc/nsswitch.conf: %s %s; write %s: files verimesh", c->root, database,
+			module ? "has verimesh before files" : "does not name verimesh", database);
+	free(text);
+}
+
+static void check_nsswitch(struct check *c) {
+	bool accounts = false;
+
+	for (size_t i = 0; i < c->mesh.policy.npeers; i++)
+		accounts = accounts || c->mesh.policy.peers[i].accounts;
+	check_hosts(c);
+	if (accounts) {
+		check_database(c, "passwd");
+		check_database(c, "group");
+	}
 	if (!is_there(c->root, "{/usr,}/lib{,64,/*-linux-*}/libnss_verimesh.so.2"))
 		found(c, "libnss_verimesh.so.2: is not installed; install it, then ldconfig");
-	free(text);
 }
 
 /* An account stack up to our module. */

@@ -222,6 +222,18 @@ for hosts in 'hosts:files verimesh [notfound=return] dns' ' hosts : verimesh [NO
 done
 passed
 
+step 'nsswitch: a peer with accounts'
+run db1 "cp /etc/nsswitch.conf saved; sed -i '/^passwd:/d;/^group:/d' /etc/nsswitch.conf
+    printf 'passwd: verimesh files\ngroup: files # verimesh\n' >> /etc/nsswitch.conf"
+finds
+run db1 "cp $conf conf; echo 'Accounts = yes' >> $conf; verimesh sync"
+finds '/etc/nsswitch.conf: passwd has verimesh before files; write passwd: files verimesh' \
+    '/etc/nsswitch.conf: group does not name verimesh; write group: files verimesh'
+run db1 "sed -i 's/^passwd:.*/passwd: files verimesh/; s/^group:.*/group: files systemd verimesh/' /etc/nsswitch.conf"
+finds
+run db1 "mv saved /etc/nsswitch.conf; mv conf $conf; verimesh sync"
+passed
+
 nss=$(on db1 sh -c 'ls /usr/lib/*/libnss_verimesh.so.2')
 module=$(on db1 sh -c 'ls /usr/lib/*/security/pam_verimesh.so')
 broken 'no NSS module' "mv $nss saved" "mv saved $nss" \
