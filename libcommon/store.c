@@ -103,6 +103,10 @@ static bool stat_file(const char *path, struct book_file *file) {
 	return true;
 }
 
+static bool is_same(const struct book_file *a, const struct book_file *b) {
+	return a->size == b->size && a->inode == b->inode && a->changed == b->changed;
+}
+
 /* How much of a file was verified before, and is still the same. */
 static size_t verified_part(const struct verified_log *before, struct span data) {
 	char digest[CESR_TEXT];
@@ -114,6 +118,7 @@ static size_t verified_part(const struct verified_log *before, struct span data)
 }
 
 static bool load_file(struct store *store, const char *aid, struct err *err) {
+	const struct verified_log *before = verified_find(&store->verified, aid);
 	struct reading reading = {store, aid};
 	struct book_file file = {0};
 	char path[PATH_MAX];
@@ -131,10 +136,10 @@ static bool load_file(struct store *store, const char *aid, struct err *err) {
 	data.p = bytes;
 	store->book.report = note_damage;
 	store->book.ctx = &reading;
-	file.messages = book_read_file(
-		&store->book, aid, data, verified_part(verified_find(&store->verified, aid), data));
+	file.messages = book_read_file(&store->book, aid, data, verified_part(before, data));
 	cesr_digest(data, file.digest);
 	file.size = data.n;
+	store->stale = store->stale || !before || before->rests || !is_same(&file, &before->file);
 	free(bytes);
 	log = book_log(&store->book, aid);
 	if (log)
@@ -184,10 +189,6 @@ static void wake(void *ctx, struct book_log *log) {
 	log->frozen = frozen;
 }
 
-static bool is_same(const struct book_file *a, const struct book_file *b) {
-	return a->size == b->size && a->inode == b->inode && a->changed == b->changed;
-}
-
 /* The log may rest, and its file is what it was: it need not be read. A clock that ticks slowly may have
  * given it the same time again, until it gave another one to what was written behind it. */
 static bool may_rest(struct store *store, const struct verified_log *before, struct err *err) {
@@ -226,7 +227,6 @@ static bool take_name(
 	before = verified_find(&store->verified, aid);
 	if (may_rest(store, before, err))
 		return verified_rest(before, &store->book) || err_set(err, ERR_ENV, "out of memory");
-	store->stale = store->stale || !before || before->rests;
 	return add_name(logs, aid, err);
 }
 
