@@ -340,14 +340,20 @@ static void warm(struct scene *list, size_t n) {
 		}
 }
 
-/* By turns, so that what slows this machine down slows down all of them. */
-static void measure(struct scene *list, size_t n, enum work from, enum work to, int rounds) {
-	for (int round = 0; round < rounds; round++)
-		for (enum work work = from; work < to; work++)
-			for (struct scene *s = list; s < list + n; s++)
-				if (can(s, work))
-					s->ns[work][round] =
-						tell(s, work, work < HOT ? s->calls[work] : 1).ns;
+/* By turns, so that what slows this machine down slows down all of them; and by chance, since whoever comes
+ * after a long file finds the processor's caches full of it. */
+static void measure(struct scene *turns[], size_t n, enum work work, int round) {
+	for (size_t i = n; i > 1; i--) {
+		size_t j = (size_t)random() % i;
+		struct scene *last = turns[i - 1];
+
+		turns[i - 1] = turns[j];
+		turns[j] = last;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (can(turns[i], work))
+			turns[i]->ns[work][round] =
+				tell(turns[i], work, work < HOT ? turns[i]->calls[work] : 1).ns;
 }
 
 /* ---- the tables ---- */
@@ -484,20 +490,24 @@ static void write_plot(const struct scene *list, size_t n, const char *path) {
 /* usage: nss PLOT KIND-HOSTS...    where nss.sh has set these scenes */
 int main(int argc, char **argv) {
 	size_t n = argc > 2 ? (size_t)argc - 2 : 0;
-	struct scene *list = calloc(n + 1, sizeof *list);
+	struct scene *list = calloc(n + 1, sizeof *list), **turns = calloc(n + 1, sizeof *turns);
 
-	if (n == 0 || !list)
+	if (n == 0 || !list || !turns)
 		return 2;
 	signal(SIGPIPE, SIG_IGN);
 	keep_to_one();
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		start(&list[i], argv[i + 2]);
+		turns[i] = &list[i];
+	}
 	warm(list, n);
-	measure(list, n, 0, HOT, ROUNDS);
-	measure(list, n, HOT, WORKS, COLD_ROUNDS);
+	for (enum work work = 0; work < WORKS; work++)
+		for (int round = 0; round < (work < HOT ? ROUNDS : COLD_ROUNDS); round++)
+			measure(turns, n, work, round);
 	print_figures(list, n);
 	judge_all(list, n);
 	write_plot(list, n, argv[1]);
+	free(turns);
 	free(list);
 	return missed;
 }

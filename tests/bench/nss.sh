@@ -135,8 +135,22 @@ fi
 "$b/bench/nss" plot "${scenes[@]}" || miss $?
 
 # In colours that are read on white and on black.
-gnuplot - >nss.svg <<'END'
-set terminal svg size 640,400 font "sans-serif,13" dashed
+curves=
+while read -r kind colour dash title; do
+    if grep "^$kind " plot >"plot.$kind"; then
+        curves+="'plot.$kind' using 2:(\$3/1e9) with linespoints pointtype 7 pointsize 0.6"
+        curves+=" linewidth 2 dashtype $dash linecolor rgb '#$colour' title '$title', "
+    fi
+done <<END
+files d04040 1 files
+resolved 9060c0 1 systemd-resolved
+dnsmasq c08020 1 dnsmasq
+verimesh 2080d0 1 verimesh
+floor 808080 2 a constant
+nscd 30a060 1 nscd, warm
+END
+gnuplot - >nss.svg <<END
+set terminal svg size 640,360 font "sans-serif,13" dashed
 set logscale xy
 set xrange [80:180000]
 set format x "10^{%L}"
@@ -144,16 +158,10 @@ set format y "%.0s %cs"
 set border 3 linecolor rgb "#808080"
 set tics nomirror textcolor rgb "#808080"
 set xlabel "hosts" textcolor rgb "#808080"
-set title "gethostbyname2\\_r, a call" textcolor rgb "#808080"
-set key outside right textcolor rgb "#808080"
+set title "gethostbyname2_r, a call" noenhanced textcolor rgb "#808080"
+set key outside right samplen 2 textcolor rgb "#808080"
 set grid ytics linecolor rgb "#80808040"
-of(kind) = sprintf("< grep '^%s ' plot", kind)
-plot of("files") using 2:($3/1e9) with linespoints linewidth 2 linecolor rgb "#d04040" title "files", \
-    of("resolved") using 2:($3/1e9) with points pointtype 7 linecolor rgb "#9060c0" title "systemd-resolved", \
-    of("dnsmasq") using 2:($3/1e9) with linespoints linewidth 2 linecolor rgb "#c08020" title "dnsmasq", \
-    of("verimesh") using 2:($3/1e9) with linespoints linewidth 2 linecolor rgb "#2080d0" title "verimesh", \
-    of("floor") using 2:($3/1e9) with lines dashtype 2 linewidth 2 linecolor rgb "#808080" title "a constant", \
-    of("nscd") using 2:($3/1e9) with linespoints linewidth 2 linecolor rgb "#30a060" title "nscd, warm"
+plot ${curves%, }
 END
 cp nss.svg "$svg"
 printf '\nplot: %s\n' "$svg"
