@@ -8,7 +8,7 @@ declare -A packages=(
     [build]="gcc make libc6-dev libsodium-dev libkeyutils-dev libcdb-dev libmnl-dev libpam0g-dev"
     [test]="libcmocka-dev binutils tinycdb jq iproute2 wireguard-tools wireguard-go"
     [lab]="iproute2 nftables wireguard-tools wireguard-go openssh-server openssh-client keyutils pamtester
-        busybox util-linux procps npm"
+        busybox util-linux procps sudo python3 npm"
     [vm]="qemu-system-x86 busybox kmod xz-utils"
     [lint]="clang clang-format clang-tidy cppcheck shellcheck"
     [sanitize]="iproute2 util-linux valgrind"
