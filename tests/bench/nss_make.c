@@ -1,10 +1,14 @@
 /* nss_make.c: what the NSS bench looks things up in: maps, whose making it measures, and files. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,18 +100,61 @@ static double mebibytes(void) {
 	return (double)usage.ru_maxrss / 1024;
 }
 
+/* ---- memory ---- */
+
+/* A figure of a file in /proc, MiB; 0 when it is not there. */
+static double read_figure(const char *path, const char *name) {
+	FILE *file = fopen(path, "re");
+	unsigned long kb = 0;
+	char line[256];
+
+	while (file && fgets(line, sizeof line, file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			kb = strtoul(line + strlen(name), NULL, 10);
+	if (file)
+		fclose(file);
+	return (double)kb / 1024;
+}
+
+/* Files that are memory only are no process's, so another process looks at what this one and all those files
+ * take, every two milliseconds. */
+static pid_t watch(double *most) {
+	double files = read_figure("/proc/meminfo", "Shmem:");
+	char status[64];
+	pid_t pid;
+
+	snprintf(status, sizeof status, "/proc/%d/status", (int)getpid());
+	pid = fork();
+	if (pid != 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		double now =
+			read_figure(status, "RssAnon:") + read_figure("/proc/meminfo", "Shmem:") - files;
+
+		if (now > *most)
+			*most = now;
+		usleep(2000);
+	}
+}
+
 /* Writes peers.cdb and says what that cost. True when the goals are met. */
 static bool make_map(const char *dir, unsigned hosts) {
-	double least = 0, roster_memory, map_memory;
+	double least = 0, roster_memory, *most;
 	char path[PATH_MAX];
 	struct scene scene;
 	struct err err;
 	struct stat st;
+	pid_t watcher;
 	bool met;
 
+	most = mmap(NULL, sizeof *most, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (most == MAP_FAILED)
+		give_up("memory");
 	fill(&scene, hosts);
 	roster_memory = mebibytes();
 	snprintf(path, sizeof path, "%s/peers.cdb", dir);
+	watcher = watch(most);
 	for (int i = 0; i < ROUNDS; i++) {
 		double start = seconds();
 
@@ -118,10 +165,13 @@ static bool make_map(const char *dir, unsigned hosts) {
 		if (i == 0 || seconds() - start < least)
 			least = seconds() - start;
 	}
-	map_memory = mebibytes();
-	met = least < SECONDS_GOAL && map_memory < MEMORY_GOAL;
+	kill(watcher, SIGKILL);
+	waitpid(watcher, NULL, 0);
+	if (mebibytes() > *most)
+		*most = mebibytes();
+	met = least < SECONDS_GOAL && *most < MEMORY_GOAL;
 	printf("%9lu %9u %9.1f %9.3f %9.0f %9.0f  %s\n", bench_records(hosts), hosts,
-		stat(path, &st) == 0 ? (double)st.st_size / (1 << 20) : 0, least, roster_memory, map_memory,
+		stat(path, &st) == 0 ? (double)st.st_size / (1 << 20) : 0, least, roster_memory, *most,
 		met ? "met" : "MISSED");
 	return met;
 }
