@@ -37,7 +37,22 @@ equal() { # equal NAME TEXT LINE...
     fi
 }
 
+# How many functions run when FILE is loaded (init) or ends (fini), beside the compiler's own one.
+own_functions() { # own_functions FILE init|fini
+    local bytes width=4 own=0
+    bytes=$(readelf -dW "$1" | sed -n "s/.*(${2^^}_ARRAYSZ) *\([0-9]*\).*/\1/p")
+    [[ $(readelf -hW "$1") != *ELF64* ]] || width=8
+    [[ $(nm "$1") != *" frame_dummy"* ]] || own=1
+    [ -z "$bytes" ] && echo 0 || echo $((bytes / width - own))
+}
+# The sections that are read-only once the loader has done its work.
+read_only_later() {
+    local segment
+    segment=$(readelf -lW "$1" | sed -n '/^  Type/,/^$/p' | sed 1d | awk '/GNU_RELRO/ { print NR - 1 }')
+    readelf -lW "$1" | sed -n "s/^ *$(printf %02d "$segment") *\(\..*\)/\1/p"
+}
 needed() { readelf -dW "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
+wanted() { nm -D --undefined-only "$1" | awk '$1 == "U" { sub(/@.*/, "", $2); print $2 }'; }
 exported() { nm -D --defined-only "$1" | awk '{ print $3 }'; }
 
 common() { # common NAME FILE
@@ -49,8 +64,11 @@ common() { # common NAME FILE
     without "$1 brings no search path" 'RPATH|RUNPATH' "$dynamic"
     without "$1 relocates no code" 'TEXTREL' "$dynamic"
     with "$1 makes its relocations read-only" 'GNU_RELRO' "$segments"
+    with "$1 makes its table of addresses read-only" '\.got' "$(read_only_later "$2")"
     with "$1 has a stack without code" 'GNU_STACK.* RW ' "$segments"
-    without "$1 has no writable code" 'LOAD.* RWE ' "$segments"
+    without "$1 has no writable code" ' (RWE|WE|W E|RW E) ' "$segments"
+    with "$1 does nothing when it is loaded" '^0$' "$(own_functions "$2" init)"
+    with "$1 does nothing when a process ends" '^0$' "$(own_functions "$2" fini)"
     without "$1 has no thread-local storage" '^ *TLS' "$segments"
 }
 
@@ -64,6 +82,13 @@ equal "nss exports its entry points alone" "$(exported "$nss")" \
     _nss_verimesh_gethostby{name,name2,name3,name4,addr,addr2}_r \
     _nss_verimesh_get{pwnam,pwuid,pwent,grnam,grgid,grent}_r \
     _nss_verimesh_{set,end}{pw,gr}ent _nss_verimesh_initgroups_dyn
+with "nss is what glibc looks for" 'SONAME.*\[libnss_verimesh\.so\.2\]' "$(readelf -dW "$nss")"
+# nothing that allocates, locks, starts a thread, reads the environment, asks a network; what the compiler
+# makes of open, memcpy and the like has several names
+without "nss calls nothing of libc but what reads a file and memory" . "$(wanted "$nss" | grep -vxE \
+    '(__)?open(64)?(_2)?|(__fx?|__x)?f?stat(64)?|close|mmap(64)?|munmap|(__)?mem(chr|cmp|cpy|move|set)(_chk)?|bcmp|'\
+'str(len|chr|rchr)|time|(__)?snprintf(_chk)?|inet_(ntop|pton)|pthread_setcancelstate|__errno_location|'\
+'__stack_chk_(fail|guard)|__tls_get_addr' || true)"
 # what begins with _, and completed.0, is the compiler's own
 equal "nss keeps one mapping and its places in two lists alone" \
     "$(nm "$nss" | awk '$2 ~ /^[bBdDC]$/ && $3 !~ /^(_|completed\.)/ { print $3 }')" shared state users groups
