@@ -1,9 +1,21 @@
-/* fuzz_map.c: fuzzes what lookups do with a map file, whatever its bytes are. */
+/* fuzz_map.c: fuzzes what lookups do with a map file, whatever its bytes are: the reader's and NSS's. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <assert.h>
+#include <stdlib.h>
 
 #include "fuzz.h"
-#include "map.h"
+#include "../../nss_verimesh/nss_verimesh.c"
+
+#define BUFFERS 4
+#define SIZE_AT (MAP_SUPERSEDED + 8) /* in the header */
+
+/* The file, for the NSS module. Memory of just its size, so that a read past its end shows. */
+static struct map file;
+
+/* As the module's own, but for the mapping. */
+void shared_map_use(shared_map_user *use, void *ctx) {
+	use(&file, ctx);
+}
 
 /* Reads every byte that an answer points to. */
 static void touch(struct span bytes) {
@@ -11,64 +23,146 @@ static void touch(struct span bytes) {
 		(void)*(const volatile uint8_t *)&bytes.p[i];
 }
 
-static void touch_card(bool found, const struct map_card *card) {
-	const struct span parts[] = {card->name, card->alias, card->aid, card->said, card->v4, card->v6};
-	struct span logins = card->logins, login, account;
+static void touch_card(enum map_type type, struct span what) {
+	struct span login, account;
+	struct map_card card;
 
-	if (!found)
+	if (!map_card(&file, type, what, 0, &card))
 		return;
-	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-		touch(parts[i]);
-	while (map_login_next(&logins, &login, &account)) {
+	touch(card.name);
+	touch(card.alias);
+	touch(card.aid);
+	touch(card.said);
+	touch(card.v4);
+	touch(card.v6);
+	while (map_login_next(&card.logins, &login, &account)) {
 		touch(login);
 		touch(account);
 	}
 }
 
-static void look_for_accounts(const struct map *map) {
-	static const enum map_type types[] = {MAP_USER, MAP_GROUP, MAP_USERS, MAP_GROUPS};
-	static const char *const names[] = {"carol@clinic-b", "clinic-b"};
-	struct map_account account;
-	uint32_t place;
-	bool found;
+static void touch_account(const struct map_account *account) {
+	for (size_t i = 0; i < MAP_TEXTS; i++)
+		touch(account->texts[i]);
+}
 
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-		place = 0;
-		found = i < 2 ? map_account(map, types[i], span_str(names[i]), 0, &account)
-			      : map_account_next(map, types[i], 0, &place, &account);
-		for (size_t k = 0; found && k < MAP_TEXTS; k++)
-			touch(account.texts[k]);
+static void look_for_account(enum map_type type, struct span what) {
+	struct map_account account;
+
+	if (map_account(&file, type, what, 0, &account))
+		touch_account(&account);
+}
+
+static void look_at_all(enum map_type type) {
+	struct map_account account;
+	uint32_t place = 0, before = 0;
+
+	while (map_account_next(&file, type, 0, &place, &account)) {
+		assert(place > before);
+		before = place;
+		touch_account(&account);
 	}
 }
 
-/* As map_open gives it, but for the mapping: memory of just this size, so that a read past its end
- * shows. */
+/* One question to NSS, in a buffer of just its size; what is answered is in there. */
+static void ask(const char *name, struct span addr, uint32_t id, size_t size) {
+	char *buffer = malloc(size ? size : 1);
+	struct hostent host;
+	struct gaih_addrtuple *list = NULL;
+	struct passwd pw;
+	struct group gr;
+	int error, h_error, family = addr.n == 4 ? AF_INET : AF_INET6;
+
+	assert(buffer);
+	if (_nss_verimesh_gethostbyname2_r(name, family, &host, buffer, size, &error, &h_error) ==
+		NSS_STATUS_SUCCESS)
+		for (char **a = host.h_addr_list; *a; a++)
+			touch(span_of(*a, (size_t)host.h_length));
+	if (_nss_verimesh_gethostbyname4_r(name, &list, buffer, size, &error, &h_error, NULL) ==
+		NSS_STATUS_SUCCESS)
+		for (; list; list = list->next)
+			touch(span_str(list->name));
+	if (_nss_verimesh_gethostbyaddr_r(addr.p, (socklen_t)addr.n, family, &host, buffer, size, &error,
+		    &h_error) == NSS_STATUS_SUCCESS)
+		touch(span_str(host.h_aliases[0]));
+	if (_nss_verimesh_getpwnam_r(name, &pw, buffer, size, &error) == NSS_STATUS_SUCCESS)
+		touch(span_str(pw.pw_shell));
+	if (_nss_verimesh_getpwuid_r(id, &pw, buffer, size, &error) == NSS_STATUS_SUCCESS)
+		touch(span_str(pw.pw_dir));
+	if (_nss_verimesh_getgrnam_r(name, &gr, buffer, size, &error) == NSS_STATUS_SUCCESS)
+		touch(span_str(gr.gr_name));
+	if (_nss_verimesh_getgrgid_r(id, &gr, buffer, size, &error) == NSS_STATUS_SUCCESS)
+		touch(span_str(gr.gr_passwd));
+	free(buffer);
+}
+
+static void list(size_t size) {
+	char *buffer = malloc(size);
+	struct passwd pw;
+	struct group gr;
+	int error;
+
+	assert(buffer);
+	_nss_verimesh_setpwent(0);
+	while (_nss_verimesh_getpwent_r(&pw, buffer, size, &error) == NSS_STATUS_SUCCESS)
+		touch(span_str(pw.pw_gecos));
+	_nss_verimesh_setgrent(0);
+	while (_nss_verimesh_getgrent_r(&gr, buffer, size, &error) == NSS_STATUS_SUCCESS)
+		assert(!gr.gr_mem[0]);
+	free(buffer);
+}
+
+/* What was cut or grown has its true size in its header, or nothing else of it would be looked at. */
+static bool open_file(const uint8_t *data, size_t size, struct map_header *header) {
+	const uint64_t le = htole64(size);
+	uint8_t *copy = malloc(size ? size : 1);
+
+	assert(copy);
+	memcpy(copy, data, size);
+	if (size >= SIZE_AT + sizeof le)
+		memcpy(copy + SIZE_AT, &le, sizeof le);
+	file = (struct map){copy, size};
+	if (map_header(&file, header))
+		return true;
+	free(copy);
+	return false;
+}
+
+/* The numbers and names of the seed, and what stands at the file's end, which the fuzzer chooses. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-	static const char *const names[] = {"db1.clinic-b.mesh.internal", "OLD.clinic-b.mesh.internal.", ""};
+	static const char *const names[] = {"db1.clinic-b.mesh.internal", "OLD.clinic-b.mesh.internal.", "",
+		"carol@clinic-b", "clinic-b"};
 	static const char *const addrs[] = {"10.77.2.5", "fd77:2::5"};
-	struct map map = {data, size};
+	static const size_t sizes[BUFFERS] = {0, 90, 300, 10000};
+	static const uint32_t ids[] = {1900000000, 1900000002};
 	struct map_header header;
-	struct map_card card;
 	struct addr addr;
 
-	if (!map_header(&map, &header))
+	if (!open_file(data, size, &header))
 		return 0;
 	touch(header.interface);
 	touch(header.domain);
 	touch(header.prefixes);
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		map_in_domain(&map, span_str(names[i]));
-		touch_card(map_card(&map, MAP_NAME, span_str(names[i]), 0, &card), &card);
+		assert(addr_parse(span_str(addrs[i % 2]), &addr));
+		map_in_domain(&file, span_str(names[i]));
+		map_in_mesh(&file, &addr);
+		touch_card(MAP_NAME, span_str(names[i]));
+		touch_card(MAP_ADDR, addr_span(&addr));
+		look_for_account(MAP_USER, span_str(names[i]));
+		look_for_account(MAP_GROUP, span_str(names[i]));
+		for (size_t k = 0; k < BUFFERS; k++)
+			ask(names[i], addr_span(&addr), ids[i % 2], sizes[k]);
 	}
-	for (size_t i = 0; i < sizeof addrs / sizeof addrs[0]; i++) {
-		assert(addr_parse(span_str(addrs[i]), &addr));
-		map_in_mesh(&map, &addr);
-		touch_card(map_card(&map, MAP_ADDR, addr_span(&addr), 0, &card), &card);
+	if (size >= WG_KEY_BYTES) {
+		touch_card(MAP_KEY, span_of(data + size - WG_KEY_BYTES, WG_KEY_BYTES));
+		look_for_account(MAP_UID, span_of(data + size - 4, 4));
+		look_for_account(MAP_GID, span_of(data + size - 4, 4));
 	}
-	look_for_accounts(&map);
-	if (size >= WG_KEY_BYTES)
-		touch_card(
-			map_card(&map, MAP_KEY, span_of(data + size - WG_KEY_BYTES, WG_KEY_BYTES), 0, &card),
-			&card);
+	look_at_all(MAP_USERS);
+	look_at_all(MAP_GROUPS);
+	list(100);
+	list(10000);
+	free((void *)(uintptr_t)file.base);
 	return 0;
 }
