@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "card.h"
@@ -195,20 +196,23 @@ static bool mark(const char *path, uint32_t superseded) {
 
 bool map_make(const struct roster *roster, const char *path, uint8_t **data, size_t *n, struct err *err) {
 	int fd = memfd_create("map", MFD_CLOEXEC);
+	void *base = MAP_FAILED;
+	struct stat st;
 	uint64_t size;
-	bool good;
 
-	if (fd >= 0 && write_map(roster, fd) && lseek(fd, 0, SEEK_SET) == 0)
-		good = file_read_fd(fd, path, INT32_MAX, data, n, err);
-	else
-		good = err_set(err, ERR_ENV, "%s: %m", path);
+	if (fd >= 0 && write_map(roster, fd) && fstat(fd, &st) == 0)
+		base = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		err_set(err, ERR_ENV, "%s: %m", path);
 	if (fd >= 0)
 		close(fd);
-	if (good) {
-		size = htole64(*n);
-		memcpy(*data + SIZE_AT, &size, sizeof size);
-	}
-	return good;
+	if (base == MAP_FAILED)
+		return false;
+	*data = base;
+	*n = (size_t)st.st_size;
+	size = htole64(*n);
+	memcpy(*data + SIZE_AT, &size, sizeof size);
+	return true;
 }
 
 bool map_build(const struct roster *roster, const char *path, struct err *err) {
@@ -220,7 +224,7 @@ bool map_build(const struct roster *roster, const char *path, struct err *err) {
 	if (!map_make(roster, path, &data, &n, err))
 		return false;
 	good = file_write_beside(path, span_of(data, n), 0644, beside, err);
-	free(data);
+	munmap(data, n);
 	if (!good)
 		return false;
 	/* from here on to the rename, readers look for it at each call */

@@ -9,7 +9,7 @@
 #include "err.h"
 #include "roster.h"
 
-/* The map as bytes, the same ones for the same roster: *data is malloc'd. path is for errors. */
+/* The map as bytes, the same ones for the same roster: *data is to be unmapped. path is for errors. */
 bool map_make(const struct roster *roster, const char *path, uint8_t **data, size_t *n, struct err *err);
 
 /* Writes the new map beside the one at path, marks that superseded and puts the new one in its place, as

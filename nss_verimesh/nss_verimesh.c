@@ -10,7 +10,6 @@
 #include <grp.h>
 #include <netdb.h>
 #include <nss.h>
-#include <pthread.h>
 #include <pwd.h>
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -70,13 +69,10 @@ static void *put(const struct query *q, size_t bytes, size_t n, const struct spa
 
 /* Answers with the map, or UNAVAIL when there is none to be trusted. */
 static enum nss_status look_up(struct query *q, shared_map_user *ask) {
-	int cancel, saved = errno;
+	int saved = errno;
 
 	q->status = answer(q, NSS_STATUS_UNAVAIL, NO_RECOVERY);
-	/* a thread cancelled inside would leave a descriptor or a mapping behind */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	shared_map_use(ask, q);
-	pthread_setcancelstate(cancel, &cancel);
 	errno = saved;
 	if (q->status == NSS_STATUS_TRYAGAIN)
 		*q->errnop = ERANGE;

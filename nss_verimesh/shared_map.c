@@ -1,5 +1,6 @@
 /* shared_map.c: the map, mapped once for all threads of a process; see shared_map.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "paths.h"
@@ -33,6 +34,17 @@ static void leave(bool retire) {
 	}
 }
 
+/* A thread cancelled meanwhile would leave a descriptor or a mapping behind. */
+static bool open_map(struct map *map) {
+	bool good;
+	int cancel;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	good = map_open(map, PATH_MAP) == 0;
+	pthread_setcancelstate(cancel, &cancel);
+	return good;
+}
+
 void shared_map_use(shared_map_user *use, void *ctx) {
 	bool inside = enter();
 	uint32_t held = 0; /* what the state was instead */
@@ -43,13 +55,13 @@ void shared_map_use(shared_map_user *use, void *ctx) {
 		inside = false;
 	}
 	if (!inside && atomic_compare_exchange_strong(&state, &held, BUSY)) {
-		inside = map_open(&shared, PATH_MAP) == 0;
+		inside = open_map(&shared);
 		state = inside ? LIVE + 1 : 0;
 	}
 	if (inside) {
 		use(&shared, ctx);
 		leave(false);
-	} else if (held && map_open(&own, PATH_MAP) == 0) {
+	} else if (held && open_map(&own)) {
 		use(&own, ctx);
 		map_close(&own);
 	}

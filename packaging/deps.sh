@@ -64,3 +64,11 @@ echo "deps: installing ${!missing[*]}"
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 apt-get update -q || echo "deps: apt-get update failed; trying with the lists that are there" >&2
 apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${!missing[@]}" </dev/null
+
+# nor at the next boot
+declare -A services=([openssh-server]=ssh [nscd]=nscd)
+for package in "${!services[@]}"; do
+    [ -n "${missing[$package]:-}" ] || continue
+    systemctl --quiet disable "${services[$package]}.service" 2>/dev/null || true
+    update-rc.d "${services[$package]}" disable 2>/dev/null || true
+done

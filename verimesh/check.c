@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -173,7 +174,7 @@ static void check_sources(struct check *c) {
 
 static void check_map(struct check *c) {
 	char path[PATH_MAX];
-	uint8_t *made = NULL;
+	uint8_t *made;
 	struct map map;
 	struct err err;
 	size_t n;
@@ -192,7 +193,7 @@ static void check_map(struct check *c) {
 	else if (!span_eq(span_of(map.base, map.size), span_of(made, n)))
 		found(c, "%s: is not what the store and the configuration give; verimesh sync", path);
 	map_close(&map);
-	free(made);
+	munmap(made, n);
 }
 
 static void check_interface(struct check *c) {
