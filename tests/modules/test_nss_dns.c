@@ -89,7 +89,7 @@ static bool make_etc(void) {
 	       write_etc("resolv.conf", "nameserver 127.0.0.1\nsearch search.example\n") &&
 	       write_etc("hosts", "127.0.0.1 localhost\n192.0.2.7 db3.clinic-b.mesh.internal\n") &&
 	       write_etc("passwd", "root:x:0:0::/:/bin/sh\n") && write_etc("group", "root:x:0:\n") &&
-	       mount(ETC, "/etc", NULL, MS_BIND, NULL) == 0;
+	       mount(ETC, "/etc", "none", MS_BIND, NULL) == 0;
 }
 
 static void need_network(void) {
