@@ -6,6 +6,23 @@
 
 #include "nss_module.h"
 
+/* This host itself is one of the mesh, by both its names and its address. */
+static void own_hosts_are_found(void **state) {
+	static const char *const names[] = {"db1.clinic-a.mesh.internal",
+		"db1." SAMPLE_AID_A ".mesh.internal", "DB1.CLINIC-A.MESH.INTERNAL",
+		"db1.clinic-a.mesh.internal."};
+	char text[ADDR_TEXT];
+
+	(void)state;
+	need_private_state();
+	addr_format(&sample.addrs[SAMPLE_DB1_A][0], text);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		assert_status(&(struct call){NAME2, names[i], AF_INET6}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
+		assert_status(&(struct call){NAME4, names[i], AF_UNSPEC}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
+	}
+	assert_status(&(struct call){ADDR, text, AF_INET6}, NSS_STATUS_SUCCESS, NETDB_SUCCESS);
+}
+
 static void unknown_names_of_ours_are_not_found(void **state) {
 	static const char *const names[] = {"db2.clinic-b.mesh.internal", "mesh.internal",
 		"clinic-b.mesh.internal", "MESH.INTERNAL.", "a.b.c.mesh.internal",
@@ -499,6 +516,7 @@ static void lists_are_read_side_by_side(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(own_hosts_are_found),
 		cmocka_unit_test(unknown_names_of_ours_are_not_found),
 		cmocka_unit_test(other_names_are_not_ours),
 		cmocka_unit_test(known_name_without_that_family_has_no_data),
