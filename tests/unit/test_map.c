@@ -482,9 +482,9 @@ static struct span value_of(const struct map *map, struct span key) {
 
 	if (type == MAP_HEADER && map_header(map, &header))
 		return whole(header.interface, header.prefixes);
-	if (strchr("nak", type) && map_card(map, type, span_from(key, 1), 0, &card))
+	if (strchr("nak", (int)type) && map_card(map, type, span_from(key, 1), 0, &card))
 		return whole(card.name, card.logins);
-	if (strchr("uiUgjG", type) && map_account(map, type, span_from(key, 1), 0, &a))
+	if (strchr("uiUgjG", (int)type) && map_account(map, type, span_from(key, 1), 0, &a))
 		return whole(a.texts[0], a.texts[MAP_TEXTS - 1]);
 	return (struct span){0};
 }
