@@ -6,7 +6,6 @@
 #include "fuzz.h"
 #include "../../nss_verimesh/nss_verimesh.c"
 
-#define BUFFERS 4
 #define SIZE_AT (MAP_SUPERSEDED + 8) /* in the header */
 
 /* The file, for the NSS module. Memory of just its size, so that a read past its end shows. */
@@ -97,7 +96,7 @@ static void ask(const char *name, struct span addr, uint32_t id, size_t size) {
 }
 
 static void list(size_t size) {
-	char *buffer = malloc(size);
+	char *buffer = malloc(size ? size : 1);
 	struct passwd pw;
 	struct group gr;
 	int error;
@@ -128,12 +127,13 @@ static bool open_file(const uint8_t *data, size_t size, struct map_header *heade
 	return false;
 }
 
-/* The numbers and names of the seed, and what stands at the file's end, which the fuzzer chooses. */
+/* The numbers and names of the seed, and what stands at the file's end, which the fuzzer chooses: a key, a
+ * number, the size of a buffer. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	static const char *const names[] = {"db1.clinic-b.mesh.internal", "OLD.clinic-b.mesh.internal.", "",
 		"carol@clinic-b", "clinic-b"};
 	static const char *const addrs[] = {"10.77.2.5", "fd77:2::5"};
-	static const size_t sizes[BUFFERS] = {0, 90, 300, 10000};
+	const size_t some = size ? data[size - 1] : 0, sizes[] = {0, some, 2 * some, 10000};
 	static const uint32_t ids[] = {1900000000, 1900000002};
 	struct map_header header;
 	struct addr addr;
@@ -151,7 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 		touch_card(MAP_ADDR, addr_span(&addr));
 		look_for_account(MAP_USER, span_str(names[i]));
 		look_for_account(MAP_GROUP, span_str(names[i]));
-		for (size_t k = 0; k < BUFFERS; k++)
+		for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++)
 			ask(names[i], addr_span(&addr), ids[i % 2], sizes[k]);
 	}
 	if (size >= WG_KEY_BYTES) {
@@ -161,7 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	}
 	look_at_all(MAP_USERS);
 	look_at_all(MAP_GROUPS);
-	list(100);
+	list(some);
 	list(10000);
 	free((void *)(uintptr_t)file.base);
 	return 0;

@@ -168,6 +168,28 @@ static void assert_no_map(const char *why) {
 	assert_int_equal(module.endgrent(), NSS_STATUS_SUCCESS);
 }
 
+/* Who cannot be ours is not looked for, with no file opened for it. */
+static void local_users_need_no_map(void **state) {
+	static const char *const names[] = {"root", "alice", "", "clinic-b", "a.b.c"};
+	char buffer[BUFFER];
+	gid_t list[1], *groups_of = list;
+	long n = 1, size = 1;
+	struct passwd pw;
+	int error;
+
+	(void)state;
+	need_private_state();
+	remove_map();
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		error = errno = OURS;
+		assert_account_status(module.getpwnam(names[i], &pw, buffer, BUFFER, &error),
+			NSS_STATUS_NOTFOUND, &error, names[i]);
+		assert_account_status(module.initgroups(names[i], 0, &n, &size, &groups_of, -1, &error),
+			NSS_STATUS_NOTFOUND, &error, names[i]);
+	}
+	build_map();
+}
+
 static void bad_maps_are_unavailable(void **state) {
 	struct span good;
 	uint8_t *bytes;
@@ -522,6 +544,7 @@ int main(void) {
 		cmocka_unit_test(known_name_without_that_family_has_no_data),
 		cmocka_unit_test(addresses_of_the_mesh_are_ours),
 		cmocka_unit_test(other_families_are_not_ours),
+		cmocka_unit_test(local_users_need_no_map),
 		cmocka_unit_test(bad_maps_are_unavailable),
 		cmocka_unit_test(maps_that_others_can_write_are_unavailable),
 		cmocka_unit_test(maps_of_other_owners_are_unavailable),

@@ -226,6 +226,44 @@ static void nothing_is_left_by_cancelled_threads(void **state) {
 	assert_int_equal(mapped(true), 0);
 }
 
+/* Is to be cancelled before it looks up, and is so behind that: what the lookup opens, it closes. */
+static void *look_up_cancelled(void *ended) {
+	char buffer[BUFFER];
+	struct answer a;
+
+	pthread_cancel(pthread_self());
+	a.status = call_by_name(&(struct call){NAME4, DB1_B, AF_UNSPEC}, buffer, sizeof buffer, &a);
+	*(atomic_bool *)ended = a.status == NSS_STATUS_SUCCESS;
+	pthread_testcancel();
+	return NULL;
+}
+
+static void a_lookup_is_no_cancellation_point(void **state) {
+	size_t before = descriptors();
+	pthread_t thread;
+	void *result;
+
+	(void)state;
+	need_private_state();
+	if (dlsym(RTLD_DEFAULT, "__asan_init")) {
+		printf("AddressSanitizer does not survive pthread_cancel\n");
+		skip();
+	}
+	for (int i = 0; i < 10; i++) {
+		atomic_bool ended = false;
+
+		if (i % 2 == 0)
+			build_map();
+		assert_int_equal(pthread_create(&thread, NULL, look_up_cancelled, &ended), 0);
+		assert_int_equal(pthread_join(thread, &result), 0);
+		assert_ptr_equal(result, PTHREAD_CANCELED);
+		assert_true(ended);
+		assert_int_equal(mapped(false), 1);
+		assert_int_equal(mapped(true), 0);
+	}
+	assert_int_equal(descriptors(), before);
+}
+
 static int set_up(void **state) {
 	plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return plan == MAP_FAILED ? -1 : nss_set_up(state);
@@ -235,6 +273,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_forks_and_a_writer),
 		cmocka_unit_test(nothing_is_left_by_cancelled_threads),
+		cmocka_unit_test(a_lookup_is_no_cancellation_point),
 	};
 
 	return cmocka_run_group_tests_name("nss threads", tests, set_up, NULL);
