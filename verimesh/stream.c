@@ -35,9 +35,11 @@ void progress_show(struct progress *progress, uint64_t events) {
 
 	if (seconds < progress->next || !isatty(STDERR_FILENO))
 		return;
-	if (progress->next > 0)
+	if (progress->next > 0) {
 		fprintf(stderr, "\r%" PRIu64 " events, %.0f a second" CLEAR, events,
 			(double)events / seconds);
+		progress->shown = true;
+	}
 	progress->next = seconds < 1 ? 1 : seconds + 0.2;
 }
 
