@@ -17,8 +17,8 @@ HARDENING  := -fstack-protector-strong -fstack-clash-protection -fno-strict-over
               -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \
               $(if $(filter x86_64-% i%86-%,$(shell $(CC) -dumpmachine 2>/dev/null)),-fcf-protection)
 STRICT     := -std=gnu17 -D_GNU_SOURCE -DVERIMESH_VERSION='"$(VERSION)"' -Ilibcommon \
-              -fPIC -fvisibility=hidden -MMD -MP
-LINKING    := -Wl,-z,relro,-z,now,-z,defs,-z,noexecstack,--as-needed
+              -fPIC -fvisibility=hidden -ffunction-sections -MMD -MP
+LINKING    := -Wl,-z,relro,-z,now,-z,defs,-z,noexecstack,--as-needed,--gc-sections
 ALL_CFLAGS  = $(STRICT) $(WARNINGS) $(HARDENING) $(CFLAGS)
 ALL_LDFLAGS = $(LINKING) $(LDFLAGS)
 
