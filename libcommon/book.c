@@ -108,9 +108,15 @@ static void rouse(struct book *book, struct book_log *log) {
 	book->waking = outer.waking;
 }
 
+static struct book_log *find_log(struct book *book, struct span aid) {
+	if (!book->last || !span_is(aid, book->last->kel.aid))
+		book->last = tree_find(&book->log_tree, aid);
+	return book->last;
+}
+
 /* Finds the log or makes an empty one. */
 static struct book_log *open_log(struct book *book, struct span aid) {
-	struct book_log *log = tree_find(&book->log_tree, aid);
+	struct book_log *log = find_log(book, aid);
 
 	if (log)
 		return log;
@@ -523,7 +529,7 @@ static bool skip_known(struct book *book, struct span *stream, bool last) {
 /* See window.h: of an event that is known, or comes too late, nobody will ask for the signatures. */
 static bool is_wanted(void *ctx, const struct event *event, const struct kel **kel) {
 	struct book *book = ctx;
-	struct book_log *log = tree_find(&book->log_tree, event->aid);
+	struct book_log *log = find_log(book, event->aid);
 
 	if (book->window->crew.cores == 1)
 		return false; /* they may as well be checked in turn */

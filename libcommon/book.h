@@ -89,6 +89,7 @@ struct book {
 	struct book_log **logs; /* in no order */
 	size_t nlogs;
 	void *log_tree, *body_tree; /* tree.h */
+	struct book_log *last;	    /* that was asked for: of one log, events mostly come together */
 	struct waiting waiting;
 	struct window *window, *inner; /* on what is read; of a stream that is read within another */
 	/* Reads the file of a log that rested, while another stream is being read. */
