@@ -161,6 +161,12 @@ static void add_peer(struct builder *b, const struct policy_peer *peer) {
 			"is the name of a local user or group; rename the section, or set Accounts = no");
 		return;
 	}
+	if (strspn(peer->name, "0123456789") == strlen(peer->name)) {
+		/* chgrp and its like look for a name first */
+		refuse(b, peer,
+			"would be a group named by a number; rename the section, or set Accounts = no");
+		return;
+	}
 	gid = settle(b, &(struct want){.peer = peer, .login = "", .by_hand = peer->gid});
 	for (size_t i = 0; gid && i < peer->nlogins; i++) {
 		struct want want = {.peer = peer, .login = peer->logins[i].login};

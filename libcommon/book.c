@@ -66,6 +66,7 @@ static bool refuse(struct book *book, struct verdict verdict) {
 }
 
 static bool no_memory(struct book *book) {
+	book->starved = true;
 	book->forgiving = false;
 	return refuse(book, verdict_on(VERDICT_REFUSED, book->events, NULL, "out of memory"));
 }
@@ -257,8 +258,11 @@ static bool waits(enum kel_outcome outcome) {
  * make more of it. So such a one is told, and neither freezes nor keeps from taking what follows. */
 static bool reject(struct book *book, struct book_log *log, uint64_t number, const struct event *event,
 	struct span attachments, enum kel_outcome outcome, const struct err *err) {
-	bool late = kel_late(&log->kel, event, outcome == KEL_DUPLICITOUS);
+	bool late;
 
+	if (err->status == ERR_ENV)
+		return no_memory(book);
+	late = kel_late(&log->kel, event, outcome == KEL_DUPLICITOUS);
 	log->closed = !late;
 	if (outcome == KEL_DUPLICITOUS && book->record && !late) {
 		log->frozen = true;
@@ -617,6 +621,10 @@ const struct kel *book_kel(const struct book *book, const char *aid) {
 const struct kel *book_awake(struct book *book, const char *aid) {
 	rouse(book, book_log(book, aid));
 	return book_kel(book, aid);
+}
+
+struct book_log *book_open(struct book *book, const char *aid) {
+	return open_log(book, span_str(aid));
 }
 
 struct book_log *book_rest(

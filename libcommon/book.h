@@ -100,7 +100,8 @@ struct book {
 	void (*report)(void *ctx, const struct verdict *verdict);
 	void (*progress)(void *ctx, uint64_t events); /* now and then; or NULL */
 	void *ctx;
-	bool failed; /* something since the last book_finish was not accepted */
+	bool failed;  /* something since the last book_finish was not accepted */
+	bool starved; /* memory ran out: what the book has is not what was read */
 };
 
 /* Zero-initialised, with the flags and the report set, a book is empty. Reads a stream, or the next part of
@@ -138,6 +139,8 @@ const struct kel *book_kel(const struct book *book, const char *aid);
 /* The same, with its events. */
 const struct kel *book_awake(struct book *book, const char *aid);
 struct book_log *book_log(const struct book *book, const char *aid);
+/* Makes one where there is none. NULL: out of memory. */
+struct book_log *book_open(struct book *book, const char *aid);
 
 /* The body with this SAID; NULL when it is not there. */
 struct book_body *book_body(const struct book *book, const char *said);

@@ -7,9 +7,13 @@
 #include "kel.h"
 #include "threshold.h"
 
-/* Signatures that may fail on one event before no more are tried: else a stream of wrong ones
- * would have a long body hashed for each. */
-#define WRONG_MAX 64
+/* Signatures that may fail on one event before no more are tried: else a stream of wrong ones would have a
+ * long body hashed for each. */
+static size_t wrong_max(struct span body) {
+	size_t max = body.n ? ((size_t)1 << 20) / body.n : 0;
+
+	return max > 64 ? max : 64;
+}
 
 /* ---- what an establishment event sets ---- */
 
@@ -206,7 +210,7 @@ static bool check_signatures(const struct event *event, struct span attachments,
 	struct cesr_item item;
 
 	cesr_reader_init(&reader, attachments);
-	while (tally.wrong < WRONG_MAX && cesr_next(&reader, &item, NULL) == CESR_ITEM)
+	while (tally.wrong < wrong_max(event->body) && cesr_next(&reader, &item, NULL) == CESR_ITEM)
 		if (item.kind == CESR_CONTROLLER_SIG && item.index < est->nkeys)
 			count_signature(&tally, &item, event->body);
 	if (threshold_met(est->ev.kt, tally.signed_by, est->nkeys, err) != 1)
@@ -222,7 +226,7 @@ static void count_receipt(const struct event *event, const struct kel_est *force
 	uint8_t bit = (uint8_t)(1 << witness % 8);
 
 	if (witness >= force->nwitnesses || progress->witnessed[witness / 8] & bit ||
-		progress->wrong >= WRONG_MAX)
+		progress->wrong >= wrong_max(event->body))
 		return;
 	if (signature_good(progress->known, item->sig, event->body, force->witnesses[witness]))
 		progress->witnessed[witness / 8] |= bit;

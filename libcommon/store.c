@@ -83,8 +83,23 @@ static bool file_name(
 
 bool store_read(const char *root, const char *aid, uint8_t **data, size_t *n, struct err *err) {
 	char path[PATH_MAX];
+	struct stat st;
+	bool good;
+	int fd;
 
-	return file_name(root, aid, SUFFIX, path, err) && file_read(path, STORE_FILE_MAX, data, n, err);
+	if (!file_name(root, aid, SUFFIX, path, err))
+		return false;
+	/* a pipe in its place must not hang who holds the lock */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return err_set(err, ERR_ENV, "%s: %m", path);
+	good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	if (good)
+		good = file_read_fd(fd, path, STORE_FILE_MAX, data, n, err);
+	else
+		err_set(err, ERR_ENV, "%s: is no regular file", path);
+	close(fd);
+	return good;
 }
 
 static uint64_t nanoseconds(const struct timespec *t) {
@@ -121,6 +136,7 @@ static bool load_file(struct store *store, const char *aid, struct err *err) {
 	const struct verified_log *before = verified_find(&store->verified, aid);
 	struct reading reading = {store, aid};
 	struct book_file file = {0};
+	struct err unread = {0};
 	char path[PATH_MAX];
 	struct book_log *log;
 	struct span data;
@@ -129,10 +145,13 @@ static bool load_file(struct store *store, const char *aid, struct err *err) {
 	/* looked at first: what is put there meanwhile is another file the next time, too */
 	if (!file_name(store->root, aid, SUFFIX, path, err))
 		return false;
-	if (!stat_file(path, &file))
-		return err_set(err, ERR_ENV, "%s: %m", path);
-	if (!store_read(store->root, aid, &bytes, &data.n, err))
-		return false;
+	if (!stat_file(path, &file) || !store_read(store->root, aid, &bytes, &data.n, &unread)) {
+		if (!unread.text[0])
+			err_set(&unread, ERR_ENV, "%s: %m", path);
+		if (!store->damage.text[0])
+			store->damage = unread;
+		return true; /* it is unknown; the others are not hurt */
+	}
 	data.p = bytes;
 	store->book.report = note_damage;
 	store->book.ctx = &reading;
@@ -220,9 +239,11 @@ static bool take_name(
 	if (!span_copy(span_cut(span_str(name), 0, CESR_CHARS), aid, sizeof aid) ||
 		!cesr_is_aid(span_str(aid)))
 		return true;
+	if (store->resolved && strcmp(store->resolved, aid) == 0)
+		return true;
 	if (strcmp(name + CESR_CHARS, EVIDENCE) == 0)
 		return add_name(frozen, aid, err);
-	if (strcmp(name + CESR_CHARS, SUFFIX) != 0 || (store->resolved && strcmp(store->resolved, aid) == 0))
+	if (strcmp(name + CESR_CHARS, SUFFIX) != 0)
 		return true;
 	before = verified_find(&store->verified, aid);
 	if (may_rest(store, before, err))
@@ -263,10 +284,12 @@ static bool load_all(struct store *store, struct err *err) {
 	store->book.ctx = store;
 	book_finish(&store->book);
 	for (size_t i = 0; i < frozen.n; i++) {
-		struct book_log *log = book_log(&store->book, frozen.list[i]);
+		struct book_log *log = book_open(&store->book, frozen.list[i]);
 
 		if (log)
 			log->frozen = true;
+		else
+			good = err_set(err, ERR_ENV, "out of memory");
 	}
 	free(logs.list);
 	free(frozen.list);
@@ -323,8 +346,9 @@ static bool belongs(const struct book *book, const struct book_log *log, const s
 	return !event || event->ilk != EVENT_VCP || span_is(event->delegator, log->kel.aid);
 }
 
-/* Writes the bodies that a seal names, if they are there and not stored yet. */
-static bool write_bodies(const struct book *book, struct book_log *log, const struct seal *seal, FILE *out) {
+/* Adds the bodies that a seal names, if they are there and not stored yet. */
+static bool add_bodies(
+	const struct book *book, struct book_log *log, const struct seal *seal, uint8_t **bytes, size_t *n) {
 	const char *saids[] = {seal->d, seal->i};
 
 	for (size_t i = 0; i < 2; i++) {
@@ -332,27 +356,20 @@ static bool write_bodies(const struct book *book, struct book_log *log, const st
 
 		if (!body || body->stored || !belongs(book, log, body))
 			continue;
-		fwrite(body->bytes, 1, body->n, out);
-		if (!book_note_stored(log, body))
+		if (!array_bytes(bytes, n, body->bytes, body->n) || !book_note_stored(log, body))
 			return false;
 	}
 	return true;
 }
 
-/* What the log's file lacks: *text is malloc'd. */
-static bool write_new(
-	const struct book *book, struct book_log *log, char **text, size_t *n, struct err *err) {
-	FILE *out = open_memstream(text, n);
-	bool good = out;
+/* What the log's file lacks: *bytes is malloc'd, and NULL when that is nothing. */
+static bool list_new(
+	const struct book *book, struct book_log *log, uint8_t **bytes, size_t *n, struct err *err) {
+	bool good = !log->nfresh || array_bytes(bytes, n, log->fresh, log->nfresh);
 
-	if (out) {
-		if (log->nfresh)
-			fwrite(log->fresh, 1, log->nfresh, out);
-		/* of one that was frozen before, nothing new is taken */
-		for (size_t i = 0; good && i < log->kel.nseals && (!log->frozen || log->nevidence); i++)
-			good = write_bodies(book, log, &log->kel.seals[i], out);
-		good = fclose(out) == 0 && good;
-	}
+	/* of one that was frozen before, nothing new is taken */
+	for (size_t i = 0; good && i < log->kel.nseals && (!log->frozen || log->nevidence); i++)
+		good = add_bodies(book, log, &log->kel.seals[i], bytes, n);
 	return good || err_set(err, ERR_ENV, "out of memory");
 }
 
@@ -397,16 +414,16 @@ static bool replace(const struct store *store, struct book_log *log, struct span
 }
 
 static bool commit_log(struct store *store, struct book_log *log, struct err *err) {
-	char *text = NULL;
+	uint8_t *bytes = NULL;
 	size_t n = 0;
-	bool good = write_new(&store->book, log, &text, &n, err) &&
-		    (n == 0 || replace(store, log, span_of(text, n), err));
+	bool good = list_new(&store->book, log, &bytes, &n, err) &&
+		    (n == 0 || replace(store, log, span_of(bytes, n), err));
 
 	if (good && n) {
 		log->nfresh = 0;
 		store->stale = true;
 	}
-	free(text);
+	free(bytes);
 	return good;
 }
 
@@ -421,6 +438,13 @@ static bool commit_evidence(struct store *store, const struct book_log *log, str
 	if (!store->resolved || strcmp(store->resolved, log->kel.aid) != 0)
 		return true;
 	return unlink(path) == 0 || err_set(err, ERR_ENV, "%s: %m", path);
+}
+
+/* A crash in between leaves the log frozen. */
+static bool commit_both(struct store *store, struct book_log *log, struct err *err) {
+	if (log->nevidence)
+		return commit_evidence(store, log, err) && commit_log(store, log, err);
+	return commit_log(store, log, err) && commit_evidence(store, log, err);
 }
 
 /* A claim to a tunnel key: that of a host's last card, or of one that stays in force meanwhile. */
@@ -487,7 +511,7 @@ bool store_commit(struct store *store, struct err *err) {
 
 		if (log->kel.count == 0 || log->damaged)
 			continue;
-		if (!log->resting && (!commit_log(store, log, err) || !commit_evidence(store, log, err)))
+		if (!log->resting && !commit_both(store, log, err))
 			return false;
 		if ((all || !log->resting) && !note_keys(store, &log->kel, err))
 			return false;

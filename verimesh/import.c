@@ -78,6 +78,8 @@ static bool take(
 	book_read(book, stream);
 	*complete = book_finish(book);
 	progress_end(&import.progress);
+	if (book->starved)
+		return err_set(err, ERR_ENV, "%s: out of memory; nothing was changed", name);
 	if (store->resolved && (!*complete || !book_kel(book, store->resolved)))
 		return err_set(
 			err, ERR_NO, "%s: does not settle %s; nothing was changed", name, store->resolved);

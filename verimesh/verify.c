@@ -102,6 +102,8 @@ int verb_verify(const struct command *command) {
 		return usage(command, "one FILE, or - for standard input");
 	good = stream_verify(name, &book, &err);
 	progress_end(&outcome.progress);
+	if (good && book.starved)
+		good = err_set(&err, ERR_ENV, "%s: out of memory", name);
 	if (!good) {
 		book_free(&book);
 		return problem(&err);

@@ -348,6 +348,11 @@ static const struct {
 		.accounts = "alice@b 5000:5000\n",
 		.reports = "c: is the name of a local user or group; rename the section, or set Accounts = "
 			   "no\n"},
+	{.what = "a petname that is a number",
+		.peers = "[Peer 1000]\nAID = $b\n" YES "Logins = alice\n" C YES "Logins = zoe",
+		.accounts = "zoe@c 5000:5000\n",
+		.reports = "1000: would be a group named by a number; rename the section, or set Accounts = "
+			   "no\n"},
 	{.what = "a local user of such a name",
 		.passwd = "alice@b:x:0:0::/:/bin/sh\n",
 		.peers = B YES "Logins = alice\n" C YES "Logins = zoe",

@@ -1280,6 +1280,22 @@ static void an_event_that_cannot_be_read_ends_its_log(void **state) {
 	text_free(&bad);
 }
 
+/* Wrong signatures are ignored while the right one is there, be they many; only of a long body do too many
+ * of them end it (test_kel.c). */
+static void many_wrong_signatures_are_ignored(void **state) {
+	struct id id = {.name = "one"};
+	struct text stream = {0}, body = id_state(&id, draft_icp(&id));
+
+	(void)state;
+	text_join(&stream, &body);
+	for (int i = 0; i < 300; i++)
+		add_signatures(&stream, &id, span_str("another message"));
+	add_signatures(&stream, &id, text_span(&body));
+	expect_good(&stream, &id);
+	text_free(&stream);
+	text_free(&body);
+}
+
 /* ---- depth ---- */
 
 static void *run_on_a_small_stack(void *ctx) {
@@ -1370,6 +1386,7 @@ int main(void) {
 		cmocka_unit_test(hostile_orders_cost_no_more),
 		cmocka_unit_test(wrong_receipts_of_a_long_event_cost_no_more),
 		cmocka_unit_test(recoveries_cost_no_more),
+		cmocka_unit_test(many_wrong_signatures_are_ignored),
 		cmocka_unit_test(a_whole_copy_of_a_recovered_log),
 		cmocka_unit_test(an_event_that_cannot_be_read_ends_its_log),
 		cmocka_unit_test(a_long_chain_is_taken_back),

@@ -546,12 +546,88 @@ static void only_duplicity_freezes(void **state) {
 	text_free(&body);
 }
 
+/* The file of a frozen identifier is gone: what takes its place is not for a stream to say. */
+static void a_frozen_log_without_its_file_stays_frozen(void **state) {
+	struct id org = {.name = "org"}, twin;
+	struct text stream = {0}, again = {0}, fork = {0};
+	char path[PATH];
+
+	(void)state;
+	incept(&stream, &org, "");
+	text_join(&again, &stream);
+	twin = org;
+	interact(&stream, &org, "");
+	interact(&fork, &twin, "{}");
+	text_join(&again, &fork);
+	import_text(&stream);
+	import_text(&fork);
+	assert_int_equal(unlink(file_of(org.aid, path)), 0);
+	import_text(&again);
+	assert_int_equal(count_of(org.aid), 0);
+	assert_true(is_frozen(org.aid));
+}
+
+/* Whatever stands in the place of one file, the others are read. */
+static void a_file_that_cannot_be_read_hurts_nobody_else(void **state) {
+	struct id org = {.name = "org"}, other = {.name = "other"};
+	struct text stream = {0}, more = {0};
+	struct store store;
+	char path[PATH];
+
+	(void)state;
+	incept(&stream, &org, "");
+	incept(&more, &other, "");
+	import_text(&stream);
+	import_text(&more);
+	for (int kind = 0; kind < 3; kind++) {
+		remove(file_of(org.aid, path));
+		if (kind == 0)
+			assert_int_equal(mkdir(path, 0755), 0);
+		else if (kind == 1)
+			assert_int_equal(mkfifo(path, 0644), 0);
+		else
+			assert_int_equal(symlink("/dev/zero", path), 0);
+		open_store(&store, true);
+		assert_non_null(strstr(store.damage.text, org.aid));
+		assert_null(book_kel(&store.book, org.aid));
+		assert_non_null(book_kel(&store.book, other.aid));
+		store_close(&store);
+	}
+	remove(path);
+}
+
+/* The evidence is there before anything else of the log is written. */
+static void evidence_comes_first(void **state) {
+	struct id org = {.name = "org"}, twin;
+	struct text stream = {0}, fork = {0};
+	struct store store;
+	char path[PATH];
+	struct err err;
+
+	(void)state;
+	incept(&stream, &org, "");
+	import_text(&stream);
+	twin = org;
+	interact(&fork, &org, "");
+	interact(&fork, &twin, "{}");
+	open_store(&store, true);
+	book_read(&store.book, text_span(&fork));
+	assert_false(book_finish(&store.book));
+	/* the log cannot be written */
+	assert_int_equal(mkdir(file_beside(org.aid, path), 0755), 0);
+	assert_false(store_commit(&store, &err));
+	store_close(&store);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(count_of(org.aid), 1);
+	assert_true(is_frozen(org.aid));
+	text_free(&fork);
+}
+
 static void other_files_are_no_logs(void **state) {
 	struct scene s = replaced(0);
 	struct span file;
 	char path[PATH];
 	struct store store;
-	struct err err;
 
 	(void)state;
 	import(text_span(&s.first));
@@ -565,9 +641,10 @@ static void other_files_are_no_logs(void **state) {
 	write_file("EDP1vHcw_wc4M__Fj53", file);
 	assert_int_equal(count_of(s.org.aid), 2);
 	assert_int_equal(mkdir(file_of(NOBODY, path), 0700), 0);
-	assert_false(store_open(&store, root, false, &err));
-	assert_int_equal(err.status, ERR_ENV);
-	assert_non_null(strstr(err.text, path));
+	open_store(&store, false);
+	assert_int_equal(store.damage.status, ERR_ENV);
+	assert_non_null(strstr(store.damage.text, path));
+	store_close(&store);
 	bytes_free(file);
 	drop(&s);
 }
@@ -905,6 +982,9 @@ int main(void) {
 		test(a_missing_middle_is_told),
 		test(two_who_contradict_themselves_hurt_nobody_else),
 		test(only_duplicity_freezes),
+		test(a_frozen_log_without_its_file_stays_frozen),
+		test(a_file_that_cannot_be_read_hurts_nobody_else),
+		test(evidence_comes_first),
 		test(other_files_are_no_logs),
 		test(garbage_is_told),
 		test(a_claim_is_noted_when_it_is_first_seen),
