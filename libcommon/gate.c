@@ -19,6 +19,9 @@
 #include "paths.h"
 #include "tunnel.h"
 
+#define SESSION "session:%s" /* the key of a session's record */
+#define PUBLICKEY "publickey "
+
 /* What the conditions hand on to those behind them. */
 struct gate {
 	const struct gate_request *request;
@@ -26,12 +29,12 @@ struct gate {
 	char address[ADDR_TEXT]; /* the remote end, as text */
 	char *detail;		 /* of the condition that is being looked at */
 	struct map map;
-	char interface[IFNAMSIZ];
 	unsigned ifindex; /* 0: there is no such interface */
 	int owner;	  /* what tunnel_owner returned, with the next two */
 	uint8_t key[WG_KEY_BYTES];
 	struct prefix by;
 	struct span logins;
+	char login[33]; /* of the record */
 };
 
 /* Notes a condition's detail, printable and cut to fit. Returns met. */
@@ -53,8 +56,8 @@ static bool check_map(struct gate *g) {
 	int n = snprintf(path, sizeof path, "%s%s", g->request->root, PATH_MAP);
 	int rc = n > 0 && (size_t)n < sizeof path ? map_open(&g->map, path) : ENAMETOOLONG;
 
-	if (rc == 0 &&
-		(!map_header(&g->map, &header) || !span_copy(header.interface, g->interface, IFNAMSIZ)))
+	if (rc == 0 && (!map_header(&g->map, &header) ||
+			       !span_copy(header.interface, g->decision->interface, IFNAMSIZ)))
 		rc = EINVAL;
 	return say(g, rc == 0, "map %s: %s", path,
 		rc == 0	       ? "read"
@@ -63,15 +66,39 @@ static bool check_map(struct gate *g) {
 			       : strerror(rc));
 }
 
+/* Reads a key of the ring; else says which it was. */
+static bool read_ring(
+	struct gate *g, const char *what, const char *name, char text[static KEYRING_PAYLOAD]) {
+	int32_t ring;
+	int rc = keyring_open(g->request->root, g->decision->interface, &ring);
+
+	if (rc != 0)
+		return say(g, false, "keyring verimesh:%s: %s", g->decision->interface, strerror(rc));
+	rc = keyring_read(ring, name, text);
+	return rc == 0 || say(g, false, "%s%s in the keyring: %s", what, name, strerror(rc));
+}
+
+static bool check_record(struct gate *g) {
+	char name[64], text[KEYRING_PAYLOAD], account[96] = "";
+	struct gate_decision *d = g->decision;
+
+	snprintf(name, sizeof name, SESSION, g->request->session);
+	if (!read_ring(g, "", name, text))
+		return false;
+	if (sscanf(text, "%95s %32s %255s %44s", account, g->login, d->host, d->key) != 4)
+		return say(g, false, "%s in the keyring: damaged", name);
+	return say(g, strcmp(account, g->request->account) == 0, "%s is of account %s", name, account);
+}
+
 /* Fails only where certainly no peer owns the address: all else is for the next condition. */
 static bool check_mesh(struct gate *g) {
 	const bool in_prefix = map_in_mesh(&g->map, &g->request->remote);
 	bool owned;
 
-	g->ifindex = if_nametoindex(g->interface);
+	g->ifindex = if_nametoindex(g->decision->interface);
 	g->owner = errno;
 	if (g->ifindex)
-		g->owner = tunnel_owner(g->interface, &g->request->remote, g->key, &g->by);
+		g->owner = tunnel_owner(g->decision->interface, &g->request->remote, g->key, &g->by);
 	owned = g->request->remote.family && g->owner != (g->ifindex ? ENOENT : ENODEV);
 	return say(g, in_prefix || owned, "%s is %s", g->address,
 		in_prefix ? "in a mesh prefix"
@@ -84,9 +111,9 @@ static bool check_owner(struct gate *g) {
 	bool single;
 
 	if (g->owner == ENOENT)
-		return say(g, false, "%s is owned by no peer of %s", g->address, g->interface);
+		return say(g, false, "%s is owned by no peer of %s", g->address, g->decision->interface);
 	if (g->owner != 0)
-		return say(g, false, "%s: %s", g->interface, strerror(g->owner));
+		return say(g, false, "%s: %s", g->decision->interface, strerror(g->owner));
 	single = g->by.bits == prefix_host(&g->request->remote).bits;
 	wg_key_encode(g->key, g->decision->key);
 	return say(g, single, "%s is %s by %s to peer %s", g->address, single ? "given" : "only routed",
@@ -182,21 +209,20 @@ static bool check_ingress(struct gate *g) {
 }
 
 static bool check_key(struct gate *g) {
-	char payload[KEYRING_PAYLOAD];
-	int32_t ring;
-	int rc = keyring_open(g->request->root, g->interface, &ring);
+	char payload[KEYRING_PAYLOAD], host[256] = "";
 
-	if (rc != 0)
-		return say(g, false, "keyring verimesh:%s: %s", g->interface, strerror(rc));
-	rc = keyring_peer(ring, g->key, payload);
-	if (rc != 0)
-		return say(g, false, "key %s in the keyring: %s", g->decision->key, strerror(rc));
-	return say(g, true, "the keyring says: %s", payload);
+	if (!read_ring(g, "key ", g->decision->key, payload))
+		return false;
+	sscanf(payload, "%*s %*s %*s %255s", host);
+	/* of a record, nothing else ties the two together */
+	return say(g, !g->request->session || strcmp(host, g->decision->host) == 0, "the keyring says: %s",
+		payload);
 }
 
-static bool has_addr(struct span list, const struct addr *addr) {
-	for (size_t n = addr_size(addr); list.n >= n; list = span_from(list, n))
-		if (memcmp(list.p, addr->bytes, n) == 0)
+/* Among equally long items. */
+static bool has(struct span list, struct span item) {
+	for (; list.n >= item.n; list = span_from(list, item.n))
+		if (memcmp(list.p, item.p, item.n) == 0)
 			return true;
 	return false;
 }
@@ -204,29 +230,53 @@ static bool has_addr(struct span list, const struct addr *addr) {
 static bool check_card(struct gate *g) {
 	const struct addr *remote = &g->request->remote;
 	struct gate_decision *d = g->decision;
+	enum map_type type = g->request->session ? MAP_NAME : MAP_KEY;
+	struct span what = g->request->session ? span_str(d->host) : span_of(g->key, WG_KEY_BYTES);
 	struct map_card card;
 
-	if (!map_card(&g->map, MAP_KEY, span_of(g->key, WG_KEY_BYTES), time(NULL), &card))
+	if (!map_card(&g->map, type, what, time(NULL), &card))
 		return say(g, false, "the map has no live card for key %s", d->key);
 	span_copy(card.name, d->host, sizeof d->host);
 	span_copy(card.aid, d->aid, sizeof d->aid);
 	span_copy(card.said, d->said, sizeof d->said);
 	d->sn = card.sn;
 	g->logins = card.logins;
-	if (!has_addr(remote->family == AF_INET ? card.v4 : card.v6, remote))
+	if (g->request->session)
+		return say(g, true, "card %s is of %s", d->said, d->host);
+	if (!has(remote->family == AF_INET ? card.v4 : card.v6, addr_span(remote)))
 		return say(g, false, "%s is no address of %s", g->address, d->host);
 	return say(g, true, "card %s gives %s to %s", d->said, g->address, d->host);
 }
 
-static bool check_login(struct gate *g) {
-	struct gate_decision *d = g->decision;
-	const char *wanted = g->request->account;
-	struct span login, account;
+/* Every public key that was shown must be among the login's, and there must be one (SSH_AUTH_INFO_0: a line
+ * for each method). */
+static bool shows_key(struct span keys, const char *shown) {
+	bool found = false;
 
-	while (map_login_next(&g->logins, &login, &account))
-		if (span_is(account, wanted) && span_copy(login, d->login, sizeof d->login))
-			return say(g, true, "login %s of %s becomes %s", d->login, d->host, wanted);
-	return say(g, false, "no login of %s becomes %s", d->host, wanted);
+	for (size_t n; *shown; shown += n + (shown[n] == '\n')) {
+		n = strcspn(shown, "\n");
+		if (strncmp(shown, PUBLICKEY, strlen(PUBLICKEY)) != 0)
+			continue;
+		found = n == strlen(PUBLICKEY) + MAP_SSH_KEY &&
+			has(keys, span_of(shown + strlen(PUBLICKEY), MAP_SSH_KEY));
+		if (!found)
+			return false;
+	}
+	return found;
+}
+
+static bool check_login(struct gate *g) {
+	const struct gate_request *r = g->request;
+	struct gate_decision *d = g->decision;
+	struct span login, account, keys;
+
+	while (map_login_next(&g->logins, &login, &account, &keys))
+		if (span_is(account, r->account) && (!r->session || span_is(login, g->login)) &&
+			(!r->ssh_auth || shows_key(keys, r->ssh_auth)) &&
+			span_copy(login, d->login, sizeof d->login))
+			return say(g, true, "login %s of %s becomes %s", d->login, d->host, r->account);
+	return say(g, false, "no login of %s becomes %s%s", d->host, r->account,
+		r->ssh_auth ? " by the SSH key that was shown" : "");
 }
 
 static const struct {
@@ -234,6 +284,7 @@ static const struct {
 	bool (*check)(struct gate *);
 } conditions[GATE_CONDITIONS] = {
 	[GATE_MAP] = {"map to be believed", check_map},
+	[GATE_RECORD] = {"record of the session", check_record},
 	[GATE_MESH] = {"address on the mesh", check_mesh},
 	[GATE_OWNER] = {"address owned by one peer", check_owner},
 	[GATE_ROUTE] = {"reply leaves through the interface", check_route},
@@ -247,6 +298,32 @@ const char *gate_condition_name(enum gate_condition condition) {
 	return conditions[condition].name;
 }
 
+/* A record stands for where the login came from. */
+static bool applies(const struct gate_request *request, enum gate_condition condition) {
+	if (condition == GATE_RECORD)
+		return request->session;
+	if (condition == GATE_INGRESS && request->fd < 0)
+		return false;
+	return !request->session || condition < GATE_RECORD || condition > GATE_INGRESS;
+}
+
+int gate_record(const struct gate_request *request, const struct gate_decision *decision,
+	const char *session, int32_t *record) {
+	char name[64], text[KEYRING_PAYLOAD];
+	int n = snprintf(text, sizeof text, "%s %s %s %s", request->account, decision->login, decision->host,
+		decision->key);
+	int32_t ring;
+	int rc = keyring_open(request->root, decision->interface, &ring);
+
+	if (rc != 0)
+		return rc;
+	if (n >= KEYRING_PAYLOAD)
+		return EMSGSIZE;
+	snprintf(name, sizeof name, SESSION, session);
+	*record = keyring_link(ring, "user", name, span_str(text), KEYRING_OURS, 0);
+	return *record < 0 ? errno : 0;
+}
+
 void gate_decide(const struct gate_request *request, struct gate_decision *decision) {
 	struct gate g = {.request = request, .decision = decision};
 	enum gate_condition c;
@@ -257,7 +334,7 @@ void gate_decide(const struct gate_request *request, struct gate_decision *decis
 	snprintf(g.address, sizeof g.address, "%s",
 		request->remote.family ? addr_format(&request->remote, text) : "what is no address");
 	for (c = 0; c < GATE_CONDITIONS; c++) {
-		if (c == GATE_INGRESS && request->fd < 0)
+		if (!applies(request, c))
 			continue;
 		g.detail = decision->details[c];
 		decision->answers[c] = conditions[c].check(&g) ? GATE_MET : GATE_FAILED;

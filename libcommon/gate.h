@@ -14,18 +14,24 @@ struct gate_request {
 	const char *account; /* the local account that is wanted */
 	struct addr remote;  /* where the login comes from; family 0: what is no address */
 	int fd;		     /* the connected socket when the caller holds it, else -1 */
+	/* Not from where a login comes, but the record that it left decides: that of this audit session,
+	 * which must be the account's. NULL: as said above. */
+	const char *session;
+	/* The login must be one that has this SSH key: SSH_AUTH_INFO_0 as sshd gives it. NULL: any. */
+	const char *ssh_auth;
 };
 
 /* The conditions, in the order in which they are looked at. */
 enum gate_condition {
 	GATE_MAP,     /* the map is there and can be believed */
+	GATE_RECORD,  /* the session has a record of this account (only with session) */
 	GATE_MESH,    /* the address may be a mesh address (else, for certain: outside) */
 	GATE_OWNER,   /* one peer of the interface owns it, by a /32 or /128 */
 	GATE_ROUTE,   /* the reply route leaves through the interface */
 	GATE_INGRESS, /* the connection arrived on it (only with fd) */
 	GATE_KEY,     /* that tunnel key is in the kernel keyring */
 	GATE_CARD,    /* the map has a live card for the key, with that address */
-	GATE_LOGIN,   /* a login of the card maps to the account */
+	GATE_LOGIN,   /* a login of the card maps to the account, and has the SSH key */
 	GATE_CONDITIONS
 };
 
@@ -48,12 +54,18 @@ struct gate_decision {
 	char reason[200];		    /* one line: why refused, or by what admitted */
 	/* whose tunnel it is, as far as found; "" if not */
 	char login[33], host[256], aid[45], said[45], key[45];
+	char interface[16];
 	uint64_t sn;
 };
 
 /* Decides. Changes nothing, keeps nothing, resolves no name. errno is preserved. Every condition
  * must be met for GATE_ADMIT; whatever cannot be found out is GATE_REFUSE. */
 void gate_decide(const struct gate_request *request, struct gate_decision *decision);
+
+/* Leaves the record of an admitted login for the audit session: a key of the ring, whose serial *record
+ * becomes (DESIGN.md 5.9, Session record). 0, or an errno value. */
+int gate_record(const struct gate_request *request, const struct gate_decision *decision,
+	const char *session, int32_t *record);
 
 /* A short name for a condition ("address owned by one peer"), for `verimesh gate`. */
 const char *gate_condition_name(enum gate_condition condition);

@@ -10,7 +10,6 @@
 
 #include "keyring.h"
 #include "paths.h"
-#include "span.h"
 
 #define GROUP_AND_OTHER (KEY_GRP_ALL | KEY_OTH_ALL)
 
@@ -73,9 +72,14 @@ int keyring_read(int32_t ring, const char *name, char text[static KEYRING_PAYLOA
 	return rc;
 }
 
-int keyring_peer(int32_t ring, const uint8_t key[static WG_KEY_BYTES], char text[static KEYRING_PAYLOAD]) {
-	char name[WG_KEY_TEXT];
+int32_t keyring_link(int32_t ring, const char *type, const char *name, struct span payload,
+	uint32_t permissions, unsigned timeout) {
+	/* only a possessor may set the permissions of a new key */
+	int32_t id = add_key(type, name, payload.p, payload.n, KEY_SPEC_THREAD_KEYRING);
+	bool done = id > 0 && keyctl_setperm(id, permissions) == 0 && keyctl_set_timeout(id, timeout) == 0 &&
+		    keyctl_link(id, ring) == 0;
 
-	wg_key_encode(key, name);
-	return keyring_read(ring, name, text);
+	if (id > 0)
+		keyctl_unlink(id, KEY_SPEC_THREAD_KEYRING);
+	return done ? id : -1;
 }

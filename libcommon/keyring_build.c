@@ -15,9 +15,6 @@
 #include "keyring_build.h"
 #include "paths.h"
 
-/* All rights for possessor and user: under systemd's KeyringMode=private root possesses nothing. */
-#define OURS (KEY_POS_ALL | KEY_USR_ALL)
-
 /* Who came out of root's session by su without pam_keyinit still possesses what is in uid 0's user keyring:
  * of a secret he gets no right. */
 #define SECRET KEY_USR_ALL
@@ -61,20 +58,6 @@ static bool fail(struct err *err, const char *what) {
 	return err_set(err, ERR_ENV, "kernel keyring: %s: %m%s", what, mend);
 }
 
-/* Makes a key and links it into the ring when it is complete, in place of one of that type and name, so
- * that a reader sees the old or the new one. It is made in the thread keyring because only a possessor
- * may set the permissions of a new key. timeout 0: none. Its serial, or -1. */
-static int32_t put(int32_t ring, const char *type, const char *name, struct span payload,
-	uint32_t permissions, unsigned timeout) {
-	int32_t id = add_key(type, name, payload.p, payload.n, KEY_SPEC_THREAD_KEYRING);
-	bool done = id > 0 && keyctl_setperm(id, permissions) == 0 && keyctl_set_timeout(id, timeout) == 0 &&
-		    keyctl_link(id, ring) == 0;
-
-	if (id > 0)
-		keyctl_unlink(id, KEY_SPEC_THREAD_KEYRING);
-	return done ? id : -1;
-}
-
 /* The serials in a ring; the caller frees *ids. */
 static bool list(int32_t ring, int32_t **ids, size_t *n) {
 	void *data = NULL;
@@ -85,10 +68,10 @@ static bool list(int32_t ring, int32_t **ids, size_t *n) {
 	return bytes >= 0;
 }
 
-/* As put makes them: root's alone, and usable, neither expired nor revoked. */
+/* As keyring_link makes them: root's alone, and usable, neither expired nor revoked. */
 static bool is_ours(int32_t id, const char *type, struct keyring_key *key) {
 	return keyring_describe(id, key) == 0 && strcmp(key->type, type) == 0 && key->uid == 0 &&
-	       (key->permissions | KEY_POS_ALL) == OURS;
+	       (key->permissions | KEY_POS_ALL) == KEYRING_OURS;
 }
 
 /* Finds the ring in uid 0's user keyring itself (a search goes into nested rings too). A ring of its
@@ -138,7 +121,8 @@ bool keyring_make(const char *root, const char *interface, int32_t *ring, struct
 		return false;
 	*ring = place.ring;
 	if (!*ring)
-		*ring = put(KEY_SPEC_USER_KEYRING, "keyring", place.name, span_of(NULL, 0), OURS, 0);
+		*ring = keyring_link(
+			KEY_SPEC_USER_KEYRING, "keyring", place.name, span_of(NULL, 0), KEYRING_OURS, 0);
 	if (*ring < 0)
 		return fail(err, place.name);
 	snprintf(serial, sizeof serial, "%" PRId32 "\n", *ring);
@@ -161,7 +145,7 @@ static bool has_secret(int32_t ring, const char *name, struct span secret) {
 }
 
 bool keyring_put(int32_t ring, const char *name, struct span secret, struct err *err) {
-	return has_secret(ring, name, secret) || put(ring, "user", name, secret, SECRET, 0) > 0 ||
+	return has_secret(ring, name, secret) || keyring_link(ring, "user", name, secret, SECRET, 0) > 0 ||
 	       fail(err, name);
 }
 
@@ -214,7 +198,7 @@ static void put_peer(struct sync *sync, int32_t ring, int32_t id, const struct w
 	if (id && keyctl_read(id, there, sizeof there) == n && memcmp(there, payload, (size_t)n) == 0 &&
 		keyctl_set_timeout(id, timeout) == 0)
 		return;
-	if (put(ring, "user", want->name, span_of(payload, (size_t)n), OURS, timeout) < 0)
+	if (keyring_link(ring, "user", want->name, span_of(payload, (size_t)n), KEYRING_OURS, timeout) < 0)
 		sync->good = fail(sync->err, host->label);
 }
 
@@ -263,7 +247,8 @@ static bool find_room(struct sync *sync) {
 		snprintf(name, sizeof name, "peers:%u", sync->next++);
 		sync->into = (int32_t)keyctl_search(sync->ring, "keyring", name, 0);
 		if (sync->into < 0)
-			sync->into = put(sync->ring, "keyring", name, span_of(NULL, 0), OURS, 0);
+			sync->into =
+				keyring_link(sync->ring, "keyring", name, span_of(NULL, 0), KEYRING_OURS, 0);
 		if (sync->into < 0) {
 			sync->good = fail(sync->err, name);
 			return false;

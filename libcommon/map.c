@@ -210,6 +210,6 @@ bool map_account_next(
 	return found;
 }
 
-bool map_login_next(struct span *logins, struct span *login, struct span *account) {
-	return take_part(logins, login) && take_part(logins, account);
+bool map_login_next(struct span *logins, struct span *login, struct span *account, struct span *keys) {
+	return take_part(logins, login) && take_part(logins, account) && take_part(logins, keys);
 }

@@ -30,11 +30,12 @@
  * of a value is its length:u64 and its bytes, only prefixes and logins run to the end of the value. uid,
  * gid, place: u32; accounts and groups are counted from 0 each. size: of the file.
  * v4, v6: addresses, 4 and 16 bytes each. prefixes: each a struct prefix, which is bytes only. logins: of
- * each the login and the account. */
-#define MAP_VERSION 1
+ * each the login, the account, and its SSH public keys as sshd writes them, "ssh-ed25519 AAAA...". */
+#define MAP_VERSION 2
 #define MAP_HEADER_KEY "Hmap" /* with its type */
 #define MAP_SUPERSEDED 2060   /* behind the cdb's tables (2048), two lengths (8) and that key */
 #define MAP_KEY_MAX 256	      /* bytes of a key with its type */
+#define MAP_SSH_KEY 80	      /* characters of an Ed25519 key's text */
 
 enum map_type {
 	MAP_HEADER = 'H',
@@ -111,8 +112,9 @@ bool map_account(
 bool map_account_next(
 	const struct map *map, enum map_type type, int64_t now, uint32_t *place, struct map_account *out);
 
-/* Takes the next admitted login off *logins; false at the end. */
-bool map_login_next(struct span *logins, struct span *login, struct span *account);
+/* Takes the next admitted login off *logins; false at the end. keys: its SSH public keys, MAP_SSH_KEY bytes
+ * each. */
+bool map_login_next(struct span *logins, struct span *login, struct span *account, struct span *keys);
 
 /* True when addr lies in a mesh prefix. */
 bool map_in_mesh(const struct map *map, const struct addr *addr);

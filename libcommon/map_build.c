@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -27,6 +28,31 @@ static void put_number(FILE *out, uint64_t value) {
 static void put_text(FILE *out, const char *text) {
 	put_number(out, strlen(text));
 	fputs(text, out);
+}
+
+/* Is this entry of a card, "LOGIN:KEY", of that login? */
+static bool read_loginkey(struct span text, const char *login, uint8_t key[static CESR_RAW]) {
+	size_t n = strlen(login);
+
+	return span_starts(text, login) && text.n > n && text.p[n] == ':' &&
+	       cesr_decode(span_from(text, n + 1), CESR_ED25519, key);
+}
+
+static void put_loginkeys(FILE *out, struct span list, const char *login) {
+	uint8_t wire[] = "\0\0\0\x0bssh-ed25519\0\0\0\x20................................";
+	uint8_t *key = wire + sizeof wire - 1 - CESR_RAW;
+	char base64[sodium_base64_ENCODED_LEN(sizeof wire - 1, sodium_base64_VARIANT_ORIGINAL)];
+	struct span rest = list, text;
+	uint64_t n = 0;
+
+	while (event_next_text(&rest, &text))
+		n += read_loginkey(text, login, key);
+	put_number(out, n * MAP_SSH_KEY);
+	while (event_next_text(&list, &text))
+		if (read_loginkey(text, login, key))
+			fprintf(out, "ssh-ed25519 %s",
+				sodium_bin2base64(base64, sizeof base64, wire, sizeof wire - 1,
+					sodium_base64_VARIANT_ORIGINAL));
 }
 
 static void put_addrs(FILE *out, const struct roster_host *host, int family) {
@@ -97,6 +123,7 @@ static bool add_host(struct cdb_make *cdb, const struct roster_host *host, const
 	for (size_t i = 0; i < host->nlogins; i++) {
 		put_text(out, host->logins[i].login);
 		put_text(out, host->logins[i].account);
+		put_loginkeys(out, host->loginkeys, host->logins[i].login);
 	}
 	good = fflush(out) == 0 && !ferror(out) && add(cdb, MAP_NAME, span_str(name), value, n) &&
 	       add(cdb, MAP_NAME, span_str(alias), value, n) &&

@@ -177,6 +177,7 @@ static bool is_listed(const struct roster_host *host, const char *login) {
 static bool read_logins(struct builder *b, struct roster_host *host, const struct card *card) {
 	struct span logins = card->logins, text;
 
+	host->loginkeys = card->loginkeys;
 	host->logins = calloc(event_count_texts(logins) + 1, sizeof *host->logins);
 	if (!host->logins)
 		return false;

@@ -48,6 +48,7 @@ struct roster_host {
 	uint16_t endpoint_port;
 	struct roster_login *logins;
 	size_t nlogins;
+	struct span loginkeys; /* SSH keys of logins, the card's list; points into the book */
 	struct roster_next next;
 	bool self; /* this very host */
 };

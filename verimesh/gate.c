@@ -29,8 +29,9 @@ static void explain(const struct gate_decision *decision) {
 	static const char *const marks[] = {"-  ", "yes", "NO "};
 
 	for (enum gate_condition i = 0; i < GATE_CONDITIONS; i++)
-		printf("  %s %s%s%s\n", marks[decision->answers[i]], gate_condition_name(i),
-			decision->details[i][0] ? ": " : "", decision->details[i]);
+		if (i != GATE_RECORD) /* a login from an address has none yet */
+			printf("  %s %s%s%s\n", marks[decision->answers[i]], gate_condition_name(i),
+				decision->details[i][0] ? ": " : "", decision->details[i]);
 }
 
 int verb_gate(const struct command *command) {

@@ -28,12 +28,13 @@ struct view {
 };
 
 int host_keyring(const struct mesh *mesh, const struct roster_host *host) {
-	char text[KEYRING_PAYLOAD];
+	char text[KEYRING_PAYLOAD], name[WG_KEY_TEXT];
 	int32_t ring;
 	int rc = keyring_open(mesh->root, mesh->policy.interface, &ring);
 
+	wg_key_encode(host->key, name);
 	if (rc == 0)
-		rc = keyring_peer(ring, host->key, text);
+		rc = keyring_read(ring, name, text);
 	return rc == 0 && !strstr(text, host->said) ? ESTALE : rc;
 }
 

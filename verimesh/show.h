@@ -6,7 +6,7 @@
 #include "sync.h"
 
 /* 0 when the kernel keyring has the host's key with its card; ESTALE: with another card; or as
- * keyring_open and keyring_peer. */
+ * keyring_open and keyring_read. */
 int host_keyring(const struct mesh *mesh, const struct roster_host *host);
 
 /* Why no card of a host is in force, by any of its names: withdrawn, void or ended. False when no

@@ -23,7 +23,7 @@ static void touch(struct span bytes) {
 }
 
 static void touch_card(enum map_type type, struct span what) {
-	struct span login, account;
+	struct span login, account, keys;
 	struct map_card card;
 
 	if (!map_card(&file, type, what, 0, &card))
@@ -34,9 +34,10 @@ static void touch_card(enum map_type type, struct span what) {
 	touch(card.said);
 	touch(card.v4);
 	touch(card.v6);
-	while (map_login_next(&card.logins, &login, &account)) {
+	while (map_login_next(&card.logins, &login, &account, &keys)) {
 		touch(login);
 		touch(account);
+		touch(keys);
 	}
 }
 

@@ -11,6 +11,15 @@
 #define SAMPLE_AID_A "EBfdlu8R27Fbx-ehrqwImnK-8Cm79sqbAQ4MmvEAYqao"
 #define SAMPLE_AID_B "EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2"
 #define SAMPLE_SAID "EIMwJjaS2DG8SaQXJW8ppKYDgllMoAheSTiFzVfgonZa"
+/* alice's two SSH keys as ssh-keygen has them and as the card does, and one of bob's */
+#define SAMPLE_SSH_1 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICKMhwdpedi5L7SZIWuu4FBlgBc4n+6y6iNiqKpHEYGB"
+#define SAMPLE_SSH_2 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfMe+A4ewKAM6FrY0Ac186zhuzfZsVgoIZzWBJCygbp"
+#define SAMPLE_SSH_BOB "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+#define SAMPLE_LOGINKEYS                                           \
+	"[\"alice:DCKMhwdpedi5L7SZIWuu4FBlgBc4n-6y6iNiqKpHEYGB\"," \
+	"\"bob:DAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\","    \
+	"\"alice:DGfMe-A4ewKAM6FrY0Ac186zhuzfZsVgoIZzWBJCygbp\","  \
+	"\"alic:DGfMe-A4ewKAM6FrY0Ac186zhuzfZsVgoIZzWBJCygbp\"]"
 #define SAMPLE_EXPIRED 1000 /* seconds since 1970, when the host `old` lapsed */
 
 #define SAMPLE_ACCOUNTS 3
@@ -78,6 +87,7 @@ static inline void sample_hosts(struct sample *s) {
 	s->logins[1] = (struct roster_login){"bob", "rsmith"};
 	s->hosts[SAMPLE_DB1_B].logins = s->logins;
 	s->hosts[SAMPLE_DB1_B].nlogins = 2;
+	s->hosts[SAMPLE_DB1_B].loginkeys = span_str(SAMPLE_LOGINKEYS);
 	s->hosts[SAMPLE_OLD_B].expires = SAMPLE_EXPIRED;
 	s->hosts[SAMPLE_DB1_A].self = true;
 }
@@ -90,7 +100,7 @@ static inline void sample_account(struct sample *s, size_t i, const char *login,
 	s->accounts[i] = (struct account){&s->peers[peer], rule, uid, uid / 1000 * 1000};
 }
 
-/* db1 of clinic-a, this host; of clinic-b: db1 (4 addresses, 2 logins), web (only its derived
+/* db1 of clinic-a, this host; of clinic-b: db1 (4 addresses, 2 logins, 3 SSH keys), web (only its derived
  * address), old (lapsed). Accounts of erin of clinic-a, of dave and carol of clinic-b. */
 static inline void sample_init(struct sample *s) {
 	memset(s, 0, sizeof *s);

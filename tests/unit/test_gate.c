@@ -167,12 +167,36 @@ static struct gate_decision ask(const char *from) {
 	return ask_for(from, "alice", -1);
 }
 
+/* What sudo asks in an audit session. */
+static struct gate_decision ask_session(const char *account, const char *session) {
+	struct gate_request request = {.root = ROOT, .account = account, .session = session, .fd = -1};
+	struct gate_decision decision;
+
+	errno = ERRNO_BEFORE;
+	gate_decide(&request, &decision);
+	assert_int_equal(errno, ERRNO_BEFORE);
+	return decision;
+}
+
+/* The SSH keys that sshd says were shown. */
+static struct gate_decision ask_key(const char *account, const char *shown) {
+	struct gate_request request = {.root = ROOT,
+		.account = account,
+		.remote = sample_addr("10.77.2.5"),
+		.fd = -1,
+		.ssh_auth = shown};
+	struct gate_decision decision;
+
+	gate_decide(&request, &decision);
+	return decision;
+}
+
 /* All conditions before `end` are met, none behind it was asked. */
 static void expect_answers(const struct gate_decision *d, enum gate_condition end, bool socket) {
 	for (enum gate_condition c = 0; c < GATE_CONDITIONS; c++) {
 		enum gate_answer expected = GATE_MET;
 
-		if (c > end || (c == GATE_INGRESS && !socket))
+		if (c > end || (c == GATE_INGRESS && !socket) || c == GATE_RECORD)
 			expected = GATE_NOT_ASKED;
 		else if (c == end)
 			expected = GATE_FAILED;
@@ -460,6 +484,179 @@ static void test_login(void **state) {
 	expect_refused(ask("10.77.2.5"), GATE_LOGIN, "no login of db1.clinic-b.mesh.internal becomes alice");
 }
 
+static void test_ssh_key(void **state) {
+	static const char *const alices[] = {"publickey " SAMPLE_SSH_1, "publickey " SAMPLE_SSH_2 "\n",
+		"publickey " SAMPLE_SSH_2 "\npublickey " SAMPLE_SSH_1 "\n",
+		"keyboard-interactive/pam\npublickey " SAMPLE_SSH_1, "\npublickey " SAMPLE_SSH_1 "\n\n"};
+	static const char *const others[] = {"", "\n", "password\n", "publickey", "publickey ",
+		"publickey \n", "publickey " SAMPLE_SSH_BOB,
+		"publickey " SAMPLE_SSH_1 "\npublickey " SAMPLE_SSH_BOB "\n",
+		"publickey " SAMPLE_SSH_BOB "\npublickey " SAMPLE_SSH_1 "\n", " publickey " SAMPLE_SSH_1,
+		"publickey  " SAMPLE_SSH_1, "publickey " SAMPLE_SSH_1 "=", "publickey " SAMPLE_SSH_1 " ",
+		"publickey " SAMPLE_SSH_1 SAMPLE_SSH_2, "Publickey " SAMPLE_SSH_1,
+		"publickeys " SAMPLE_SSH_1, "hostbased " SAMPLE_SSH_1, "password publickey " SAMPLE_SSH_1,
+		SAMPLE_SSH_1};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof alices / sizeof *alices; i++)
+		expect_admitted(ask_key("alice", alices[i]), false);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		expect_refused(ask_key("alice", others[i]), GATE_LOGIN,
+			"no login of db1.clinic-b.mesh.internal becomes alice by the SSH key that was "
+			"shown");
+	expect_admitted(ask_key("rsmith", "publickey " SAMPLE_SSH_BOB), false);
+	w.db1->loginkeys = span_of(NULL, 0);
+	set_map();
+	expect_refused(ask_key("alice", alices[0]), GATE_LOGIN,
+		"no login of db1.clinic-b.mesh.internal becomes alice by the SSH key that was shown");
+}
+
+/* Two logins become one account: whose key was shown is who it is. */
+static void test_ssh_key_tells_the_login(void **state) {
+	struct gate_decision d;
+
+	(void)state;
+	strcpy(w.sample.logins[1].account, "alice");
+	set_map();
+	d = ask_key("alice", "publickey " SAMPLE_SSH_BOB);
+	expect_admitted(d, false);
+	assert_string_equal(d.login, "bob");
+	assert_string_equal(ask_key("alice", "publickey " SAMPLE_SSH_2).login, "alice");
+}
+
+/* Leaves a record of alice's login for a session, whose serial is given. */
+static key_serial_t leave_record(const char *account, const char *session) {
+	struct gate_request request = {.root = ROOT, .account = account, .fd = -1};
+	struct gate_decision d = ask_for("10.77.2.5", account, -1);
+	key_serial_t record = 0;
+
+	assert_int_equal(d.verdict, GATE_ADMIT);
+	assert_int_equal(gate_record(&request, &d, session, &record), 0);
+	assert_true(record > 0);
+	return record;
+}
+
+static void expect_by_record(const char *account, const char *session, const char *login) {
+	struct gate_decision d = ask_session(account, session);
+
+	if (d.verdict != GATE_ADMIT)
+		fail_msg("not admitted: %s", d.reason);
+	for (enum gate_condition c = 0; c < GATE_CONDITIONS; c++)
+		assert_int_equal(
+			d.answers[c], c >= GATE_MESH && c <= GATE_INGRESS ? GATE_NOT_ASKED : GATE_MET);
+	assert_string_equal(d.login, login);
+	assert_string_equal(d.host, "db1.clinic-b.mesh.internal");
+	assert_string_equal(d.aid, SAMPLE_AID_B);
+	assert_string_equal(d.said, SAMPLE_SAID);
+	assert_string_equal(d.key, w.key);
+	assert_int_equal(d.sn, 7);
+}
+
+static void __attribute__((format(printf, 2, 3)))
+expect_no_record(struct gate_decision d, const char *format, ...) {
+	char reason[sizeof d.reason];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof reason, format, args);
+	va_end(args);
+	assert_int_equal(d.verdict, GATE_REFUSE);
+	assert_string_equal(d.reason, reason);
+}
+
+static void test_record(void **state) {
+	key_serial_t alices = leave_record("alice", "5");
+	char text[KEYRING_PAYLOAD];
+
+	(void)state;
+	assert_int_equal(keyring_read(w.ring, "session:5", text), 0);
+	expect_by_record("alice", "5", "alice");
+	expect_no_record(ask_session("alice", "6"), "session:6 in the keyring: %s", strerror(ENOKEY));
+	expect_no_record(ask_session("alice", ""), "session: in the keyring: %s", strerror(ENOKEY));
+	expect_no_record(ask_session("bob", "5"), "session:5 is of account alice");
+	expect_no_record(ask_session("", "5"), "session:5 is of account alice");
+	leave_record("rsmith", "6");
+	expect_by_record("rsmith", "6", "bob");
+	expect_by_record("alice", "5", "alice");
+	/* in its place, and not beside it */
+	leave_record("rsmith", "5");
+	expect_by_record("rsmith", "5", "bob");
+	expect_no_record(ask_session("alice", "5"), "session:5 is of account rsmith");
+	alices = leave_record("alice", "5");
+	assert_return_code(keyctl_revoke(alices), errno);
+	expect_no_record(ask_session("alice", "5"), "session:5 in the keyring: %s", strerror(EKEYREVOKED));
+	expect_by_record("rsmith", "6", "bob");
+	/* sync leaves what it did not make */
+	set_ring();
+	expect_by_record("rsmith", "6", "bob");
+}
+
+/* What was true at the login is asked again. */
+static void test_record_lives_by_its_host(void **state) {
+	(void)state;
+	leave_record("alice", "5");
+	set_peers("", "");
+	assert_true(sandbox_run(w.net.here, "ip link del %s", w.interface));
+	expect_by_record("alice", "5", "alice");
+	w.db1->nlogins = 0;
+	set_map();
+	expect_no_record(ask_session("alice", "5"), "no login of db1.clinic-b.mesh.internal becomes alice");
+	w.db1->nlogins = 2;
+	/* another login of the host has that account now: not the one who came */
+	strcpy(w.sample.logins[0].account, "other");
+	strcpy(w.sample.logins[1].account, "alice");
+	set_map();
+	expect_no_record(ask_session("alice", "5"), "no login of db1.clinic-b.mesh.internal becomes alice");
+	strcpy(w.sample.logins[0].account, "alice");
+	w.db1->expires = time(NULL) - 1;
+	set_map();
+	expect_no_record(ask_session("alice", "5"), "the map has no live card for key %s", w.key);
+	w.db1->expires = NEVER;
+	set_map();
+	expect_by_record("alice", "5", "alice");
+	/* the host has a new key: whoever came by the old one has to come again */
+	w.db1->key[0] ^= 1;
+	set_map();
+	set_ring();
+	expect_no_record(ask_session("alice", "5"), "key %s in the keyring: %s", w.key, strerror(ENOKEY));
+}
+
+/* The key of the record must be the host's of the record, not anybody's. */
+static void test_record_ties_host_and_key(void **state) {
+	char key[WG_KEY_TEXT], text[KEYRING_PAYLOAD];
+
+	(void)state;
+	wg_key_encode(w.sample.hosts[SAMPLE_WEB_B].key, key);
+	snprintf(text, sizeof text, "alice alice db1.clinic-b.mesh.internal %s", key);
+	assert_true(keyring_link(w.ring, "user", "session:5", span_str(text), KEYRING_OURS, 0) > 0);
+	expect_no_record(ask_session("alice", "5"),
+		"the keyring says: " SAMPLE_AID_B " 7 " SAMPLE_SAID " web.clinic-b.mesh.internal");
+}
+
+/* A record as long as policy and cards let names be fits; one that would be cut is not left. */
+static void test_record_length(void **state) {
+	struct gate_request request = {.root = ROOT, .fd = -1};
+	char account[LOGIN_MAX + LABEL_MAX + 2], expected[512], text[KEYRING_PAYLOAD];
+	struct gate_decision d = ask("10.77.2.5");
+	key_serial_t record = 0;
+
+	(void)state;
+	memset(account, 'a', sizeof account - 1);
+	account[sizeof account - 1] = 0;
+	request.account = account;
+	memset(d.login, 'l', LOGIN_MAX);
+	memset(d.host, 'h', LABEL_MAX + 1 + LABEL_MAX + 1 + DOMAIN_MAX);
+	assert_int_equal(gate_record(&request, &d, "4294967294", &record), 0);
+	snprintf(expected, sizeof expected, "%s %s %s %s", account, d.login, d.host, d.key);
+	assert_int_equal(keyring_read(w.ring, "session:4294967294", text), 0);
+	assert_string_equal(text, expected);
+	memset(d.host, 'h', sizeof d.host - 1);
+	assert_int_equal(gate_record(&request, &d, "5", &record), EMSGSIZE);
+	snprintf(d.interface, sizeof d.interface, "none0");
+	assert_int_equal(gate_record(&request, &d, "5", &record), ENOENT);
+	expect_no_record(ask_session("alice", "5"), "session:5 in the keyring: %s", strerror(ENOKEY));
+}
+
 static void test_names(void **state) {
 	(void)state;
 	for (enum gate_condition c = 0; c < GATE_CONDITIONS; c++)
@@ -662,6 +859,12 @@ int main(void) {
 		TEST(test_card),
 		TEST(test_derived_address),
 		TEST(test_login),
+		TEST(test_ssh_key),
+		TEST(test_ssh_key_tells_the_login),
+		TEST(test_record),
+		TEST(test_record_lives_by_its_host),
+		TEST(test_record_ties_host_and_key),
+		TEST(test_record_length),
 		TEST(test_names),
 		TEST(test_remote_texts),
 		TEST(test_remote_socket),

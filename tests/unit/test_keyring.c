@@ -143,9 +143,11 @@ static void sync_ok(struct world *w) {
 
 static int lookup(const struct world *w, size_t i, char payload[static KEYRING_PAYLOAD]) {
 	uint8_t key[WG_KEY_BYTES];
+	char name[WG_KEY_TEXT];
 
 	key_of(i, key);
-	return keyring_peer(w->ring, key, payload);
+	wg_key_encode(key, name);
+	return keyring_read(w->ring, name, payload);
 }
 
 static int lookup_rc(const struct world *w, size_t i) {

@@ -1,6 +1,7 @@
 /* test_map.c: the map: written, read back, read by others' tools, damaged, replaced. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <cdb.h>
+#include <sodium.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -93,7 +94,7 @@ static void assert_text(struct span found, const char *text) {
 /* All that the record of db1.clinic-b must say. */
 static bool is_db1(const struct map_card *card) {
 	const struct addr *addrs = sample.addrs[SAMPLE_DB1_B];
-	struct span logins = card->logins, login, account;
+	struct span logins = card->logins, login, account, keys;
 
 	return card->sn == 7 && span_is(card->name, "db1.clinic-b.mesh.internal") &&
 	       span_is(card->alias, "db1." SAMPLE_AID_B ".mesh.internal") &&
@@ -101,10 +102,11 @@ static bool is_db1(const struct map_card *card) {
 	       span_eq(card->v4, span_of("\x0a\x4d\x02\x05\x0a\x4d\x02\x06", 8)) && card->v6.n == 32 &&
 	       memcmp(card->v6.p, addrs[0].bytes, 16) == 0 &&
 	       memcmp(card->v6.p + 16, addrs[3].bytes, 16) == 0 &&
-	       map_login_next(&logins, &login, &account) && span_is(login, "alice") &&
-	       span_is(account, "alice") && map_login_next(&logins, &login, &account) &&
-	       span_is(login, "bob") && span_is(account, "rsmith") &&
-	       !map_login_next(&logins, &login, &account);
+	       map_login_next(&logins, &login, &account, &keys) && span_is(login, "alice") &&
+	       span_is(account, "alice") && span_is(keys, SAMPLE_SSH_1 SAMPLE_SSH_2) &&
+	       map_login_next(&logins, &login, &account, &keys) && span_is(login, "bob") &&
+	       span_is(account, "rsmith") && span_is(keys, SAMPLE_SSH_BOB) &&
+	       !map_login_next(&logins, &login, &account, &keys);
 }
 
 static void names_find_hosts(void **state) {
@@ -124,6 +126,55 @@ static void names_find_hosts(void **state) {
 	assert_text(host.alias, "db1." SAMPLE_AID_A ".mesh.internal");
 	assert_int_equal(host.v4.n, 0);
 	drop(&map);
+}
+
+/* A new SSH key: in a card's list it is "LOGIN:KEY"; the text is ssh-keygen's. */
+static void make_ssh_key(char list[static 64], char ssh[static MAP_SSH_KEY + 1]) {
+	uint8_t wire[64];
+	char key[CESR_TEXT];
+	size_t n = 0;
+	FILE *in = popen(
+		"d=$(mktemp -d) && ssh-keygen -q -t ed25519 -N '' -f $d/k && cat $d/k.pub; rm -r $d", "r");
+
+	assert_non_null(in);
+	if (!fgets(ssh, MAP_SSH_KEY + 1, in)) {
+		printf("needs ssh-keygen\n");
+		skip();
+	}
+	while (fgetc(in) != EOF)
+		;
+	assert_int_equal(pclose(in), 0);
+	assert_int_equal(sodium_base642bin(wire, sizeof wire, ssh + strlen("ssh-ed25519 "),
+				 strlen(ssh) - strlen("ssh-ed25519 "), NULL, &n, NULL,
+				 sodium_base64_VARIANT_ORIGINAL),
+		0);
+	assert_int_equal(n, 51);
+	snprintf(list, 64, "[\"alice:%s\"]", cesr_encode(CESR_ED25519, wire + n - CESR_RAW, key));
+}
+
+static void ssh_keys_are_written_as_ssh_keygen_does(void **state) {
+	char list[64], ssh[MAP_SSH_KEY + 1];
+	struct span logins, login, account, keys;
+	struct map_card host;
+	struct map map;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		make_ssh_key(list, ssh);
+		sample_init(&sample);
+		sample.hosts[SAMPLE_DB1_B].loginkeys = span_str(list);
+		map = built();
+		assert_true(by_name(&map, "db1.clinic-b.mesh.internal", &host));
+		logins = host.logins;
+		assert_true(map_login_next(&logins, &login, &account, &keys));
+		assert_text(login, "alice");
+		assert_text(keys, ssh);
+		assert_true(map_login_next(&logins, &login, &account, &keys));
+		assert_text(login, "bob");
+		assert_text(keys, "");
+		drop(&map);
+	}
+	sample_init(&sample);
 }
 
 static void other_names_find_nothing(void **state) {
@@ -601,13 +652,14 @@ static bool finds_only_truth(const struct map *map) {
 static void read_all(const struct map_card *card) {
 	const struct span parts[] = {
 		card->name, card->alias, card->aid, card->said, card->v4, card->v6, card->logins};
-	struct span logins = card->logins, login, account;
+	struct span logins = card->logins, login, account, keys;
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		bytes_free(bytes_copy(parts[i].p, parts[i].n));
-	while (map_login_next(&logins, &login, &account)) {
+	while (map_login_next(&logins, &login, &account, &keys)) {
 		bytes_free(bytes_copy(login.p, login.n));
 		bytes_free(bytes_copy(account.p, account.n));
+		bytes_free(bytes_copy(keys.p, keys.n));
 	}
 }
 
@@ -1064,6 +1116,7 @@ static int tear_down(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_find_hosts),
+		cmocka_unit_test(ssh_keys_are_written_as_ssh_keygen_does),
 		cmocka_unit_test(other_names_find_nothing),
 		cmocka_unit_test(addresses_find_hosts),
 		cmocka_unit_test(tunnel_keys_find_cards),

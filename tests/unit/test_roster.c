@@ -19,13 +19,15 @@ static void a_card_becomes_a_host(void **state) {
 	struct scene *s = begin();
 	const struct roster_host *host;
 	char key[SAID], text[ADDR_TEXT];
+	struct span list, entry;
 
 	(void)state;
 	interact(&s->stream, &s->b, "");
 	issue(s, &s->b, "db1", 9,
 		",\"until\":\"2026-01-01T00:00:10.900000+00:00\",\"addr\":[\"10.2.0.5\"],"
 		"\"routes\":[\"10.2.8.0/24\"],\"endpoint\":\"[2001:db8::7]:51820\","
-		"\"logins\":[\"alice\"]");
+		"\"logins\":[\"alice\"],\"loginkeys\":[\"alice:DCKMhwdpedi5L7SZIWuu4FBlgBc4n-"
+		"6y6iNiqKpHEYGB\"]");
 	build(s, &(struct setting){.b = "AllowedIPs = 10.2.0.0/16\nLogins = alice=ann bob"});
 	assert_nothing_refused(s);
 	assert_int_equal(s->roster.nhosts, 1);
@@ -35,6 +37,10 @@ static void a_card_becomes_a_host(void **state) {
 	assert_string_equal(cesr_encode(CESR_X25519, host->key, key), tunnel_key(9, text));
 	assert_int_equal(host->sn, 2);
 	assert_true(host->expires == NOW + 10);
+	list = host->loginkeys;
+	assert_true(event_next_text(&list, &entry));
+	assert_true(span_is(entry, "alice:DCKMhwdpedi5L7SZIWuu4FBlgBc4n-6y6iNiqKpHEYGB"));
+	assert_false(event_next_text(&list, &entry));
 	assert_hosts(s, "db1.b 10.2.0.5 10.2.8.0/24 @2001:db8::7:51820 alice=ann\n");
 	assert_false(host->self);
 	assert_null(s->roster.self);
