@@ -11,16 +11,24 @@
  *   option TEXT            an option of the module (root=DIR is always there)
  *   user, rhost, ruser TEXT    the items; without a text: empty; without the line: not set
  *   env NAME=VALUE         in the PAM environment
+ *   long WORD TEXT         one of these four with 64 kB, the text over and over (of env: the value)
  *   answer TEXT            to the question for the user's name
  *   uid N                  the real uid; the effective one stays 0
  *   silent                 PAM_SILENT from now on
  *   connect FROM TO        a TCP connection from db1 (127.0.0.1: from here) that this process has
  *                          accepted; connect6 with a socket of IPv6
  *   run SHELL, far SHELL   here or on db1, with $IF, $ROOT, $MAP, $RING (serial), $KEY (db1's)
+ *                          and $SESSION; all, and $AID, in env too, with $SSH1, $SSH2 (SSH keys of
+ *                          alice) and $SSHBOB
  *   version N              the map says that it is of this version
- *   call PHASE CODE        account, auth or setcred, and what the module must answer
+ *   session [none]         this process is of a new audit session, $SESSION, or of none
+ *   handle N               what is called from now on is called by handle N (0 to 3) while the case lasts;
+ *                          without it each call has one of its own
+ *   call PHASE CODE        account, auth, setcred, open or close, and what the module must answer
  *   log PRIORITY TEXT      and must have logged, line by line, to LOG_AUTHPRIV; knows $AID too
  *   say TEXT               and must have told the user
+ *   has NAME=VALUE         and must have left in the PAM environment
+ *   lacks NAME             and must not have
  *
  * \xNN is a byte. Empty lines and lines that start with # do not count.
  */
@@ -53,6 +61,8 @@
 #define CASES_MAX 256
 #define LINES_MAX 16
 #define LINE_MAX_BYTES 1024
+#define HANDLES_MAX 4
+#define NO_SESSION "4294967295"
 
 /* Lines that came in, and how many of them a case has asked for. */
 struct lines {
@@ -71,6 +81,10 @@ struct world {
 	pid_t tunnels[2]; /* userspace WireGuards */
 	char options[512];
 	const char *user, *rhost, *ruser, *env, *answer;
+	char session[16];			      /* the audit session, as the kernel says it */
+	char env_text[LINE_MAX_BYTES], *kept;	      /* of env and of long */
+	pam_handle_t *handles[HANDLES_MAX], **handle; /* NULL: each call has its own */
+	char *left;				      /* the last call's PAM environment, a line each */
 	uid_t uid;
 	int flags, fds[4];
 	size_t nfds;
@@ -169,6 +183,25 @@ static void do_uid(char *text) {
 	skip();
 }
 
+static void do_long(char *text) {
+	static const struct {
+		const char *word, **keep;
+	} items[] = {{"rhost", &w.rhost}, {"ruser", &w.ruser}, {"user", &w.user}, {"env", &w.env}};
+	char *value = strchr(text, ' ') + 1, *part = strchr(value, '=');
+	size_t n = 0, size = 65536 + LINE_MAX_BYTES;
+
+	part = part ? part + 1 : value;
+	free(w.kept);
+	w.kept = malloc(size);
+	assert_non_null(w.kept);
+	n = (size_t)snprintf(w.kept, size, "%.*s", (int)(part - value), value);
+	while (n < 65536)
+		n += (size_t)snprintf(w.kept + n, size - n, "%s", part);
+	for (size_t i = 0; i < sizeof items / sizeof *items; i++)
+		if (strncmp(text, items[i].word, strlen(items[i].word)) == 0)
+			*items[i].keep = w.kept;
+}
+
 static void do_silent(char *text) {
 	(void)text;
 	w.flags = (int)PAM_SILENT;
@@ -196,8 +229,8 @@ static void do_connect6(char *text) {
 }
 
 static void run(int ns, const char *script) {
-	if (!sandbox_run(ns, "IF=%s ROOT=" ROOT " MAP=" MAP " RING=%d KEY='%s'\n%s", w.interface, w.ring,
-		    w.key, script))
+	if (!sandbox_run(ns, "IF=%s ROOT=" ROOT " MAP=" MAP " RING=%d KEY='%s' SESSION=%s\n%s", w.interface,
+		    w.ring, w.key, w.session, script))
 		fail_msg("%s: failed: %s", w.place, script);
 }
 
@@ -220,46 +253,112 @@ static void do_version(char *text) {
 	assert_int_equal(fclose(out), 0);
 }
 
+static void do_handle(char *text) {
+	unsigned long i = strtoul(text, NULL, 10);
+
+	assert_true(i < HANDLES_MAX);
+	w.handle = &w.handles[i];
+}
+
+/* What pam_loginuid does. False where this user cannot, having done it once. */
+static bool take_session(const char *loginuid) {
+	char before[sizeof w.session];
+	FILE *file = fopen("/proc/self/loginuid", "w");
+	bool written = file && fputs(loginuid, file) >= 0 && fflush(file) == 0;
+
+	if (file)
+		fclose(file);
+	memcpy(before, w.session, sizeof before);
+	file = fopen("/proc/self/sessionid", "r");
+	written = file && fscanf(file, "%15s", w.session) == 1 && written;
+	if (file)
+		fclose(file);
+	return written && strcmp(loginuid, NO_SESSION) == 0 ? strcmp(w.session, NO_SESSION) == 0
+							    : strcmp(w.session, before) != 0;
+}
+
+static void do_session(char *text) {
+	if (take_session(strcmp(text, "none") == 0 ? NO_SESSION : "2001"))
+		return;
+	printf("needs audit sessions: root, and a kernel that has them\n");
+	skip();
+}
+
 /* The module's own code is the stack's; where it ignores the call the next module speaks. */
 static void write_service(void) {
+	static const char *const types[][2] = {{"auth", "auth=cred_unavail"},
+		{"account", "acct=cred_unavail"},
+		{"session", "open_session=cred_unavail close_session=cred_unavail"}};
 	FILE *out = fopen(SERVICES "/" SERVICE, "w");
 
 	assert_non_null(out);
-	for (int auth = 0; auth < 2; auth++)
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
 		fprintf(out,
 			"%s [success=done ignore=ignore default=die] %s root=" ROOT "%s\n"
-			"%s required pam_debug.so %s=cred_unavail\n",
-			auth ? "auth" : "account", module, w.options, auth ? "auth" : "account",
-			auth ? "auth" : "acct");
+			"%s required pam_debug.so %s\n",
+			types[i][0], module, w.options, types[i][0], types[i][1]);
 	assert_int_equal(fclose(out), 0);
 }
 
+static void begin_handle(pam_handle_t **pamh) {
+	static const struct pam_conv conv = {converse, NULL};
+
+	if (!*pamh)
+		assert_int_equal(pam_start_confdir(SERVICE, w.user, &conv, SERVICES, pamh), PAM_SUCCESS);
+	if (w.rhost)
+		assert_int_equal(pam_set_item(*pamh, PAM_RHOST, w.rhost), PAM_SUCCESS);
+	if (w.ruser)
+		assert_int_equal(pam_set_item(*pamh, PAM_RUSER, w.ruser), PAM_SUCCESS);
+	if (w.env)
+		assert_int_equal(pam_putenv(*pamh, w.env), PAM_SUCCESS);
+}
+
+static void take_env(pam_handle_t *pamh) {
+	char **list = pam_getenvlist(pamh);
+	size_t n;
+	FILE *out;
+
+	free(w.left);
+	w.left = NULL;
+	out = open_memstream(&w.left, &n);
+	assert_non_null(out);
+	for (size_t i = 0; list && list[i]; i++) {
+		fprintf(out, "\n%s\n", list[i]);
+		free(list[i]);
+	}
+	free(list);
+	fclose(out);
+}
+
 static int call(const char *phase) {
-	const struct pam_conv conv = {converse, NULL};
-	pam_handle_t *pamh = NULL;
+	static const struct {
+		const char *name, *type;
+		int (*call)(pam_handle_t *pamh, int flags);
+	} phases[] = {
+		{"account", "account", pam_acct_mgmt},
+		{"auth", "auth", pam_authenticate},
+		{"close", "session", pam_close_session},
+		{"open", "session", pam_open_session},
+		{"setcred", "setcred", pam_setcred},
+	};
+	pam_handle_t *own = NULL, **pamh = w.handle ? w.handle : &own;
 	char message[LINE_MAX_BYTES];
+	size_t i = 0;
 	ssize_t n;
 	int rc;
 
-	assert_int_equal(pam_start_confdir(SERVICE, w.user, &conv, SERVICES, &pamh), PAM_SUCCESS);
-	if (w.rhost)
-		assert_int_equal(pam_set_item(pamh, PAM_RHOST, w.rhost), PAM_SUCCESS);
-	if (w.ruser)
-		assert_int_equal(pam_set_item(pamh, PAM_RUSER, w.ruser), PAM_SUCCESS);
-	if (w.env)
-		assert_int_equal(pam_putenv(pamh, w.env), PAM_SUCCESS);
+	while (strcmp(phases[i].name, phase) != 0)
+		assert_true(++i < sizeof phases / sizeof *phases);
+	begin_handle(pamh);
 	assert_return_code(setresuid(w.uid, 0, 0), errno);
-	if (strcmp(phase, "account") == 0)
-		rc = pam_acct_mgmt(pamh, w.flags);
-	else if (strcmp(phase, "auth") == 0)
-		rc = pam_authenticate(pamh, w.flags);
-	else
-		rc = pam_setcred(pamh, w.flags);
+	rc = phases[i].call(*pamh, w.flags);
 	assert_return_code(setresuid(0, 0, 0), errno);
-	pam_end(pamh, rc);
+	take_env(*pamh);
+	if (own)
+		pam_end(own, rc);
 	while ((n = recv(syslog_fd, message, sizeof message - 1, MSG_DONTWAIT)) > 0) {
 		message[n] = 0;
-		take_syslog(phase, message);
+		take_syslog(phases[i].type, message);
 	}
 	return rc;
 }
@@ -274,6 +373,7 @@ static void do_call(char *text) {
 		{"ignore", PAM_CRED_UNAVAIL},
 		{"perm_denied", PAM_PERM_DENIED},
 		{"service_err", PAM_SERVICE_ERR},
+		{"session_err", PAM_SESSION_ERR},
 		{"success", PAM_SUCCESS},
 		{"user_unknown", PAM_USER_UNKNOWN},
 	};
@@ -298,7 +398,9 @@ static void do_call(char *text) {
 static void expand(const char *text, char *out, size_t size) {
 	const struct {
 		const char *name, *value;
-	} names[] = {{"$AID", SAMPLE_AID_B}, {"$IF", w.interface}, {"$KEY", w.key}, {"$MAP", MAP}};
+	} names[] = {{"$AID", SAMPLE_AID_B}, {"$IF", w.interface}, {"$KEY", w.key}, {"$MAP", MAP},
+		{"$SESSION", w.session}, {"$SSHBOB", SAMPLE_SSH_BOB}, {"$SSH1", SAMPLE_SSH_1},
+		{"$SSH2", SAMPLE_SSH_2}};
 	size_t n = 0;
 
 	while (*text && n < size - 1) {
@@ -322,6 +424,32 @@ static void do_log(char *text) {
 
 static void do_say(char *text) {
 	expect_line(&w.said, text);
+}
+
+static void do_env(char *text) {
+	expand(text, w.env_text, sizeof w.env_text);
+	w.env = w.env_text;
+}
+
+static bool was_left(const char *text) {
+	return w.left && strstr(w.left, text);
+}
+
+static void do_has(char *text) {
+	char value[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 2];
+
+	expand(text, value, sizeof value);
+	snprintf(line, sizeof line, "\n%s\n", value);
+	if (!was_left(line))
+		fail_msg("%s: not in the environment: %s: %s", w.place, value, w.left ? w.left : "");
+}
+
+static void do_lacks(char *text) {
+	char line[LINE_MAX_BYTES];
+
+	snprintf(line, sizeof line, "\n%s=", text);
+	if (was_left(line))
+		fail_msg("%s: in the environment: %s", w.place, w.left);
 }
 
 /* \xNN is that byte. */
@@ -349,14 +477,19 @@ static void do_line(char *line) {
 		{"call", do_call, NULL},
 		{"connect", do_connect, NULL},
 		{"connect6", do_connect6, NULL},
-		{"env", NULL, &w.env},
+		{"env", do_env, NULL},
 		{"far", do_far, NULL},
+		{"handle", do_handle, NULL},
+		{"has", do_has, NULL},
+		{"lacks", do_lacks, NULL},
 		{"log", do_log, NULL},
+		{"long", do_long, NULL},
 		{"option", do_option, NULL},
 		{"rhost", NULL, &w.rhost},
 		{"ruser", NULL, &w.ruser},
 		{"run", do_run, NULL},
 		{"say", do_say, NULL},
+		{"session", do_session, NULL},
 		{"silent", do_silent, NULL},
 		{"tunnel", do_tunnel, NULL},
 		{"uid", do_uid, NULL},
@@ -496,6 +629,7 @@ static int set_up(void **state) {
 
 	(void)state;
 	make_network();
+	take_session(NO_SESSION); /* else the one that it has stays */
 	assert_true(!tunnels || (make_interfaces() && configure_tunnel()));
 	take_key();
 	assert_true(sandbox_run(w.net.here, "mkdir -p " ROOT PATH_STATE));
@@ -509,6 +643,11 @@ static int tear_down(void **state) {
 	struct err err = {0};
 
 	(void)state;
+	for (size_t i = 0; i < HANDLES_MAX; i++)
+		if (w.handles[i])
+			pam_end(w.handles[i], PAM_SUCCESS);
+	free(w.left);
+	free(w.kept);
 	for (size_t i = 0; i < w.nfds; i++)
 		close(w.fds[i]);
 	for (size_t i = 0; i < 2; i++)
