@@ -16,6 +16,7 @@ struct account {
 	const struct policy_peer *peer; /* they point into the policy */
 	const struct policy_login *login;
 	uint32_t uid, gid;
+	int64_t expires; /* when its peer lapses, seconds since 1970, or NEVER: roster_build's to say */
 };
 
 typedef void accounts_report(void *ctx, const struct err *claim);

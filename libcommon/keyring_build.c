@@ -180,11 +180,7 @@ static bool list_wants(struct sync *sync, const struct roster *roster) {
 
 /* Seconds after which a host's key is void unless it is set anew; 0: never. */
 static unsigned timeout_of(const struct sync *sync, const struct roster_host *host) {
-	int64_t left = host->expires == NEVER ? NEVER : host->expires - sync->now;
-
-	if (host->peer->nsources > 0)
-		left = MIN(left, sync->policy->max_age);
-	return left == NEVER ? 0 : (unsigned)MIN(left, UINT32_MAX);
+	return host->expires == NEVER ? 0 : (unsigned)MIN(host->expires - sync->now, UINT32_MAX);
 }
 
 /* Puts a host's key into a ring; one that says the same already (id, or 0) gets its time only. */

@@ -24,12 +24,15 @@ struct ledger_entry {
 	bool claimed; /* a key, by ledger_claim */
 };
 
-static const char *const kinds[] = {
-	[LEDGER_KEY] = "key", [LEDGER_MET] = "met", [LEDGER_UID] = "uid", [LEDGER_GID] = "gid"};
+static const char *const kinds[] = {[LEDGER_KEY] = "key",
+	[LEDGER_MET] = "met",
+	[LEDGER_ANSWERED] = "src",
+	[LEDGER_UID] = "uid",
+	[LEDGER_GID] = "gid"};
 
 /* Whether the number of this kind is a time, else an account's. */
 static bool is_time(enum ledger_kind kind) {
-	return kind <= LEDGER_MET;
+	return kind < LEDGER_UID;
 }
 
 static int compare_owners(const void *a, const void *b) {
@@ -204,13 +207,16 @@ bool ledger_owner(const struct ledger *ledger, enum ledger_kind kind, uint64_t n
 
 bool ledger_put(
 	struct ledger *ledger, enum ledger_kind kind, const char *aid, const char *name, uint64_t number) {
-	struct ledger_entry entry = make(kind, aid, name, number);
-	uint64_t there;
+	struct ledger_entry entry = make(kind, aid, name, number), *there;
 
-	if (ledger_find(ledger, kind, aid, name, &there) && there == number)
+	there = find(&ledger->by_owner, &entry, compare_owners);
+	if (there && there->number == number)
 		return true;
 	ledger->changed = true;
-	return add(ledger, &entry);
+	if (!there || !is_time(kind))
+		return add(ledger, &entry);
+	there->number = number;
+	return true;
 }
 
 bool ledger_claim(struct ledger *ledger, const char *aid, const char *key, uint64_t now) {

@@ -1,4 +1,5 @@
-/* ledger.h: what this host must not forget: tunnel keys first seen, numbers given (DESIGN.md 5.3, 5.6). */
+/* ledger.h: what this host must not forget: tunnel keys first seen, Sources that answered, numbers given
+ * (DESIGN.md 5.3, 5.5, 5.6). */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef VERIMESH_LEDGER_H
 #define VERIMESH_LEDGER_H
@@ -13,8 +14,9 @@
 enum ledger_kind {
 	LEDGER_KEY, /* NAME: a tunnel key that AID claims, base64; NUMBER: since when, seconds since 1970 */
 	LEDGER_MET, /* the same of a key that a host changed to, when its first handshake was seen */
-	LEDGER_UID, /* NAME: a login; NUMBER: its uid, now or once */
-	LEDGER_GID, /* NAME: "-"; NUMBER: the gid of its peer, now or once */
+	LEDGER_ANSWERED, /* NAME: "-"; NUMBER: when a Source of AID last answered, seconds since 1970 */
+	LEDGER_UID,	 /* NAME: a login; NUMBER: its uid, now or once */
+	LEDGER_GID,	 /* NAME: "-"; NUMBER: the gid of its peer, now or once */
 };
 
 /* Zero-initialised it is empty. */
@@ -42,7 +44,8 @@ bool ledger_find(const struct ledger *ledger, enum ledger_kind kind, const char 
 bool ledger_owner(const struct ledger *ledger, enum ledger_kind kind, uint64_t number, const char **aid,
 	const char **name);
 
-/* Puts a number in force. Of uids and gids what was in force before stays given. False: out of memory. */
+/* Puts a number in force. Of uids and gids what was in force before stays given; a time takes the place of
+ * the one before. False: out of memory. */
 bool ledger_put(
 	struct ledger *ledger, enum ledger_kind kind, const char *aid, const char *name, uint64_t number);
 

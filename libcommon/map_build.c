@@ -161,7 +161,7 @@ static bool add_account(struct cdb_make *cdb, const struct account *account, boo
 
 	if (!out)
 		return false;
-	put_number(out, (uint64_t)NEVER); /* it is policy's, and no card's */
+	put_number(out, (uint64_t)account->expires);
 	put_number(out, (uint64_t)account->gid << 32 | id);
 	put_text(out, name);
 	put_text(out, "*");

@@ -22,7 +22,10 @@ struct builder {
 	struct owners owners;
 	struct claim *claims; /* of all hosts */
 	size_t nclaims;
-	bool *roots; /* of the peer under way, by login: uid 0 without being written */
+	struct account *account; /* the first that is not of a peer before */
+	/* of the peer under way: */
+	bool *roots;   /* by login: uid 0 without being written */
+	int64_t lapse; /* when it lapses, or NEVER */
 };
 
 /* An address or a route that a host may claim. */
@@ -31,6 +34,13 @@ struct claim {
 	bool route;
 	size_t host;
 };
+
+static void count_refused(void *ctx, const struct err *claim) {
+	struct builder *b = ctx;
+
+	b->roster->refused++;
+	b->in->report(b->in->ctx, claim);
+}
 
 __attribute__((format(printf, 3, 4))) static void refuse(
 	struct builder *b, const struct roster_host *host, const char *fmt, ...) {
@@ -41,8 +51,7 @@ __attribute__((format(printf, 3, 4))) static void refuse(
 	err_vset(&claim, ERR_NO, fmt, args);
 	va_end(args);
 	err_at(&claim, "%s.%s", host->label, host->peer->name);
-	b->roster->refused++;
-	b->in->report(b->in->ctx, &claim);
+	count_refused(b, &claim);
 }
 
 /* ---- who may claim what (DESIGN.md 5.3) ---- */
@@ -248,6 +257,10 @@ static bool add_host(struct builder *b, const struct policy_peer *peer, const st
 		host->expires = earlier(host->expires, host->next.from + OVERLAP);
 		host->expires = earlier(host->expires, seconds(next->card.until));
 	}
+	if (!host->self) {
+		host->expires = earlier(host->expires, b->lapse);
+		host->lapsed = b->lapse <= b->in->now;
+	}
 	return read_claims(b, host, card) && read_logins(b, host, card);
 }
 
@@ -279,6 +292,39 @@ static bool stays(struct builder *b, const struct policy_peer *peer, const struc
 	return b->in->now < from + OVERLAP && !was_met(b, peer->aid, next->key);
 }
 
+/* When a peer lapses (DESIGN.md 5.5). One of whom no answer is known starts now, and so does one that
+ * answered in times to come: the clock was set back. */
+static int64_t find_lapse(struct builder *b, const struct policy_peer *peer) {
+	const uint64_t now = (uint64_t)b->in->now;
+	uint64_t answered;
+
+	if (peer->nsources == 0 || (b->in->own_aid && strcmp(peer->aid, b->in->own_aid) == 0))
+		return NEVER;
+	if (!ledger_find(b->in->ledger, LEDGER_ANSWERED, peer->aid, "-", &answered) || answered > now) {
+		ledger_put(b->in->ledger, LEDGER_ANSWERED, peer->aid, "-", now);
+		answered = now;
+	}
+	return (int64_t)answered + b->policy->max_age;
+}
+
+/* Settles when the peer under way lapses, and with it its accounts. */
+static void settle_lapse(struct builder *b, const struct policy_peer *peer) {
+	const struct account *end = b->roster->accounts + b->roster->naccounts;
+	char text[TIME_TEXT];
+	struct err err;
+
+	b->lapse = find_lapse(b, peer);
+	for (; b->account < end && b->account->peer == peer; b->account++)
+		b->account->expires = b->lapse;
+	if (b->lapse > b->in->now)
+		return;
+	err_set(&err, ERR_NO,
+		"%s: lapsed at %.19sZ, MaxAge after a Source answered; see that one does, then verimesh "
+		"fetch %s",
+		peer->name, time_format(b->lapse * 1000000, text), peer->name);
+	count_refused(b, &err);
+}
+
 static bool add_peer(struct builder *b, const struct policy_peer *peer, struct err *err) {
 	const struct kel *kel = book_kel(b->in->book, peer->aid);
 	struct cards_entry *entries;
@@ -287,6 +333,7 @@ static bool add_peer(struct builder *b, const struct policy_peer *peer, struct e
 
 	if (!kel)
 		return true;
+	settle_lapse(b, peer);
 	if (!find_roots(b, peer))
 		return err_set(err, ERR_ENV, "out of memory");
 	if (!cards_list(b->in->book, kel, &entries, &n, err))
@@ -488,19 +535,13 @@ static void drop_refused(struct roster *roster) {
 	roster->nhosts = kept;
 }
 
-static void count_refused(void *ctx, const struct err *claim) {
-	struct builder *b = ctx;
-
-	b->roster->refused++;
-	b->in->report(b->in->ctx, claim);
-}
-
 static bool fill(struct builder *b, struct err *err) {
 	struct roster *roster = b->roster;
 
 	if (!accounts_build(b->in->root, b->policy, b->in->book, b->in->ledger, count_refused, b,
 		    &roster->accounts, &roster->naccounts, err))
 		return false;
+	b->account = roster->accounts;
 	if (!owners_build(&b->owners, b->policy))
 		return err_set(err, ERR_ENV, "out of memory");
 	for (size_t i = 0; i < b->policy->npeers; i++)

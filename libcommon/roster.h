@@ -40,6 +40,7 @@ struct roster_host {
 	size_t place;			/* of its card in the log */
 	uint64_t sn;			/* of the key state by which the card counts */
 	int64_t expires;		/* seconds since 1970 (wall clock), or NEVER */
+	bool lapsed;			/* its peer did, when it expired; WireGuard keeps it */
 	struct addr *addrs;		/* the derived address first (DESIGN.md 5.3) */
 	size_t naddrs;
 	struct prefix *routes;
@@ -60,7 +61,7 @@ struct roster {
 	struct account *accounts; /* in the order of the policy */
 	size_t naccounts;
 	const struct roster_host *self; /* this host's own entry, NULL when it has no card */
-	unsigned refused;		/* claims that were refused */
+	unsigned refused;		/* claims that were refused, and peers that lapsed */
 };
 
 /* What it is built from; what may be left out is NULL. */
@@ -68,7 +69,8 @@ struct roster_sources {
 	const char *root;	     /* "" or where etc/passwd and etc/group of local accounts are */
 	const struct policy *policy; /* every peer has an AID */
 	const struct book *book;
-	struct ledger *ledger;	/* learns the numbers given; ledger_save is the caller's */
+	struct ledger *ledger;	/* learns numbers given and who lapses from now; to be saved by the caller */
+	const char *own_aid;	/* of the identity that this host holds: it has that log at first hand */
 	const uint8_t *own_key; /* tunnel key of this host's interface, which no other host may have */
 	int64_t now;		/* seconds since 1970 */
 
@@ -78,13 +80,17 @@ struct roster_sources {
 	bool (*is_foreign_prefix)(void *interface, const struct prefix *prefix);
 	bool (*had_handshake)(void *interface, const uint8_t key[static WG_KEY_BYTES]);
 
-	/* Takes each claim that is refused, with both claims and the mend (DESIGN.md 5.3 to 5.6). */
+	/* Takes each claim that is refused, with both claims and the mend (DESIGN.md 5.3 to 5.6), and each
+	 * peer that lapsed. */
 	void (*report)(void *ctx, const struct err *claim);
 	void *ctx;
 };
 
-/* Builds it as of now; what is refused is left out. False only when memory runs out or local accounts
- * cannot be read. The roster points into the policy; roster_free releases it. */
+/* Builds it as of now; what is refused is left out. A peer with a Source lapses MaxAge after one answered
+ * (LEDGER_ANSWERED, or now where that is not known or yet to come), this very host and the organisation
+ * whose identity it holds do not: hosts and accounts expire then, and stay in the roster (DESIGN.md 5.5).
+ * False only when memory runs out or local accounts cannot be read. The roster points into the policy;
+ * roster_free releases it. */
 bool roster_build(struct roster *roster, const struct roster_sources *sources, struct err *err);
 
 void roster_free(struct roster *roster);

@@ -219,6 +219,7 @@ static void tell_card(const struct view *v, const struct roster_host *host) {
 	fact(v->json, "next", host->next.from ? key : "");
 	moment(v->json, "from", host->next.from ? host->next.from * SECOND : card->from);
 	moment(v->json, "until", card->until);
+	moment(v->json, "lapsed", host->lapsed ? host->expires * SECOND : 0);
 }
 
 static void tell_addresses(bool json, const struct roster_host *host) {
@@ -308,7 +309,8 @@ static void print_row(const struct view *v, const struct roster_host *host) {
 
 	if (host->expires != NEVER)
 		time_format(host->expires * SECOND, end);
-	printf("  %-12s handshake %-16.16s  until %-16.16s ", host->label, handshake(v, host, text), end);
+	printf("  %-12s handshake %-16.16s  %s %-16.16s ", host->label, handshake(v, host, text),
+		host->lapsed ? "lapse" : "until", end);
 	for (size_t i = 0; i < host->naddrs && i < 3; i++)
 		printf(" %s", addr_format(&host->addrs[i], addr));
 	puts(host->naddrs > 3 ? " ..." : "");

@@ -69,6 +69,7 @@ static bool settle_self(struct mesh *mesh, bool writing, struct err *err) {
 
 	if (!known && (writing || errno != EACCES))
 		return false;
+	mesh->holds = known && mesh->aid[0];
 	if (!known)
 		read_map(mesh);
 	if (mesh->aid[0])
@@ -134,6 +135,7 @@ static bool build_roster(
 		.policy = &mesh->policy,
 		.book = &mesh->store.book,
 		.ledger = &mesh->store.ledger,
+		.own_aid = mesh->holds ? mesh->aid : NULL,
 		.own_key = key,
 		.now = time(NULL),
 		.interface = &mesh->wireguard,

@@ -19,6 +19,7 @@ struct mesh {
 	struct wireguard wireguard; /* the interface, as it was read first */
 	struct roster roster;
 	char aid[CESR_TEXT];	   /* of the identity that this host holds, or "" */
+	bool holds;		   /* that is certain: to an ordinary user the map said it */
 	bool has_secret, has_next; /* this host has a tunnel key; one that waits for its card */
 	uint8_t secret[WG_KEY_BYTES], next[WG_KEY_BYTES];
 	struct err unread; /* why they could not be read, or text "" */
@@ -26,10 +27,10 @@ struct mesh {
 };
 
 /* Reads configuration, identity, store, this host's secrets and the interface, and builds the roster. Each
- * refused claim, each peer of whom there is no log, a key that is not the own card's and a damaged store are
- * handed to report. A secret that waited takes its place when the own card names it. writing: takes the
- * lock, for a sync. Else an ordinary user may, for whom neither secrets nor the interface can be read, and
- * nothing changes on disk. On failure nothing is left open. */
+ * refused claim, each peer that lapsed or of whom there is no log, a key that is not the own card's and a
+ * damaged store are handed to report. A secret that waited takes its place when the own card names it.
+ * writing: takes the lock, for a sync. Else an ordinary user may, for whom neither secrets nor the interface
+ * can be read, and nothing changes on disk. On failure nothing is left open. */
 bool mesh_open(
 	struct mesh *mesh, const char *root, bool writing, mesh_report *report, void *ctx, struct err *err);
 
@@ -40,7 +41,7 @@ void mesh_close(struct mesh *mesh);
 
 /* Brings the map, the keyring and, where the interface is up, WireGuard in line with the roster.
  * Goes on after a failure, so that a withdrawal takes effect wherever it can; each failure is
- * printed. Returns the exit status, ERR_NO when nothing failed but claims were refused. */
+ * printed. Returns the exit status, ERR_NO when nothing failed but claims were refused or peers lapsed. */
 int mesh_sync(struct mesh *mesh);
 
 /* The part of it for the interface; dry: what would be done is printed as a problem. */

@@ -97,7 +97,7 @@ static inline void sample_account(struct sample *s, size_t i, const char *login,
 
 	snprintf(rule->login, sizeof rule->login, "%s", login);
 	snprintf(rule->account, sizeof rule->account, "%.32s@%.40s", login, s->peers[peer].name);
-	s->accounts[i] = (struct account){&s->peers[peer], rule, uid, uid / 1000 * 1000};
+	s->accounts[i] = (struct account){&s->peers[peer], rule, uid, uid / 1000 * 1000, NEVER};
 }
 
 /* db1 of clinic-a, this host; of clinic-b: db1 (4 addresses, 2 logins, 3 SSH keys), web (only its derived

@@ -38,6 +38,7 @@ struct setting {
 	uint8_t foreign_key;		   /* of a peer that verimesh did not add */
 	const char *foreign_prefix;	   /* that this peer has */
 	uint8_t handshake;		   /* the key that had one */
+	bool holds;			   /* this host has the identity of a */
 	int64_t now;			   /* 0: NOW */
 };
 
@@ -206,6 +207,7 @@ static inline void build_roster(struct scene *s) {
 			    .policy = &s->policy,
 			    .book = &s->book,
 			    .ledger = &s->ledger,
+			    .own_aid = setting->holds ? s->a.aid : NULL,
 			    .own_key = setting->own_key ? own : NULL,
 			    .now = setting->now ? setting->now : NOW,
 			    .interface = s,

@@ -110,6 +110,11 @@ static void assert_owner(
 	assert_string_equal(owner, expected);
 }
 
+static bool knows_a(void *ctx, const char *aid) {
+	(void)ctx;
+	return strcmp(aid, A) == 0;
+}
+
 /* ---- what is written is read ---- */
 
 static void without_a_file_it_is_empty(void **state) {
@@ -129,7 +134,8 @@ static void what_was_put_comes_back(void **state) {
 				   "gid " A " - 2074118273\n"
 				   "key " A " " KEY_1 " 1767225600\n"
 				   "uid " B " " LOGIN_32 " 4294967293\n"
-				   "gid " B " - 1\n";
+				   "gid " B " - 1\n"
+				   "src " A " - 1767225601\n";
 	struct ledger ledger = {0};
 
 	(void)state;
@@ -138,6 +144,7 @@ static void what_was_put_comes_back(void **state) {
 	assert_true(ledger_claim(&ledger, A, KEY_1, 1767225600));
 	assert_true(ledger_put(&ledger, LEDGER_UID, B, LOGIN_32, UINT32_C(4294967293)));
 	assert_true(ledger_put(&ledger, LEDGER_GID, B, "-", 1));
+	assert_true(ledger_put(&ledger, LEDGER_ANSWERED, A, "-", 1767225601));
 	for (int again = 0; again < 2; again++) {
 		assert_int_equal(number_of(&ledger, LEDGER_UID, A, "alice"), 1997202310);
 		assert_int_equal(number_of(&ledger, LEDGER_GID, A, "-"), 2074118273);
@@ -145,6 +152,8 @@ static void what_was_put_comes_back(void **state) {
 		assert_int_equal(number_of(&ledger, LEDGER_UID, B, LOGIN_32), UINT32_C(4294967293));
 		assert_int_equal(number_of(&ledger, LEDGER_UID, B, "alice"), 0);
 		assert_int_equal(number_of(&ledger, LEDGER_KEY, B, KEY_1), 0);
+		assert_int_equal(number_of(&ledger, LEDGER_ANSWERED, A, "-"), 1767225601);
+		assert_int_equal(number_of(&ledger, LEDGER_ANSWERED, B, "-"), 0);
 		assert_owner(&ledger, LEDGER_UID, 1997202310, A " alice");
 		assert_owner(&ledger, LEDGER_GID, 1997202310, "");
 		assert_owner(&ledger, LEDGER_GID, 1, B " -");
@@ -194,6 +203,28 @@ static void a_replaced_number_stays_given(void **state) {
 	assert_true(ledger_put(&ledger, LEDGER_UID, A, "alice", 1000));
 	assert_int_equal(number_of(&ledger, LEDGER_UID, A, "alice"), 1000);
 	assert_owner(&ledger, LEDGER_UID, 3000, A " alice");
+	ledger_free(&ledger);
+}
+
+/* At each fetch of ten thousand peers the file stays as long as it is. */
+static void an_answer_takes_the_place_of_the_one_before(void **state) {
+	struct ledger ledger = open_text("src " A " - 1000\nuid " A " alice 1000\n");
+
+	(void)state;
+	for (uint64_t now = 2000; now <= 3000; now += 500) {
+		assert_true(ledger_put(&ledger, LEDGER_ANSWERED, A, "-", now));
+		assert_true(ledger_put(&ledger, LEDGER_ANSWERED, B, "-", now + 1));
+		assert_int_equal(number_of(&ledger, LEDGER_ANSWERED, A, "-"), now);
+		assert_int_equal(number_of(&ledger, LEDGER_ANSWERED, B, "-"), now + 1);
+	}
+	assert_true(ledger_put(&ledger, LEDGER_ANSWERED, A, "-", 1)); /* the clock was set back */
+	ledger_drop_claims(&ledger, knows_a, NULL);
+	save(&ledger);
+	assert_file("src " A " - 1\nuid " A " alice 1000\nsrc " B " - 3001\n");
+	assert_int_equal(unlink(path), 0);
+	assert_true(ledger_put(&ledger, LEDGER_ANSWERED, A, "-", 1));
+	save(&ledger);
+	assert_int_not_equal(access(path, F_OK), 0);
 	ledger_free(&ledger);
 }
 
@@ -291,7 +322,7 @@ static void a_damaged_line_is_told(void **state) {
 		"gid " A " - 4294967295\n", "uid " A " alice 4294967296\n",
 		"uid " A " alice 18446744073709551616\n", "uid " A " alice -18446744073709550616\n",
 		"key " A " " KEY_1 " 9223372036854775808\n", "key " A " " KEY_1 " -1\n",
-		"key " A " " KEY_1 " 99999999999999999999999\n",
+		"key " A " " KEY_1 " 99999999999999999999999\n", "src " A " - 9223372036854775808\n",
 		/* names */
 		"uid " A " " KEY_1 "a 1000\n", "uid " A "1234 1000\n", "uid " A "a alice 1000\n",
 		"uid EGw6m53qIwpwmE5qWvOz alice 1000\n", "uid alice " A " 1000\n",
@@ -360,11 +391,6 @@ static void a_nul_byte_is_damage(void **state) {
 
 /* ---- claims ---- */
 
-static bool knows_a(void *ctx, const char *aid) {
-	(void)ctx;
-	return strcmp(aid, A) == 0;
-}
-
 static void claims_not_made_again_are_dropped(void **state) {
 	struct ledger ledger = open_text("key " A " " KEY_1 " 1\nuid " A " alice 1000\n"
 					 "key " A " " KEY_2 " 2\nkey " B " " KEY_2 " 3\n");
@@ -421,6 +447,7 @@ int main(void) {
 		test(what_was_put_comes_back),
 		test(a_thousand_lines_come_back),
 		test(a_replaced_number_stays_given),
+		test(an_answer_takes_the_place_of_the_one_before),
 		test(lines_that_repeat),
 		test(nothing_is_written_when_nothing_changed),
 		test(it_is_replaced_whole),

@@ -403,15 +403,6 @@ static void homes_know_login_and_petname(void **state) {
 	drop(&map);
 }
 
-/* Makes the record that a number or a place finds end at a time. */
-static void expire(const struct map *map, enum map_type type, uint32_t number, int64_t when) {
-	struct map_account a;
-
-	assert_true(numbered(map, type, number, &a));
-	when = (int64_t)htole64((uint64_t)when);
-	memcpy((uint8_t *)(uintptr_t)a.texts[0].p - 24, &when, sizeof when);
-}
-
 /* The accounts' or groups' names, one behind the other. */
 static const char *names_of_all(const struct map *map, enum map_type type) {
 	static char names[1000];
@@ -440,24 +431,38 @@ static void all_accounts_one_by_one(void **state) {
 	drop(&map);
 }
 
+/* With their group; the lists pass over them. */
 static void accounts_end_at_their_expiry(void **state) {
-	struct map map = built();
+	static const struct {
+		size_t first, n; /* of the sample's accounts, who all end */
+		const char *user, *group, *users, *groups;
+		uint32_t uid, gid;
+	} peers[] = {
+		{0, 1, "erin@clinic-a", "clinic-a", "dave@clinic-b carol@clinic-b ", "clinic-b ", 1880000001,
+			1880000000},
+		{1, 2, "carol@clinic-b", "clinic-b", "erin@clinic-a ", "clinic-a ", SAMPLE_GID + 2,
+			SAMPLE_GID},
+	};
 	struct map_account a;
 
 	(void)state;
-	expire(&map, MAP_UID, SAMPLE_GID + 1, NOW + 1);
-	assert_true(numbered(&map, MAP_UID, SAMPLE_GID + 1, &a));
-	expire(&map, MAP_UID, SAMPLE_GID + 1, NOW);
-	assert_false(numbered(&map, MAP_UID, SAMPLE_GID + 1, &a));
-	expire(&map, MAP_USERS, 1, NOW + 1);
-	assert_string_equal(names_of_all(&map, MAP_USERS), "erin@clinic-a dave@clinic-b carol@clinic-b ");
-	expire(&map, MAP_USERS, 1, NOW);
-	assert_string_equal(names_of_all(&map, MAP_USERS), "erin@clinic-a carol@clinic-b ");
-	expire(&map, MAP_USERS, 2, NOW);
-	assert_string_equal(names_of_all(&map, MAP_USERS), "erin@clinic-a ");
-	expire(&map, MAP_GROUPS, 0, NOW);
-	assert_string_equal(names_of_all(&map, MAP_GROUPS), "clinic-b ");
-	drop(&map);
+	for (size_t i = 0; i < 4; i++) {
+		const size_t peer = i / 2;
+		const bool left = i % 2;
+		struct map map;
+
+		for (size_t k = 0; k < peers[peer].n; k++)
+			sample.accounts[peers[peer].first + k].expires = NOW + left;
+		map = built();
+		assert_true(account(&map, MAP_USER, peers[peer].user, &a) == left);
+		assert_true(numbered(&map, MAP_UID, peers[peer].uid, &a) == left);
+		assert_true(account(&map, MAP_GROUP, peers[peer].group, &a) == left);
+		assert_true(numbered(&map, MAP_GID, peers[peer].gid, &a) == left);
+		assert_true((strcmp(names_of_all(&map, MAP_USERS), peers[peer].users) == 0) != left);
+		assert_true((strcmp(names_of_all(&map, MAP_GROUPS), peers[peer].groups) == 0) != left);
+		sample_init(&sample);
+		drop(&map);
+	}
 }
 
 static void a_list_leads_on_in_a_new_map(void **state) {

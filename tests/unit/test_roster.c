@@ -461,6 +461,168 @@ static void a_next_key_is_claimed(void **state) {
 	end(s);
 }
 
+/* ---- freshness: a peer whose Sources are silent lapses (DESIGN.md 5.5) ---- */
+
+#define SOURCE "Source = https://dkms.example/oobi\n"
+#define HOUR "MaxAge = 1h\n"
+#define UNKNOWN (-1)
+#define ISSUED ",\"addr\":[\"10.2.0.5\"],\"endpoint\":\"192.0.2.1:1\",\"logins\":[\"alice\"]"
+
+static void answer(struct scene *s, const struct id *org, int64_t when) {
+	assert_true(ledger_put(&s->ledger, LEDGER_ANSWERED, org->aid, "-", (uint64_t)when));
+}
+
+static int64_t answered(const struct scene *s, const struct id *org) {
+	uint64_t when;
+
+	return ledger_find(&s->ledger, LEDGER_ANSWERED, org->aid, "-", &when) ? (int64_t)when : UNKNOWN;
+}
+
+static void a_peer_with_a_source_lapses(void **state) {
+	static const struct {
+		const char *what, *interface, *source;
+		int64_t answered, until; /* 0: no end */
+		int64_t expires;
+		bool lapsed;
+		int64_t noted; /* in the ledger */
+	} cases[] = {
+		{"no Source", HOUR, "", NOW - 99999, 0, NEVER, false, NOW - 99999},
+		{"no Source, unknown", HOUR, "", UNKNOWN, 0, NEVER, false, UNKNOWN},
+		{"just now", HOUR, SOURCE, NOW, 0, NOW + 3600, false, NOW},
+		{"at the last moment", HOUR, SOURCE, NOW - 3599, 0, NOW + 1, false, NOW - 3599},
+		{"too late", HOUR, SOURCE, NOW - 3600, 0, NOW, true, NOW - 3600},
+		{"long ago", HOUR, SOURCE, 0, 0, 3600, true, 0},
+		{"a day, if nothing is said", NULL, SOURCE, NOW - 86399, 0, NOW + 1, false, NOW - 86399},
+		{"one day", NULL, SOURCE, NOW - 86400, 0, NOW, true, NOW - 86400},
+		{"of two Sources one will do", HOUR, SOURCE SOURCE, NOW, 0, NOW + 3600, false, NOW},
+		{"as long as can be", "MaxAge = 4294967295\n", SOURCE, NOW, 0, NOW + INT64_C(4294967295),
+			false, NOW},
+		{"its card ends before", HOUR, SOURCE, NOW, NOW + 9, NOW + 9, false, NOW},
+		{"its card ends behind", HOUR, SOURCE, NOW, NOW + 9999, NOW + 3600, false, NOW},
+		{"its card would end", HOUR, SOURCE, NOW - 3601, NOW + 9, NOW - 1, true, NOW - 3601},
+		{"from now on", HOUR, SOURCE, UNKNOWN, 0, NOW + 3600, false, NOW},
+		{"the clock was set back", HOUR, SOURCE, NOW + 1, 0, NOW + 3600, false, NOW},
+		{"by years", HOUR, SOURCE, NOW + 99999999, 0, NOW + 3600, false, NOW},
+		{"no time at all", HOUR, SOURCE, INT64_MAX, 0, NOW + 3600, false, NOW},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct scene *s = begin();
+		const struct roster_host *host;
+		char end_of[64], card[200], section[200], at[TIME_TEXT], report[200] = "";
+
+		snprintf(card, sizeof card, "%s" ISSUED, time_field("until", cases[i].until, end_of));
+		snprintf(section, sizeof section, "%sAllowedIPs = 10.2.0.0/16\nLogins = alice",
+			cases[i].source);
+		issue(s, &s->b, "db1", 1, card);
+		issue(s, &s->c, "web", 2, NULL);
+		if (cases[i].answered != UNKNOWN)
+			answer(s, &s->b, cases[i].answered);
+		s->ledger.changed = false;
+		build(s, &(struct setting){.interface = cases[i].interface, .b = section});
+		/* what WireGuard needs stays in any case */
+		assert_hosts(s, "web.c\ndb1.b 10.2.0.5 @192.0.2.1:1 alice=alice\n");
+		host = find(s, "db1.b");
+		if (host->expires != cases[i].expires || host->lapsed != cases[i].lapsed)
+			fail_msg("%s: lapsed %d, expires %jd", cases[i].what, host->lapsed,
+				(intmax_t)host->expires);
+		assert_true(find(s, "web.c")->expires == NEVER && !find(s, "web.c")->lapsed);
+		if (cases[i].lapsed)
+			snprintf(report, sizeof report,
+				"b: lapsed at %.19sZ, MaxAge after a Source answered; see that one does, "
+				"then "
+				"verimesh fetch b\n",
+				time_format(cases[i].expires * 1000000, at));
+		assert_string_equal(s->reports.p, report);
+		if (answered(s, &s->b) != cases[i].noted)
+			fail_msg("%s: noted %jd", cases[i].what, (intmax_t)answered(s, &s->b));
+		assert_true(s->ledger.changed == (cases[i].answered != cases[i].noted));
+		end(s);
+	}
+}
+
+/* There is no need of a host; the accounts of others stay. */
+static void accounts_lapse_with_their_peer(void **state) {
+	struct scene *s = begin();
+
+	(void)state;
+	answer(s, &s->b, NOW - 7200);
+	answer(s, &s->a, NOW - 60);
+	build(s, &(struct setting){.interface = HOUR,
+			 .a = SOURCE "Accounts = yes\nLogins = dave",
+			 .b = SOURCE "Accounts = yes\nLogins = alice bob=rsmith carol",
+			 .c = "Accounts = yes\nLogins = erin zoe=root"});
+	assert_int_equal(s->roster.naccounts, 4);
+	for (size_t i = 0; i < 4; i++) {
+		static const struct {
+			const char *account;
+			int64_t expires;
+		} expected[] = {{"erin@c", NEVER}, {"alice@b", NOW - 3600}, {"carol@b", NOW - 3600},
+			{"dave@a", NOW + 3540}};
+
+		assert_string_equal(s->roster.accounts[i].login->account, expected[i].account);
+		assert_true(s->roster.accounts[i].expires == expected[i].expires);
+	}
+	assert_int_equal(s->roster.refused, 1);
+	end(s);
+}
+
+/* A host keeps its own name; and who holds the identity has the log of all its hosts at first hand. */
+static void the_own_organisation_lapses_where_its_identity_is_not(void **state) {
+	(void)state;
+	for (int holds = 0; holds < 2; holds++) {
+		struct scene *s = begin();
+
+		issue(s, &s->a, "h1", 1, NULL);
+		issue(s, &s->a, "h2", 2, NULL);
+		issue(s, &s->b, "db1", 3, NULL);
+		answer(s, &s->a, NOW - 7200);
+		answer(s, &s->b, NOW - 7200);
+		build(s, &(struct setting){.interface = HOUR,
+				 .a = SOURCE "Accounts = yes\nLogins = dave",
+				 .b = SOURCE,
+				 .holds = holds});
+		assert_true(find(s, "h1.a")->expires == NEVER && !find(s, "h1.a")->lapsed);
+		assert_true(find(s, "h2.a")->expires == (holds ? NEVER : NOW - 3600));
+		assert_true(find(s, "h2.a")->lapsed == !holds);
+		assert_true(s->roster.accounts[0].expires == (holds ? NEVER : NOW - 3600));
+		assert_true(find(s, "db1.b")->lapsed);
+		assert_int_equal(s->roster.refused, holds ? 1 : 2);
+		end(s);
+	}
+}
+
+/* Nor is it told: that there is no log is told. */
+static void without_a_log_nothing_lapses(void **state) {
+	struct scene *s = begin();
+
+	(void)state;
+	text_free(&s->stream);
+	s->a = (struct id){.name = "a"};
+	incept(&s->stream, &s->a, "");
+	answer(s, &s->c, NOW - 7200);
+	build(s, &(struct setting){.interface = HOUR, .b = SOURCE, .c = SOURCE});
+	assert_nothing_refused(s);
+	assert_true(answered(s, &s->b) == UNKNOWN);
+	end(s);
+}
+
+/* The replaced key ends with its peer, too, and the one to come is still that. */
+static void a_peer_lapses_between_two_keys(void **state) {
+	struct scene *s = begin();
+	char said[SAID] = "", from[64];
+
+	(void)state;
+	replace(s, &s->b, "db1", 1, NULL, said);
+	replace(s, &s->b, "db1", 2, time_field("from", NOW + 600, from), said);
+	answer(s, &s->b, NOW - 3000);
+	build(s, &(struct setting){.interface = HOUR, .b = SOURCE});
+	assert_hosts(s, "db1.b >2\n");
+	assert_true(find(s, "db1.b")->expires == NOW + 600 && !find(s, "db1.b")->lapsed);
+	end(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_card_becomes_a_host),
@@ -479,6 +641,11 @@ int main(void) {
 		cmocka_unit_test(this_hosts_own_key_is_its_own_whoever_was_seen),
 		cmocka_unit_test(a_lapsed_claim_gives_way_until_it_is_renewed),
 		cmocka_unit_test(a_next_key_is_claimed),
+		cmocka_unit_test(a_peer_with_a_source_lapses),
+		cmocka_unit_test(accounts_lapse_with_their_peer),
+		cmocka_unit_test(the_own_organisation_lapses_where_its_identity_is_not),
+		cmocka_unit_test(without_a_log_nothing_lapses),
+		cmocka_unit_test(a_peer_lapses_between_two_keys),
 	};
 
 	return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);

@@ -498,8 +498,8 @@ static struct text tell(const struct scene *s) {
 	for (size_t i = 0; i < s->roster.nhosts; i++) {
 		const struct roster_host *host = &s->roster.hosts[i];
 
-		text_add(&out, "%u %s %jd %jd %zu\n", host->key[0], host->said, (intmax_t)host->expires,
-			(intmax_t)host->next.from, host->place);
+		text_add(&out, "%u %s %jd %d %jd %zu\n", host->key[0], host->said, (intmax_t)host->expires,
+			host->lapsed, (intmax_t)host->next.from, host->place);
 	}
 	for (size_t i = 0; i < s->roster.naccounts; i++)
 		text_add(&out, "%s %u:%u\n", s->roster.accounts[i].login->account, s->roster.accounts[i].uid,
