@@ -356,6 +356,7 @@ static bool take_new_event(struct book *book, struct book_log *log, uint64_t num
 		return pending_wait(&book->waiting, p, outcome, err.text) || no_memory(book);
 	}
 	kel_progress_free(&progress);
+	log->shown = log->shown || outcome == KEL_ACCEPTED || outcome == KEL_KNOWN;
 	if (outcome == KEL_ACCEPTED)
 		return accepted(book, log, number, event, attachments) ? settle(book) : no_memory(book);
 	return outcome == KEL_KNOWN || reject(book, log, number, event, attachments, outcome, &err);
@@ -499,8 +500,8 @@ static void give_up_waiting(struct book *book) {
 
 /* The log that rests of which a stream's next message is the inception; its fields stand at fixed places
  * (facts/keri.md, Messages). */
-static const struct book_log *find_resting(const struct book *book, struct span stream) {
-	const struct book_log *log = NULL;
+static struct book_log *find_resting(const struct book *book, struct span stream) {
+	struct book_log *log = NULL;
 
 	if (book->wake && span_eq(span_cut(stream, 23, 17), span_str("\",\"t\":\"icp\",\"d\":\"")) &&
 		span_eq(span_cut(stream, 84, 7), span_str("\",\"i\":\"")))
@@ -515,7 +516,7 @@ static bool may_be_skipped(void *ctx, struct span stream) {
 
 /* Skips a log that is, byte by byte, what its file has. */
 static bool skip_known(struct book *book, struct span *stream, bool last) {
-	const struct book_log *log = find_resting(book, *stream);
+	struct book_log *log = find_resting(book, *stream);
 	struct span rest = span_from(*stream, log ? log->file.size : 0);
 	char digest[CESR_TEXT];
 
@@ -525,6 +526,7 @@ static bool skip_known(struct book *book, struct span *stream, bool last) {
 	cesr_digest(span_cut(*stream, 0, log->file.size), digest);
 	if (strcmp(digest, log->file.digest) != 0)
 		return false;
+	log->shown = true;
 	*stream = rest;
 	book->events += log->file.messages;
 	return true;

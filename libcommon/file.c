@@ -144,6 +144,63 @@ bool file_replace(const char *path, struct span data, mode_t mode, struct err *e
 	return false;
 }
 
+bool file_dir_open(struct file_dir *dir, const char *root, const char *path, struct err *err) {
+	*dir = (struct file_dir){.fd = -1};
+	if (!file_path(dir->path, root, path, NULL, err))
+		return false;
+	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir->fd >= 0 || errno == ENOENT || fail(err, dir->path);
+}
+
+void file_dir_close(struct file_dir *dir) {
+	if (dir->fd >= 0)
+		close(dir->fd);
+	dir->fd = -1;
+}
+
+int file_dir_at(const struct file_dir *dir, const char *name) {
+	struct stat st;
+	int fd;
+
+	errno = ENOENT;
+	fd = dir->fd < 0 ? -1 : openat(dir->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+		return fd;
+	close(fd);
+	errno = EINVAL;
+	return -1;
+}
+
+bool file_dir_read(const struct file_dir *dir, const char *name, size_t max, uint8_t **data, size_t *n,
+	struct err *err) {
+	char path[PATH_MAX];
+	bool good;
+	int fd;
+
+	*data = NULL;
+	*n = 0;
+	if (!file_path(path, dir->path, "", name, err))
+		return false;
+	fd = file_dir_at(dir, name);
+	if (fd < 0)
+		return errno == EINVAL ? err_set(err, ERR_ENV, "%s: is no regular file", path)
+				       : fail(err, path);
+	good = file_read_fd(fd, path, max, data, n, err);
+	close(fd);
+	return good;
+}
+
+bool file_dir_put(
+	const struct file_dir *dir, const char *name, struct span data, mode_t mode, struct err *err) {
+	char path[PATH_MAX];
+
+	if (dir->put)
+		return dir->put(dir->ctx, name, data, mode, err);
+	if (!file_path(path, dir->path, "", name, err))
+		return false;
+	return data.p ? file_replace(path, data, mode, err) : unlink(path) == 0 || fail(err, path);
+}
+
 /* One directory; one that is there already is left as it is. */
 static bool make_dir(const char *path, mode_t mode, struct err *err) {
 	struct stat st;

@@ -34,6 +34,30 @@ bool file_replace(const char *path, struct span data, mode_t mode, struct err *e
 /* Renames within a directory, and fsyncs that. */
 bool file_rename(const char *from, const char *to, struct err *err);
 
+/* A directory of ours, open, so that who has no rights but to read in it finds his files by name. Where put
+ * is set, another process, which has them, writes for him. */
+struct file_dir {
+	char path[PATH_MAX]; /* for messages, too */
+	int fd;		     /* -1: it is not there */
+	bool (*put)(void *ctx, const char *name, struct span data, mode_t mode, struct err *err);
+	void *ctx;
+};
+
+/* Opens root + path; one that is not there is no error. */
+bool file_dir_open(struct file_dir *dir, const char *root, const char *path, struct err *err);
+void file_dir_close(struct file_dir *dir);
+
+/* Opens a regular file to read; -1 with errno: EINVAL another thing is in its place, and not waited for. */
+int file_dir_at(const struct file_dir *dir, const char *name);
+
+/* As file_read. */
+bool file_dir_read(const struct file_dir *dir, const char *name, size_t max, uint8_t **data, size_t *n,
+	struct err *err);
+
+/* As file_replace; data.p NULL: removes it, durably only with what is replaced next. */
+bool file_dir_put(
+	const struct file_dir *dir, const char *name, struct span data, mode_t mode, struct err *err);
+
 /* Makes a directory, with this mode, and those above it, with 0755; what is there stays as it is. */
 bool file_mkdir(const char *path, mode_t mode, struct err *err);
 

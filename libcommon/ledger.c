@@ -122,16 +122,16 @@ static bool read_lines(struct ledger *ledger, struct span text, const char *path
 	return true;
 }
 
-bool ledger_open(struct ledger *ledger, const char *root, struct err *err) {
+bool ledger_open(struct ledger *ledger, const struct file_dir *state, struct err *err) {
 	char path[PATH_MAX];
 	uint8_t *data;
 	bool good;
 	size_t n;
 
 	*ledger = (struct ledger){0};
-	if (!file_path(path, root, PATH_LEDGER, NULL, err))
+	if (!file_path(path, state->path, "", NAME_LEDGER, err))
 		return false;
-	if (!file_read(path, LEDGER_MAX, &data, &n, err))
+	if (!file_dir_read(state, NAME_LEDGER, LEDGER_MAX, &data, &n, err))
 		return errno == ENOENT;
 	good = read_lines(ledger, span_of(data, n), path, err);
 	free(data);
@@ -140,15 +140,13 @@ bool ledger_open(struct ledger *ledger, const char *root, struct err *err) {
 	return good;
 }
 
-bool ledger_save(struct ledger *ledger, const char *root, struct err *err) {
-	char path[PATH_MAX], line[LINE_TEXT], *text;
+bool ledger_save(struct ledger *ledger, const struct file_dir *state, struct err *err) {
+	char line[LINE_TEXT], *text;
 	FILE *out;
 	size_t n;
 
 	if (!ledger->changed)
 		return true;
-	if (!file_path(path, root, PATH_LEDGER, NULL, err))
-		return false;
 	out = open_memstream(&text, &n);
 	if (!out)
 		return err_set(err, ERR_ENV, "out of memory");
@@ -156,7 +154,7 @@ bool ledger_save(struct ledger *ledger, const char *root, struct err *err) {
 		fwrite(line, 1, (size_t)write_line(ledger->entries[i], line), out);
 	if (fclose(out) != 0)
 		err_set(err, ERR_ENV, "out of memory");
-	else if (file_replace(path, span_of(text, n), 0644, err))
+	else if (file_dir_put(state, NAME_LEDGER, span_of(text, n), 0644, err))
 		ledger->changed = false;
 	free(text);
 	return !ledger->changed;

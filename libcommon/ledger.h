@@ -8,9 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "err.h"
+#include "file.h"
 
-/* root + PATH_LEDGER, a text of lines `KIND AID NAME NUMBER` in the order of their making. */
+/* The file NAME_LEDGER of the state directory, a text of lines `KIND AID NAME NUMBER` in the order of their
+ * making. */
 enum ledger_kind {
 	LEDGER_KEY, /* NAME: a tunnel key that AID claims, base64; NUMBER: since when, seconds since 1970 */
 	LEDGER_MET, /* the same of a key that a host changed to, when its first handshake was seen */
@@ -29,10 +30,10 @@ struct ledger {
 };
 
 /* Reads it; none is an empty one. A damaged one is an error. On failure *ledger is empty. */
-bool ledger_open(struct ledger *ledger, const char *root, struct err *err);
+bool ledger_open(struct ledger *ledger, const struct file_dir *state, struct err *err);
 
 /* Writes it, if it was changed. */
-bool ledger_save(struct ledger *ledger, const char *root, struct err *err);
+bool ledger_save(struct ledger *ledger, const struct file_dir *state, struct err *err);
 
 void ledger_free(struct ledger *ledger);
 

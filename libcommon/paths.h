@@ -8,12 +8,16 @@
 #define PATH_CONF "/etc/verimesh/verimesh.conf"
 #define PATH_STATE "/var/lib/verimesh"
 #define PATH_MAP PATH_STATE "/peers.cdb"
-#define PATH_STORE PATH_STATE "/kel"
 #define PATH_IDENTITY PATH_STATE "/identity"
-#define PATH_LEDGER PATH_STATE "/ledger"
-#define PATH_VERIFIED PATH_STATE "/verified"
 #define PATH_LOCK PATH_STATE "/lock"
 #define PATH_RUN "/run/verimesh"
+
+/* In PATH_STATE. */
+#define NAME_STORE "kel"
+#define NAME_LEDGER "ledger"
+#define NAME_VERIFIED "verified"
+#define PATH_STORE PATH_STATE "/" NAME_STORE
+#define PATH_LEDGER PATH_STATE "/" NAME_LEDGER
 
 /* Opens a file of this type (S_IFREG, S_IFSOCK with O_PATH) that is uid 0's, as is its directory, and
  * both writable by nobody else. A link in the file's place is not followed, a pipe not waited for. The

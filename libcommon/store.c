@@ -21,6 +21,7 @@
 #define STORE_FILE_MAX ((size_t)1 << 30)
 #define SUFFIX ".cesr"
 #define EVIDENCE ".duplicity"
+#define FILE_TEXT 64 /* of a file's name */
 
 /* Nothing of the identifier is believed, for what was accepted before may have been withdrawn behind it. */
 static void note(struct store *store, const char *aid, const struct verdict *verdict, const char *what) {
@@ -30,9 +31,9 @@ static void note(struct store *store, const char *aid, const struct verdict *ver
 		log->damaged = true;
 	if (!store->damage.text[0])
 		err_set(&store->damage, ERR_ENV,
-			"%s" PATH_STORE "/%s" SUFFIX
+			"%s/" NAME_STORE "/%s" SUFFIX
 			": damaged at event %llu: %s; restore it, or remove it and import again",
-			store->root, aid, (unsigned long long)verdict->event, what);
+			store->state.path, aid, (unsigned long long)verdict->event, what);
 }
 
 /* What was wrong with a file, while it is read. */
@@ -73,33 +74,16 @@ int store_lock(const char *root, struct err *err) {
 	return fd;
 }
 
-static bool file_name(
-	const char *root, const char *aid, const char *suffix, char path[static PATH_MAX], struct err *err) {
-	char name[CESR_CHARS + sizeof EVIDENCE];
-
-	snprintf(name, sizeof name, "%.44s%.10s", aid, suffix);
-	return file_path(path, root, PATH_STORE, name, err);
+/* In the state directory; returns name. */
+static const char *file_name(const char *aid, const char *suffix, char name[static FILE_TEXT]) {
+	snprintf(name, FILE_TEXT, NAME_STORE "/%.44s%.10s", aid, suffix);
+	return name;
 }
 
-bool store_read(const char *root, const char *aid, uint8_t **data, size_t *n, struct err *err) {
-	char path[PATH_MAX];
-	struct stat st;
-	bool good;
-	int fd;
+bool store_read(const struct store *store, const char *aid, uint8_t **data, size_t *n, struct err *err) {
+	char name[FILE_TEXT];
 
-	if (!file_name(root, aid, SUFFIX, path, err))
-		return false;
-	/* a pipe in its place must not hang who holds the lock */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return err_set(err, ERR_ENV, "%s: %m", path);
-	good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	if (good)
-		good = file_read_fd(fd, path, STORE_FILE_MAX, data, n, err);
-	else
-		err_set(err, ERR_ENV, "%s: is no regular file", path);
-	close(fd);
-	return good;
+	return file_dir_read(&store->state, file_name(aid, SUFFIX, name), STORE_FILE_MAX, data, n, err);
 }
 
 static uint64_t nanoseconds(const struct timespec *t) {
@@ -107,10 +91,11 @@ static uint64_t nanoseconds(const struct timespec *t) {
 }
 
 /* False with errno. */
-static bool stat_file(const char *path, struct book_file *file) {
+static bool stat_file(const struct store *store, const char *aid, struct book_file *file) {
+	char name[FILE_TEXT];
 	struct stat st;
 
-	if (stat(path, &st) != 0)
+	if (fstatat(store->state.fd, file_name(aid, SUFFIX, name), &st, 0) != 0)
 		return false;
 	file->size = (uint64_t)st.st_size;
 	file->inode = st.st_ino;
@@ -132,25 +117,21 @@ static size_t verified_part(const struct verified_log *before, struct span data)
 	return strcmp(digest, before->file.digest) == 0 ? before->file.size : 0;
 }
 
-static bool load_file(struct store *store, const char *aid, struct err *err) {
+static void load_file(struct store *store, const char *aid) {
 	const struct verified_log *before = verified_find(&store->verified, aid);
 	struct reading reading = {store, aid};
 	struct book_file file = {0};
-	struct err unread = {0};
-	char path[PATH_MAX];
+	struct err unread;
 	struct book_log *log;
 	struct span data;
 	uint8_t *bytes;
 
 	/* looked at first: what is put there meanwhile is another file the next time, too */
-	if (!file_name(store->root, aid, SUFFIX, path, err))
-		return false;
-	if (!stat_file(path, &file) || !store_read(store->root, aid, &bytes, &data.n, &unread)) {
-		if (!unread.text[0])
-			err_set(&unread, ERR_ENV, "%s: %m", path);
+	stat_file(store, aid, &file);
+	if (!store_read(store, aid, &bytes, &data.n, &unread)) {
 		if (!store->damage.text[0])
 			store->damage = unread;
-		return true; /* it is unknown; the others are not hurt */
+		return; /* it is unknown; the others are not hurt */
 	}
 	data.p = bytes;
 	store->book.report = note_damage;
@@ -165,12 +146,11 @@ static bool load_file(struct store *store, const char *aid, struct err *err) {
 		log->file = file;
 	if (!log || log->first == UINT64_MAX)
 		note(store, aid, &(struct verdict){0}, "no log of this name");
-	return true;
 }
 
 static bool changed_meanwhile(const struct store *store, const char *aid, struct err *err) {
-	return err_set(err, ERR_ENV, "%s" PATH_STORE "/%s" SUFFIX ": changed meanwhile; try again",
-		store->root, aid);
+	return err_set(err, ERR_ENV, "%s/" NAME_STORE "/%s" SUFFIX ": changed meanwhile; try again",
+		store->state.path, aid);
 }
 
 /* Reads what rested, and not what a writer added since. */
@@ -180,7 +160,7 @@ static bool load_rested(struct store *store, struct book_log *log, struct err *e
 	uint8_t *bytes;
 	bool same;
 
-	if (!store_read(store->root, log->kel.aid, &bytes, &data.n, err))
+	if (!store_read(store, log->kel.aid, &bytes, &data.n, err))
 		return false;
 	data.p = bytes;
 	same = verified_part(verified_find(&store->verified, log->kel.aid), data);
@@ -210,13 +190,11 @@ static void wake(void *ctx, struct book_log *log) {
 
 /* The log may rest, and its file is what it was: it need not be read. A clock that ticks slowly may have
  * given it the same time again, until it gave another one to what was written behind it. */
-static bool may_rest(struct store *store, const struct verified_log *before, struct err *err) {
+static bool may_rest(struct store *store, const struct verified_log *before) {
 	struct book_file file;
-	char path[PATH_MAX];
 
-	return before && before->rests && file_name(store->root, before->aid, SUFFIX, path, err) &&
-	       stat_file(path, &file) && is_same(&file, &before->file) &&
-	       file.changed != nanoseconds(&store->verified.written);
+	return before && before->rests && stat_file(store, before->aid, &file) &&
+	       is_same(&file, &before->file) && file.changed != nanoseconds(&store->verified.written);
 }
 
 /* The identifiers that the directory has files of. */
@@ -246,26 +224,26 @@ static bool take_name(
 	if (strcmp(name + CESR_CHARS, SUFFIX) != 0)
 		return true;
 	before = verified_find(&store->verified, aid);
-	if (may_rest(store, before, err))
+	if (may_rest(store, before))
 		return verified_rest(before, &store->book) || err_set(err, ERR_ENV, "out of memory");
 	return add_name(logs, aid, err);
 }
 
 static bool read_names(struct store *store, struct names *logs, struct names *frozen, struct err *err) {
+	int fd = openat(store->state.fd, NAME_STORE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent *entry;
-	char path[PATH_MAX];
 	bool good = true;
-	DIR *dir;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-	if (!file_path(path, store->root, PATH_STORE, NULL, err))
-		return false;
-	dir = opendir(path);
+	if (!dir && fd >= 0)
+		close(fd);
 	if (!dir)
-		return errno == ENOENT || err_set(err, ERR_ENV, "%s: %m", path);
+		return store->state.fd < 0 || errno == ENOENT ||
+		       err_set(err, ERR_ENV, "%s/" NAME_STORE ": %m", store->state.path);
 	while (good && (errno = 0, entry = readdir(dir)))
 		good = take_name(store, entry->d_name, logs, frozen, err);
 	if (good && errno)
-		good = err_set(err, ERR_ENV, "%s: %m", path);
+		good = err_set(err, ERR_ENV, "%s/" NAME_STORE ": %m", store->state.path);
 	closedir(dir);
 	return good;
 }
@@ -277,7 +255,7 @@ static bool load_all(struct store *store, struct err *err) {
 	bool good = read_names(store, &logs, &frozen, err);
 
 	for (size_t i = 0; good && i < logs.n; i++)
-		good = load_file(store, logs.list[i], err);
+		load_file(store, logs.list[i]);
 	for (size_t i = 0; i < store->book.nlogs; i++)
 		store->book.logs[i]->doubted = !LIST_EMPTY(&store->book.logs[i]->waiting);
 	store->book.report = note_waiting;
@@ -296,37 +274,38 @@ static bool load_all(struct store *store, struct err *err) {
 	return good;
 }
 
-static bool open_store(
-	struct store *store, const char *root, bool writing, const char *resolved, struct err *err) {
-	*store = (struct store){.root = root, .lock = -1, .resolved = resolved};
-	store->book = (struct book){.forgiving = true, .keep = true, .wake = wake, .waker = store};
+bool store_enter(struct store *store, const char *root, bool writing, struct err *err) {
+	*store = (struct store){.root = root, .lock = -1, .state.fd = -1};
 	if (writing)
 		store->lock = store_lock(root, err);
-	verified_read(&store->verified, root);
-	if ((writing && store->lock < 0) || !ledger_open(&store->ledger, root, err) ||
-		!load_all(store, err)) {
-		store_close(store);
+	if ((!writing || store->lock >= 0) && file_dir_open(&store->state, root, PATH_STATE, err))
+		return true;
+	store_close(store);
+	return false;
+}
+
+bool store_load(struct store *store, const char *resolved, struct err *err) {
+	char name[FILE_TEXT];
+
+	store->book = (struct book){.forgiving = true, .keep = true, .wake = wake, .waker = store};
+	store->resolved = resolved;
+	if (resolved && faccessat(store->state.fd, file_name(resolved, EVIDENCE, name), F_OK, 0) != 0)
+		return err_set(err, ERR_NO, "%s: is not frozen", resolved);
+	verified_read(&store->verified, &store->state);
+	if (!ledger_open(&store->ledger, &store->state, err) || !load_all(store, err))
 		return false;
-	}
 	store->book.record = true;
 	store->book.report = NULL;
 	store->book.ctx = NULL;
-	if (writing && store->stale)
-		verified_write(&store->verified, &store->book, root);
+	if (store->lock >= 0 && store->stale)
+		verified_write(&store->verified, &store->book, &store->state);
 	return true;
 }
 
 bool store_open(struct store *store, const char *root, bool writing, struct err *err) {
-	return open_store(store, root, writing, NULL, err);
-}
-
-bool store_resolve(struct store *store, const char *root, const char *aid, struct err *err) {
-	char path[PATH_MAX];
-
-	if (!open_store(store, root, true, aid, err))
+	if (!store_enter(store, root, writing, err))
 		return false;
-	if (file_name(root, aid, EVIDENCE, path, err) &&
-		(access(path, F_OK) == 0 || err_set(err, ERR_NO, "%s: is not frozen", aid)))
+	if (store_load(store, NULL, err))
 		return true;
 	store_close(store);
 	return false;
@@ -384,13 +363,12 @@ static uint64_t count_messages(struct span stream) {
 
 /* Replaces the log's file by itself and what is new behind it. */
 static bool replace(const struct store *store, struct book_log *log, struct span new, struct err *err) {
-	char path[PATH_MAX], digest[CESR_TEXT];
+	char name[FILE_TEXT], digest[CESR_TEXT];
 	uint8_t *old = NULL, *all;
 	size_t n = 0;
 	bool good;
 
-	if (!file_name(store->root, log->kel.aid, SUFFIX, path, err) ||
-		(log->file.size && !store_read(store->root, log->kel.aid, &old, &n, err)))
+	if ((log->file.size && !store_read(store, log->kel.aid, &old, &n, err)))
 		return false;
 	if (log->file.size && strcmp(cesr_digest(span_of(old, n), digest), log->file.digest) != 0) {
 		free(old);
@@ -399,14 +377,15 @@ static bool replace(const struct store *store, struct book_log *log, struct span
 	all = realloc(old, n + new.n);
 	if (!all || n + new.n > STORE_FILE_MAX) {
 		free(all ? all : old);
-		return err_set(err, ERR_ENV, "%s: would be too large to be read again", path);
+		return err_set(err, ERR_ENV, "%s: would be too large to be read again", log->kel.aid);
 	}
 	memcpy(all + n, new.p, new.n);
-	good = file_replace(path, span_of(all, n + new.n), 0644, err);
+	good = file_dir_put(
+		&store->state, file_name(log->kel.aid, SUFFIX, name), span_of(all, n + new.n), 0644, err);
 	if (good) {
 		log->file.messages += count_messages(new);
 		cesr_digest(span_of(all, n + new.n), log->file.digest);
-		if (!stat_file(path, &log->file))
+		if (!stat_file(store, log->kel.aid, &log->file))
 			log->file.inode = 0; /* it will be read again */
 	}
 	free(all);
@@ -429,15 +408,12 @@ static bool commit_log(struct store *store, struct book_log *log, struct err *er
 
 /* Keeps the first message that contradicts the log; or, when that was replaced, drops it. */
 static bool commit_evidence(struct store *store, const struct book_log *log, struct err *err) {
-	char path[PATH_MAX];
+	bool resolved = store->resolved && strcmp(store->resolved, log->kel.aid) == 0;
+	char name[FILE_TEXT];
 
-	if (!file_name(store->root, log->kel.aid, EVIDENCE, path, err))
-		return false;
-	if (log->nevidence)
-		return file_replace(path, span_of(log->evidence, log->nevidence), 0644, err);
-	if (!store->resolved || strcmp(store->resolved, log->kel.aid) != 0)
-		return true;
-	return unlink(path) == 0 || err_set(err, ERR_ENV, "%s: %m", path);
+	return (!log->nevidence && !resolved) ||
+	       file_dir_put(&store->state, file_name(log->kel.aid, EVIDENCE, name),
+		       span_of(log->evidence, log->nevidence), 0644, err);
 }
 
 /* A crash in between leaves the log frozen. */
@@ -517,15 +493,16 @@ bool store_commit(struct store *store, struct err *err) {
 			return false;
 	}
 	if (store->stale)
-		verified_write(&store->verified, &store->book, store->root);
+		verified_write(&store->verified, &store->book, &store->state);
 	ledger_drop_claims(&store->ledger, is_known, store);
-	return ledger_save(&store->ledger, store->root, err);
+	return ledger_save(&store->ledger, &store->state, err);
 }
 
 void store_close(struct store *store) {
 	book_free(&store->book);
 	ledger_free(&store->ledger);
 	verified_free(&store->verified);
+	file_dir_close(&store->state);
 	if (store->lock >= 0)
 		close(store->lock);
 	store->lock = -1;

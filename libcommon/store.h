@@ -10,13 +10,14 @@
 #include "ledger.h"
 #include "verified.h"
 
-/* root + PATH_STORE holds AID.cesr for each identifier: its accepted events with their attachments in the
- * order of acceptance, and its own cards and the registry events that they seal. A file only grows, and is
- * replaced whole: a crash at any moment leaves the old or the new one. Beside it, AID.duplicity holds a
- * message that contradicts it; as long as it is there the log is frozen. */
+/* NAME_STORE in the state directory holds AID.cesr for each identifier: its accepted events with their
+ * attachments in the order of acceptance, and its own cards and the registry events that they seal. A file
+ * only grows, and is replaced whole: a crash at any moment leaves the old or the new one. Beside it,
+ * AID.duplicity holds a message that contradicts it; as long as it is there the log is frozen. */
 struct store {
 	const char *root;
-	int lock; /* held while the store is open for writing, else -1 */
+	struct file_dir state; /* root + PATH_STATE */
+	int lock;	       /* held while the store is open for writing, else -1 */
 	struct book book;
 	struct ledger ledger;
 	struct verified verified; /* as it was read */
@@ -35,9 +36,12 @@ int store_lock(const char *root, struct err *err);
  * open. */
 bool store_open(struct store *store, const char *root, bool writing, struct err *err);
 
-/* The same, for writing, without the log of a frozen AID: the next commit replaces it and releases the AID
- * (DESIGN.md 6, import --resolve). One that is not frozen is an error. aid stays the caller's. */
-bool store_resolve(struct store *store, const char *root, const char *aid, struct err *err);
+/* The two halves of it. Between them the caller may give up all rights, if somebody else writes for him (see
+ * file_dir). resolved: not NULL, the log of this frozen AID is left out, and the next commit replaces it and
+ * releases the AID (DESIGN.md 6, import --resolve); one that is not frozen is an error. It stays the
+ * caller's. When store_load fails, store_close is the caller's. */
+bool store_enter(struct store *store, const char *root, bool writing, struct err *err);
+bool store_load(struct store *store, const char *resolved, struct err *err);
 
 /* Writes what the book accepted since store_open, durably, identifier by identifier, and notes in the ledger
  * since when an identifier claims a tunnel key (DESIGN.md 5.3). */
@@ -47,6 +51,6 @@ bool store_commit(struct store *store, struct err *err);
 void store_close(struct store *store);
 
 /* The bytes of one identifier's file: *data is malloc'd. */
-bool store_read(const char *root, const char *aid, uint8_t **data, size_t *n, struct err *err);
+bool store_read(const struct store *store, const char *aid, uint8_t **data, size_t *n, struct err *err);
 
 #endif

@@ -1,13 +1,11 @@
 /* verified.c: keeps what was verified; see verified.h. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "array.h"
-#include "file.h"
 #include "paths.h"
 #include "verified.h"
 
@@ -67,19 +65,15 @@ static bool is_own(int fd, struct timespec *written) {
 	return true;
 }
 
-void verified_read(struct verified *verified, const char *root) {
-	char path[PATH_MAX];
+void verified_read(struct verified *verified, const struct file_dir *state) {
+	int fd = file_dir_at(state, NAME_VERIFIED);
 	size_t n;
-	int fd;
 
 	*verified = (struct verified){0};
-	if (!file_path(path, root, PATH_VERIFIED, NULL, NULL))
-		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return;
 	if (!is_own(fd, &verified->written) ||
-		!file_read_fd(fd, path, FILE_SIZE_MAX, &verified->data, &n, NULL) ||
+		!file_read_fd(fd, NAME_VERIFIED, FILE_SIZE_MAX, &verified->data, &n, NULL) ||
 		!read_logs(verified, span_of(verified->data, n)))
 		verified_free(verified);
 	close(fd);
@@ -215,8 +209,8 @@ static bool write_logs(const struct verified *before, const struct book *book, F
 	return true;
 }
 
-void verified_write(const struct verified *before, const struct book *book, const char *root) {
-	char path[PATH_MAX], digest[CESR_TEXT], *text = NULL;
+void verified_write(const struct verified *before, const struct book *book, const struct file_dir *state) {
+	char digest[CESR_TEXT], *text = NULL;
 	size_t n = 0;
 	FILE *out = open_memstream(&text, &n);
 	bool good;
@@ -229,8 +223,8 @@ void verified_write(const struct verified *before, const struct book *book, cons
 		fputs(cesr_digest(span_of(text, n), digest), out);
 		good = fflush(out) == 0 && !ferror(out);
 	}
-	if (good && file_path(path, root, PATH_VERIFIED, NULL, NULL))
-		file_replace(path, span_of(text, n), 0644, NULL);
+	if (good)
+		file_dir_put(state, NAME_VERIFIED, span_of(text, n), 0644, NULL);
 	fclose(out);
 	free(text);
 }

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "book.h"
-#include "err.h"
+#include "file.h"
 #include "span.h"
 
 /* One log. As it stands in the file, up to `seals`; byte order and sizes are this machine's. */
@@ -22,9 +22,9 @@ struct verified_log {
 	struct span seals, bodies;
 };
 
-/* root + PATH_VERIFIED. It saves time and nothing else: without it, or when it is damaged, of another
- * version or of another owner than root or the caller, all is verified anew. A digest of its own guards it
- * against accidents; against people it is as safe as the map is, by its permissions. */
+/* The file NAME_VERIFIED of the state directory. It saves time and nothing else: without it, or when it is
+ * damaged, of another version or of another owner than root or the caller, all is verified anew. A digest of
+ * its own guards it against accidents; against people it is as safe as the map is, by its permissions. */
 struct verified {
 	uint8_t *data;
 	struct verified_log *logs; /* sorted by AID */
@@ -33,7 +33,7 @@ struct verified {
 };
 
 /* Reads it; it is empty when there is none that can be used. */
-void verified_read(struct verified *verified, const char *root);
+void verified_read(struct verified *verified, const struct file_dir *state);
 void verified_free(struct verified *verified);
 
 /* NULL when it is not there. */
@@ -44,6 +44,6 @@ bool verified_rest(const struct verified_log *log, struct book *book);
 
 /* Writes what the book has of logs that are whole in the store; before: where those that rest came from.
  * Nothing hangs on its success. */
-void verified_write(const struct verified *before, const struct book *book, const char *root);
+void verified_write(const struct verified *before, const struct book *book, const struct file_dir *state);
 
 #endif

@@ -19,7 +19,7 @@ int verb_export(const struct command *command) {
 		return usage(command, "takes no words");
 	if (!identity_need(command->root, aid, &err) || !store_open(&store, command->root, false, &err))
 		return problem(&err);
-	good = store_own_kel(&store, aid, &err) && store_read(command->root, aid, &data, &n, &err);
+	good = store_own_kel(&store, aid, &err) && store_read(&store, aid, &data, &n, &err);
 	if (good) /* only what was verified just now, not a tail that a crash cut off */
 		fwrite(data, 1, book_log(&store.book, aid)->file.size, stdout);
 	free(data);

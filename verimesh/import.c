@@ -3,17 +3,27 @@
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "card.h"
+#include "confine.h"
+#include "import.h"
 #include "store.h"
 #include "stream.h"
 #include "verimesh.h"
 
-/* The name of the stream, the book that it goes into, and how far it is. */
+/* What a reader works on. */
 struct import {
-	const char *name;
-	const struct book *book;
+	struct store store;
+	const char *resolved;
+	const struct import_stream *streams;
+	size_t n;
+	size_t *at;	  /* which one it reads, for who survives it */
+	const bool *left; /* those that are to be left out */
 	struct progress progress;
+	bool complete;
 };
 
 static void show_progress(void *ctx, uint64_t events) {
@@ -22,14 +32,14 @@ static void show_progress(void *ctx, uint64_t events) {
 
 static void show_verdict(void *ctx, const struct verdict *verdict) {
 	struct import *import = ctx;
-	const struct book_log *log = book_log(import->book, verdict->aid);
+	const struct book_log *log = book_log(&import->store.book, verdict->aid);
 	struct verdict shown = *verdict;
 
 	if (verdict->kind == VERDICT_DUPLICITOUS && log && log->frozen)
 		snprintf(shown.reason, sizeof shown.reason, "%.400s; frozen until verimesh import --resolve",
 			verdict->reason);
 	progress_end(&import->progress);
-	print_verdict(import->name, &shown);
+	print_verdict(import->streams[*import->at].name, &shown);
 }
 
 /* One line for each identifier of which something was added. */
@@ -64,39 +74,120 @@ static void complain(const void *node, VISIT visit, void *ctx) {
 	problem(&err);
 }
 
-static bool take(
-	struct store *store, const char *name, struct span stream, bool *complete, struct err *err) {
-	struct complaint complaint = {.name = name};
+/* One stream, into the book. Whose Source showed his log has heard from it now (DESIGN.md 5.5, MaxAge). */
+static bool read_stream(struct import *import, const struct import_stream *stream, struct err *err) {
+	struct store *store = &import->store;
 	struct book *book = &store->book;
-	struct import import = {.name = name, .book = book};
-	size_t *before;
-	bool good;
+	struct book_log *log = stream->aid ? book_log(book, stream->aid) : NULL;
 
-	book->report = show_verdict;
-	book->progress = show_progress;
-	book->ctx = &import;
-	book_read(book, stream);
-	*complete = book_finish(book);
-	progress_end(&import.progress);
+	if (log)
+		log->shown = false;
+	book_read(book, stream->bytes);
+	import->complete = book_finish(book) && import->complete;
+	progress_end(&import->progress);
 	if (book->starved)
-		return err_set(err, ERR_ENV, "%s: out of memory; nothing was changed", name);
-	if (store->resolved && (!*complete || !book_kel(book, store->resolved)))
-		return err_set(
-			err, ERR_NO, "%s: does not settle %s; nothing was changed", name, store->resolved);
-	before = calloc(book->nlogs + 1, sizeof *before);
+		return err_set(err, ERR_ENV, "%s: out of memory; nothing was changed", stream->name);
+	log = stream->aid ? book_log(book, stream->aid) : NULL;
+	return !log || !log->shown ||
+	       ledger_put(&store->ledger, LEDGER_ANSWERED, stream->aid, "-", (uint64_t)time(NULL)) ||
+	       err_set(err, ERR_ENV, "out of memory");
+}
+
+static bool read_streams(struct import *import, struct err *err) {
+	const struct store *store = &import->store;
+
+	for (size_t i = 0; i < import->n; i++) {
+		*import->at = i;
+		if (!import->left[i] && !read_stream(import, &import->streams[i], err))
+			return false;
+	}
+	return !store->resolved || (import->complete && book_kel(&store->book, store->resolved)) ||
+	       err_set(err, ERR_NO, "%s: does not settle %s; nothing was changed", import->streams[0].name,
+		       store->resolved);
+}
+
+/* Cards are complained of where a person put them. */
+static bool commit(struct import *import, struct err *err) {
+	struct complaint complaint = {.name = import->streams[0].name};
+	const struct book *book = &import->store.book;
+	size_t *before = calloc(book->nlogs + 1, sizeof *before);
+	bool by_hand = !import->streams[0].aid, good;
+
 	if (!before)
 		return err_set(err, ERR_ENV, "out of memory");
 	for (size_t i = 0; i < book->nlogs; i++)
 		before[i] = book->logs[i]->file.size;
-	twalk_r(book->body_tree, complain, &complaint);
-	good = store_commit(store, err);
+	if (by_hand)
+		twalk_r(book->body_tree, complain, &complaint);
+	good = store_commit(&import->store, err);
 	if (good) {
 		complaint.committed = true;
-		twalk_r(book->body_tree, complain, &complaint);
+		if (by_hand)
+			twalk_r(book->body_tree, complain, &complaint);
 		show_added(book, before);
 	}
 	free(before);
 	return good;
+}
+
+static int read_and_commit(void *ctx) {
+	struct import *import = ctx;
+	struct store *store = &import->store;
+	struct err err;
+
+	if (!store_load(store, import->resolved, &err))
+		return problem(&err);
+	store->book.report = show_verdict;
+	store->book.progress = show_progress;
+	store->book.ctx = import;
+	if (!read_streams(import, &err) || !commit(import, &err))
+		return problem(&err);
+	if (store->damage.text[0])
+		return problem(&store->damage);
+	return import->complete ? 0 : ERR_NO;
+}
+
+/* A stream that its reader does not survive hurts no other one: they are read again, without it. */
+static int read_all(struct import *import, bool *left) {
+	struct err err;
+	int status;
+	size_t at;
+
+	import->left = left;
+	import->complete = true;
+	while ((status = confined(&import->store.state, read_and_commit, import, &err)) < 0) {
+		at = *import->at;
+		err_at(&err, "%s", import->streams[at < import->n ? at : 0].name);
+		status = problem(&err);
+		if (at >= import->n || left[at])
+			break; /* it was none of them */
+		left[at] = true;
+		import->complete = false;
+	}
+	return status;
+}
+
+int import_streams(const char *root, const char *resolved, const struct import_stream *streams, size_t n) {
+	struct import import = {.resolved = resolved, .streams = streams, .n = n};
+	bool *left = calloc(n, sizeof *left);
+	int status = ERR_ENV;
+	struct err err;
+
+	import.progress.terminal = isatty(STDERR_FILENO);
+	import.at = mmap(NULL, sizeof *import.at, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (!left || import.at == MAP_FAILED) {
+		err_set(&err, ERR_ENV, "out of memory");
+		problem(&err);
+	} else if (store_enter(&import.store, root, true, &err)) {
+		status = read_all(&import, left);
+		store_close(&import.store);
+	} else {
+		problem(&err);
+	}
+	if (import.at != MAP_FAILED)
+		munmap(import.at, sizeof *import.at);
+	free(left);
+	return status;
 }
 
 /* [--resolve AID] FILE */
@@ -110,28 +201,18 @@ static bool read_words(const struct command *command, const char **aid, const ch
 }
 
 int verb_import(const struct command *command) {
-	bool good, complete = false, damaged = false;
-	const char *aid, *name;
-	struct store store;
+	struct import_stream stream = {0};
+	const char *resolved;
 	uint8_t *data;
 	struct err err;
-	size_t n;
+	int status;
 
-	if (!read_words(command, &aid, &name))
+	if (!read_words(command, &resolved, &stream.name))
 		return usage(command, "one FILE, or - for standard input; before it perhaps --resolve AID");
-	if (!stream_read(name, &data, &n, &err))
+	if (!stream_read(stream.name, &data, &stream.bytes.n, &err))
 		return problem(&err);
-	good = aid ? store_resolve(&store, command->root, aid, &err)
-		   : store_open(&store, command->root, true, &err);
-	if (good) {
-		good = take(&store, name, span_of(data, n), &complete, &err);
-		damaged = store.damage.text[0];
-		if (damaged)
-			problem(&store.damage);
-		store_close(&store);
-	}
+	stream.bytes.p = data;
+	status = import_streams(command->root, resolved, &stream, 1);
 	free(data);
-	if (!good)
-		return problem(&err);
-	return damaged ? ERR_ENV : complete ? 0 : ERR_NO;
+	return status;
 }

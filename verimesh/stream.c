@@ -33,7 +33,7 @@ static double elapsed(struct progress *progress) {
 void progress_show(struct progress *progress, uint64_t events) {
 	double seconds = elapsed(progress);
 
-	if (seconds < progress->next || !isatty(STDERR_FILENO))
+	if (!progress->terminal || seconds < progress->next)
 		return;
 	if (progress->next > 0) {
 		fprintf(stderr, "\r%" PRIu64 " events, %.0f a second" CLEAR, events,

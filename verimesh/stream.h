@@ -18,8 +18,9 @@ bool stream_read(const char *name, uint8_t **data, size_t *n, struct err *err);
 bool stream_verify(const char *name, struct book *book, struct err *err);
 
 /* Shows on a terminal how far a long verification is, in one line that is rewritten. Zero-initialised it has
- * not begun. The first second shows nothing. */
+ * not begun, and shows nothing. The first second shows nothing. */
 struct progress {
+	bool terminal;	    /* standard error is one */
 	double start, next; /* seconds */
 	bool shown;
 };

@@ -189,7 +189,7 @@ static bool open_roster(struct mesh *mesh, bool writing, mesh_report *report, vo
 
 bool mesh_open(
 	struct mesh *mesh, const char *root, bool writing, mesh_report *report, void *ctx, struct err *err) {
-	*mesh = (struct mesh){.root = root, .store.lock = -1};
+	*mesh = (struct mesh){.root = root, .store = {.lock = -1, .state.fd = -1}};
 	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, writing, err) &&
 		store_open(&mesh->store, root, writing, err) &&
 		wireguard_read(&mesh->wireguard, root, mesh->policy.interface, mesh->policy.adopt, err) &&
@@ -286,7 +286,7 @@ int mesh_sync_interface(struct mesh *mesh, bool dry) {
 static bool sync_map(struct mesh *mesh, struct err *err) {
 	char path[PATH_MAX];
 
-	return ledger_save(&mesh->store.ledger, mesh->root, err) &&
+	return ledger_save(&mesh->store.ledger, &mesh->store.state, err) &&
 	       file_path(path, mesh->root, PATH_MAP, NULL, err) && map_build(&mesh->roster, path, err);
 }
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "stream.h"
 #include "verimesh.h"
@@ -93,7 +94,7 @@ int verb_verify(const struct command *command) {
 	bool first = command->nargs > 1 && strcmp(command->args[1], "--json") == 0;
 	bool json = first || (command->nargs > 2 && strcmp(command->args[2], "--json") == 0);
 	const char *name = command->args[first ? 2 : 1];
-	struct outcome outcome = {0};
+	struct outcome outcome = {.progress.terminal = isatty(STDERR_FILENO)};
 	struct book book = {.report = note_verdict, .progress = show, .ctx = &outcome};
 	struct err err;
 	bool good;

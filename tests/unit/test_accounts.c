@@ -25,6 +25,7 @@
 #define NARROW "IdRange = 5000-5000\n"
 
 static char root[] = "/tmp/verimesh-test-XXXXXX";
+static struct file_dir dir; /* where the ledger stands */
 static const char *const files[] = {"/etc/passwd", "/etc/group", PATH_LEDGER};
 static const char *const dirs[] = {"/etc", PATH_STATE, "/var/lib", "/var", ""};
 
@@ -38,7 +39,8 @@ static int make_root(void **state) {
 
 	(void)state;
 	return sodium_init() < 0 || !mkdtemp(root) || !file_mkdir(path_of("/etc", path), 0755, NULL) ||
-	       !file_mkdir(path_of(PATH_STATE, path), 0755, NULL);
+	       !file_mkdir(path_of(PATH_STATE, path), 0755, NULL) ||
+	       !file_dir_open(&dir, root, PATH_STATE, NULL);
 }
 
 /* Every test starts without files. */
@@ -54,6 +56,8 @@ static int empty_root(void **state) {
 static int remove_root(void **state) {
 	char path[PATH];
 	int bad = empty_root(state);
+
+	file_dir_close(&dir);
 
 	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++)
 		bad |= rmdir(path_of(dirs[i], path));
@@ -162,12 +166,12 @@ static bool run(struct scene *s, const char *interface, const char *peers, struc
 	}
 	text_add(
 		&conf, "[Interface]\nSelf = a\nHost = h1\n%s%s", interface ? interface : NARROW, sections.p);
-	if (!policy_parse(text_span(&conf), "conf", &policy, &own) || !ledger_open(&ledger, root, &own))
+	if (!policy_parse(text_span(&conf), "conf", &policy, &own) || !ledger_open(&ledger, &dir, &own))
 		fail_msg("%s", own.text);
 	good = accounts_build(root, &policy, &s->book, &ledger, note_report, s, &list, &n, &own);
 	if (good) {
 		note_accounts(s, list, n);
-		assert_true(ledger_save(&ledger, root, NULL));
+		assert_true(ledger_save(&ledger, &dir, NULL));
 		note_ledger(s);
 	} else if (err) {
 		*err = own;

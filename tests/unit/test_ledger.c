@@ -24,6 +24,7 @@
 
 static char root[] = "/tmp/verimesh-test-XXXXXX";
 static char path[64];
+static struct file_dir dir; /* where it stands */
 
 static int make_root(void **state) {
 	(void)state;
@@ -33,11 +34,12 @@ static int make_root(void **state) {
 	if (!file_mkdir(path, 0755, NULL))
 		return 1;
 	snprintf(path, sizeof path, "%s" PATH_LEDGER, root);
-	return 0;
+	return !file_dir_open(&dir, root, PATH_STATE, NULL);
 }
 
 static int remove_root(void **state) {
 	(void)state;
+	file_dir_close(&dir);
 	while (strlen(path) > strlen(root)) {
 		*strrchr(path, '/') = 0;
 		if (rmdir(path) != 0)
@@ -65,7 +67,7 @@ static struct ledger open_ledger(void) {
 	struct ledger ledger;
 	struct err err;
 
-	if (!ledger_open(&ledger, root, &err))
+	if (!ledger_open(&ledger, &dir, &err))
 		fail_msg("%s", err.text);
 	return ledger;
 }
@@ -78,7 +80,7 @@ static struct ledger open_text(const char *text) {
 static void save(struct ledger *ledger) {
 	struct err err;
 
-	if (!ledger_save(ledger, root, &err))
+	if (!ledger_save(ledger, &dir, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -293,11 +295,11 @@ static void what_cannot_be_written_is_told_and_tried_again(void **state) {
 	(void)state;
 	assert_true(ledger_put(&ledger, LEDGER_UID, A, "alice", 1000));
 	assert_int_equal(mkdir(path, 0700), 0);
-	assert_false(ledger_save(&ledger, root, &err));
+	assert_false(ledger_save(&ledger, &dir, &err));
 	assert_int_equal(err.status, ERR_ENV);
 	assert_non_null(strstr(err.text, path));
 	ledger_free(&ledger);
-	assert_false(ledger_open(&ledger, root, &err));
+	assert_false(ledger_open(&ledger, &dir, &err));
 	assert_int_equal(err.status, ERR_ENV);
 	assert_non_null(strstr(err.text, path));
 	assert_int_equal(rmdir(path), 0);
@@ -344,7 +346,7 @@ static void a_damaged_line_is_told(void **state) {
 			write_file(span_str(text));
 			snprintf(expected, sizeof expected, "%s:%d: damaged; restore it from a backup", path,
 				before + 1);
-			if (ledger_open(&ledger, root, &err))
+			if (ledger_open(&ledger, &dir, &err))
 				fail_msg("taken: %s", lines[i]);
 			assert_int_equal(err.status, ERR_ENV);
 			assert_string_equal(err.text, expected);
@@ -363,7 +365,7 @@ static void every_cut_is_told(void **state) {
 		bool whole = n == 0 || n == first || n == strlen(text);
 
 		write_file(span_of(text, n));
-		if (ledger_open(&ledger, root, NULL) != whole)
+		if (ledger_open(&ledger, &dir, NULL) != whole)
 			fail_msg("cut at %zu", n);
 		ledger_free(&ledger);
 	}
@@ -382,7 +384,7 @@ static void a_nul_byte_is_damage(void **state) {
 
 		text[at] = 0;
 		write_file(content);
-		assert_false(ledger_open(&ledger, root, &err));
+		assert_false(ledger_open(&ledger, &dir, &err));
 		snprintf(expected, sizeof expected, "%s:1: damaged; restore it from a backup", path);
 		assert_string_equal(err.text, expected);
 		text[at] = byte;

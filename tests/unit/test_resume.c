@@ -269,7 +269,7 @@ static struct text files_of(const char *where) {
 static void drop_verified(const char *where) {
 	char path[PATH];
 
-	unlink(path_in(where, PATH_VERIFIED, path));
+	unlink(path_in(where, PATH_STATE "/" NAME_VERIFIED, path));
 }
 
 /* What the same files say to who knows nothing of what was verified. */
@@ -278,7 +278,7 @@ static struct text fresh_answers_of(const char *where) {
 	struct text answers;
 	bool moved;
 
-	path_in(where, PATH_VERIFIED, path);
+	path_in(where, PATH_STATE "/" NAME_VERIFIED, path);
 	path_in(where, PATH_STATE "/aside", aside);
 	moved = rename(path, aside) == 0;
 	answers = answers_of(where);
@@ -312,14 +312,14 @@ static void expect_fresh_answers(const char *where, const char *what) {
 static struct span read_verified(const char *where) {
 	char path[PATH];
 
-	path_in(where, PATH_VERIFIED, path);
+	path_in(where, PATH_STATE "/" NAME_VERIFIED, path);
 	return access(path, F_OK) == 0 ? bytes_of_file(path) : span_of(NULL, 0);
 }
 
 static void write_verified(const char *where, struct span content) {
 	char path[PATH];
 
-	write_path(path_in(where, PATH_VERIFIED, path), content);
+	write_path(path_in(where, PATH_STATE "/" NAME_VERIFIED, path), content);
 }
 
 /* Gives some files another time, and some another inode. */
@@ -586,7 +586,7 @@ static void what_is_known_changes_nothing(void **state) {
 	bytes_free(file);
 	let_rest();
 	assert_int_equal(stat(path, &before[0]), 0);
-	assert_int_equal(stat(path_in(root, PATH_VERIFIED, verified), &before[1]), 0);
+	assert_int_equal(stat(path_in(root, PATH_STATE "/" NAME_VERIFIED, verified), &before[1]), 0);
 	open_store(&store, root, true);
 	assert_int_equal(count_resting(&store.book), 2);
 	book_read(&store.book, text_span(&stream));
@@ -752,7 +752,8 @@ static void a_file_of_the_same_moment_is_read(void **state) {
 	store_close(&store);
 	assert_int_equal(stat(log_path(aid, path), &st), 0);
 	times[0] = times[1] = st.st_ctim;
-	assert_int_equal(utimensat(AT_FDCWD, path_in(root, PATH_VERIFIED, path), times, 0), 0);
+	assert_int_equal(
+		utimensat(AT_FDCWD, path_in(root, PATH_STATE "/" NAME_VERIFIED, path), times, 0), 0);
 	open_store(&store, root, false);
 	assert_int_equal(count_resting(&store.book), 0);
 	store_close(&store);
@@ -925,7 +926,7 @@ static void somebody_elses_is_ignored(void **state) {
 	log->count = 77;
 	memcpy((uint8_t *)(uintptr_t)content.p + MAGIC, log, offsetof(struct verified_log, seals));
 	free(log);
-	path_in(root, PATH_VERIFIED, path);
+	path_in(root, PATH_STATE "/" NAME_VERIFIED, path);
 	seal_verified(content);
 	assert_int_equal(count_at_rest(aid), 77); /* so much for who may write it */
 	for (mode_t bit = S_IWOTH; bit <= S_IWGRP; bit <<= 3) {
@@ -1129,7 +1130,7 @@ static void a_frozen_log_rests(void **state) {
 	assert_true(book_log(&store.book, org.aid)->frozen);
 	store_close(&store);
 
-	if (!store_resolve(&store, root, org.aid, &err))
+	if (!store_enter(&store, root, true, &err) || !store_load(&store, org.aid, &err))
 		fail_msg("%s", err.text);
 	book_read(&store.book, text_span(&fork));
 	assert_true(book_finish(&store.book));
@@ -1141,7 +1142,9 @@ static void a_frozen_log_rests(void **state) {
 	interact(&fork, &twin, "");
 	assert_true(import(&fork));
 	assert_false(is_frozen(org.aid, true, 4));
-	assert_false(store_resolve(&store, root, org.aid, &err));
+	assert_true(store_enter(&store, root, true, &err));
+	assert_false(store_load(&store, org.aid, &err));
+	store_close(&store);
 	bytes_free(evidence);
 	text_free(&stream);
 	text_free(&fork);

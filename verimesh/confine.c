@@ -1,0 +1,256 @@
+/* confine.c: gives up rights, and writes for who has none; see confine.h. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cesr.h"
+#include "confine.h"
+#include "paths.h"
+
+#define ACCOUNT "_verimesh"
+#define NOBODY 65534
+#define PUT_MAX ((size_t)1 << 30) /* bytes of a file */
+
+/* ---- without rights ---- */
+
+/* By the file alone: who reads a stream must not wait for a directory service. */
+static void find_account(uid_t *uid, gid_t *gid) {
+	FILE *in = fopen("/etc/passwd", "re");
+	const struct passwd *account;
+
+	*uid = *gid = NOBODY;
+	while (in && (account = fgetpwent(in)))
+		if (strcmp(account->pw_name, ACCOUNT) == 0 && account->pw_uid) {
+			*uid = account->pw_uid;
+			*gid = account->pw_gid;
+		}
+	if (in)
+		fclose(in);
+}
+
+static bool leave_root(void) {
+	uid_t uid;
+	gid_t gid;
+
+	find_account(&uid, &gid);
+	if (setresgid(gid, gid, gid) != 0)
+		return errno ==
+		       EINVAL; /* a user namespace without it, whose root is somebody without rights */
+	return setgroups(0, NULL) == 0 && setresuid(uid, uid, uid) == 0;
+}
+
+static bool drop_capabilities(void) {
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	return syscall(SYS_capset, &head, none) == 0;
+}
+
+#if defined __x86_64__
+#define ARCH AUDIT_ARCH_X86_64
+#elif defined __aarch64__
+#define ARCH AUDIT_ARCH_AARCH64
+#elif defined __riscv && __riscv_xlen == 64
+#define ARCH AUDIT_ARCH_RISCV64
+#endif
+
+/* What reading, memory, threads and the end of them need. */
+static const unsigned short calls[] = {SYS_read, SYS_pread64, SYS_write, SYS_writev, SYS_lseek, SYS_close,
+	SYS_openat, SYS_fcntl, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_faccessat,
+#ifdef SYS_faccessat2
+	SYS_faccessat2,
+#endif
+	SYS_mmap, SYS_mprotect, SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_clone, SYS_clone3,
+	SYS_futex, SYS_set_robust_list, SYS_rseq, SYS_sched_getaffinity, SYS_sched_yield, SYS_rt_sigaction,
+	SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_clock_gettime,
+	SYS_getrandom, SYS_restart_syscall, SYS_exit, SYS_exit_group};
+
+#define CALLS (sizeof calls / sizeof calls[0])
+
+/* Every other call is refused. On other machines than those named there is no filter: there the account
+ * alone must do. */
+static bool filter_calls(void) {
+#ifdef ARCH
+	struct sock_filter code[2 * CALLS + 10], *at = code;
+	struct sock_fprog program = {.filter = code};
+
+	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+	*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
+	*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < CALLS; i++) {
+		*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], 0, 1);
+		*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	}
+	*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+	program.len = (unsigned short)(at - code);
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+#else
+	return true;
+#endif
+}
+
+bool confine(enum confinement kind, struct err *err) {
+	pid_t parent = getppid();
+	bool good = (geteuid() != 0 || leave_root()) && drop_capabilities();
+
+	/* a change of name forgets both of these */
+	good = good && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_DUMPABLE, 0) == 0 &&
+	       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && getppid() == parent;
+	if (good && kind == CONFINE_READER)
+		good = filter_calls();
+	return good || err_set(err, ERR_ENV, "cannot give up rights: %m");
+}
+
+/* ---- writing for who has none ---- */
+
+struct request {
+	char name[64];
+	uint64_t n; /* bytes that follow; UINT64_MAX: the file is to go */
+};
+
+static bool send_all(int fd, const void *data, size_t n) {
+	const uint8_t *at = data;
+	ssize_t done;
+
+	for (; n; at += done, n -= (size_t)done) {
+		done = write(fd, at, n);
+		if (done < 0 && errno == EINTR)
+			done = 0;
+		if (done < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool receive_all(int fd, void *data, size_t n) {
+	uint8_t *at = data;
+	ssize_t done;
+
+	for (; n; at += done, n -= (size_t)done) {
+		done = read(fd, at, n);
+		if (done < 0 && errno == EINTR)
+			done = 0;
+		else if (done <= 0)
+			return false;
+	}
+	return true;
+}
+
+/* file_dir's put, in the child. */
+static bool ask(void *ctx, const char *name, struct span data, mode_t mode, struct err *err) {
+	struct request request = {.n = data.p ? data.n : UINT64_MAX};
+	struct err answer = {.text = "the process that writes is gone"};
+	const int *fd = ctx;
+
+	(void)mode; /* all have the same */
+	snprintf(request.name, sizeof request.name, "%s", name);
+	if (!send_all(*fd, &request, sizeof request) || !send_all(*fd, data.p, data.n) ||
+		!receive_all(*fd, &answer, sizeof answer))
+		answer.status = ERR_ENV;
+	return !answer.status || err_set(err, answer.status, "%s", answer.text);
+}
+
+/* "ledger", "verified", "kel/AID.cesr" and "kel/AID.duplicity". */
+static bool is_stores(const char *name) {
+	struct span rest = span_str(name), aid;
+
+	if (strcmp(name, NAME_LEDGER) == 0 || strcmp(name, NAME_VERIFIED) == 0)
+		return true;
+	aid = span_cut(rest, strlen(NAME_STORE "/"), CESR_CHARS);
+	rest = span_from(rest, strlen(NAME_STORE "/") + CESR_CHARS);
+	return span_starts(span_str(name), NAME_STORE "/") && cesr_is_aid(aid) &&
+	       (span_is(rest, ".cesr") || span_is(rest, ".duplicity"));
+}
+
+/* False when the other end is to be left. */
+static bool answer(int fd, const struct file_dir *state) {
+	struct request request;
+	struct err result = {0};
+	uint8_t *data = NULL;
+	bool good;
+
+	if (!receive_all(fd, &request, sizeof request))
+		return false;
+	request.name[sizeof request.name - 1] = 0;
+	good = is_stores(request.name) && (request.n <= PUT_MAX || request.n == UINT64_MAX);
+	if (good && request.n != UINT64_MAX) {
+		data = malloc(request.n + 1);
+		good = data && receive_all(fd, data, request.n);
+	}
+	if (good) {
+		file_dir_put(state, request.name, span_of(data, data ? request.n : 0), 0644, &result);
+		good = send(fd, &result, sizeof result, MSG_NOSIGNAL) == sizeof result;
+	}
+	free(data);
+	return good;
+}
+
+/* What the child came to. */
+static int end_of(pid_t pid, struct err *err) {
+	pid_t ended;
+	int status;
+
+	do
+		ended = waitpid(pid, &status, 0);
+	while (ended < 0 && errno == EINTR);
+	if (ended == pid && WIFEXITED(status))
+		return WEXITSTATUS(status);
+	if (ended == pid)
+		err_set(err, ERR_ENV, "the process that read it died: %s", strsignal(WTERMSIG(status)));
+	else
+		err_set(err, ERR_ENV, "the process that read it is lost: %m");
+	return -1;
+}
+
+static _Noreturn void be_child(struct file_dir *state, int (*work)(void *ctx), void *ctx, int *fd) {
+	int status = ERR_ENV;
+	struct err err;
+
+	state->put = ask;
+	state->ctx = fd;
+	if (confine(CONFINE_READER, &err))
+		status = work(ctx);
+	else
+		fprintf(stderr, "verimesh: %s\n", err.text);
+	fflush(NULL);
+	_exit(status);
+}
+
+int confined(struct file_dir *state, int (*work)(void *ctx), void *ctx, struct err *err) {
+	int ends[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+		err_set(err, ERR_ENV, "socketpair: %m");
+		return -1;
+	}
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		be_child(state, work, ctx, &ends[1]);
+	}
+	if (pid < 0)
+		err_set(err, ERR_ENV, "fork: %m");
+	close(ends[1]);
+	while (pid > 0 && answer(ends[0], state))
+		continue;
+	close(ends[0]);
+	return pid < 0 ? -1 : end_of(pid, err);
+}
