@@ -113,7 +113,7 @@ a_host_as_json() {
 "aid":"$AID","peer":"clinic-b","label":"db1",
 "sn":1,"said":"EDb6lsEv4mX5KkQz49pLBsr_cXyw8Ql8j8bVTWatCgQ7","delegator":null,"witnesses":0,"frozen":false,
 "card":"EHrpaxeZMQKxs10HsHFVU4ytlHyqs_rTlCvFWkaWIcEi","anchor":{"sn":1,"said":"EDb6lsEv4mX5KkQz49pLBsr_cXyw8Ql8j8bVTWatCgQ7"},
-"key":"$KEY","next":null,"from":null,"until":null,
+"key":"$KEY","next":null,"from":null,"until":null,"lapsed":null,
 "addresses":["$ADDRESS","10.77.2.5"],"routes":[],
 "logins":[{"login":"alice","account":"alice","uid":null,"gid":null},{"login":"bob","account":"rsmith","uid":null,"gid":null}],
 "endpoint":"198.51.100.7:51820","handshake":null,"live_endpoint":null,"keyring":$KEYRING}
@@ -135,7 +135,7 @@ a_host_whose_card_was_replaced() {
 "aid":"$AID","peer":"clinic-b","label":"db1",
 "sn":2,"said":"EA2G07EpOoSPuKQevhYYPiIwpz9nefCfa64EC30pke_U","delegator":null,"witnesses":0,"frozen":false,
 "card":"EEmUDF3lPIkFzLBrW0ZhLno8iNJuF_IGVRhT2q9mdmlC","anchor":{"sn":2,"said":"EA2G07EpOoSPuKQevhYYPiIwpz9nefCfa64EC30pke_U"},
-"key":"4Tq8QZN6RB8zIsH0C8dF7ageWa6ynm7cgCKLSTOG0Ro=","next":null,"from":"2026-02-01T00:10:00.000000+00:00","until":null,
+"key":"4Tq8QZN6RB8zIsH0C8dF7ageWa6ynm7cgCKLSTOG0Ro=","next":null,"from":"2026-02-01T00:10:00.000000+00:00","until":null,"lapsed":null,
 "addresses":["$ADDRESS","10.77.2.5"],"routes":[],
 "logins":[],
 "endpoint":"198.51.100.7:51820","handshake":null,"live_endpoint":null,"keyring":$KEYRING}
