@@ -49,7 +49,7 @@ $B/libcommon.a: $(COMMON)
 
 $B/verimesh: $(TOOL) $B/libcommon.a
 	$(call say,LD,$@)
-	$Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -lsodium -lkeyutils -lcdb -lmnl
+	$Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $@ $^ -lsodium -lkeyutils -lcdb -lmnl -lcurl
 
 $B/libnss_verimesh.so.2: $(NSS) $B/libcommon.a nss_verimesh/nss_verimesh.map
 	$(call say,LD,$@)

@@ -80,17 +80,30 @@ bool file_read(const char *path, size_t max, uint8_t **data, size_t *n, struct e
 	return good;
 }
 
-static bool write_all(int fd, struct span data) {
-	while (data.n > 0) {
-		ssize_t done = write(fd, data.p, data.n);
+bool file_send(int fd, const void *data, size_t n) {
+	const uint8_t *at = data;
+	ssize_t done;
 
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
+	for (; n; at += done, n -= (size_t)done) {
+		done = write(fd, at, n);
+		if (done < 0 && errno != EINTR)
 			return false;
-		data = span_from(data, (size_t)done);
+		done = done < 0 ? 0 : done;
 	}
-	return fsync(fd) == 0;
+	return true;
+}
+
+bool file_receive(int fd, void *data, size_t n) {
+	uint8_t *at = data;
+	ssize_t done;
+
+	for (; n; at += done, n -= (size_t)done) {
+		done = read(fd, at, n);
+		if (done == 0 || (done < 0 && errno != EINTR))
+			return false;
+		done = done < 0 ? 0 : done;
+	}
+	return true;
 }
 
 /* Makes the entry of path in its directory durable. */
@@ -124,7 +137,7 @@ bool file_write_beside(
 	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return fail(err, beside);
-	good = fchmod(fd, mode) == 0 && write_all(fd, data);
+	good = fchmod(fd, mode) == 0 && file_send(fd, data.p, data.n) && fsync(fd) == 0;
 	good = close(fd) == 0 && good;
 	if (good)
 		return true;

@@ -24,6 +24,10 @@ bool file_read(const char *path, size_t max, uint8_t **data, size_t *n, struct e
 /* The same from an open descriptor (a pipe, a terminal); name is for the error. */
 bool file_read_fd(int fd, const char *name, size_t max, uint8_t **data, size_t *n, struct err *err);
 
+/* All n bytes to or from a descriptor, through signals; false with errno, or where it ends. */
+bool file_send(int fd, const void *data, size_t n);
+bool file_receive(int fd, void *data, size_t n);
+
 /* Writes beside path, durably; beside is then where. On failure nothing is left there. */
 bool file_write_beside(
 	const char *path, struct span data, mode_t mode, char beside[static PATH_MAX], struct err *err);

@@ -124,34 +124,6 @@ struct request {
 	uint64_t n; /* bytes that follow; UINT64_MAX: the file is to go */
 };
 
-static bool send_all(int fd, const void *data, size_t n) {
-	const uint8_t *at = data;
-	ssize_t done;
-
-	for (; n; at += done, n -= (size_t)done) {
-		done = write(fd, at, n);
-		if (done < 0 && errno == EINTR)
-			done = 0;
-		if (done < 0)
-			return false;
-	}
-	return true;
-}
-
-static bool receive_all(int fd, void *data, size_t n) {
-	uint8_t *at = data;
-	ssize_t done;
-
-	for (; n; at += done, n -= (size_t)done) {
-		done = read(fd, at, n);
-		if (done < 0 && errno == EINTR)
-			done = 0;
-		else if (done <= 0)
-			return false;
-	}
-	return true;
-}
-
 /* file_dir's put, in the child. */
 static bool ask(void *ctx, const char *name, struct span data, mode_t mode, struct err *err) {
 	struct request request = {.n = data.p ? data.n : UINT64_MAX};
@@ -160,8 +132,8 @@ static bool ask(void *ctx, const char *name, struct span data, mode_t mode, stru
 
 	(void)mode; /* all have the same */
 	snprintf(request.name, sizeof request.name, "%s", name);
-	if (!send_all(*fd, &request, sizeof request) || !send_all(*fd, data.p, data.n) ||
-		!receive_all(*fd, &answer, sizeof answer))
+	if (!file_send(*fd, &request, sizeof request) || !file_send(*fd, data.p, data.n) ||
+		!file_receive(*fd, &answer, sizeof answer))
 		answer.status = ERR_ENV;
 	return !answer.status || err_set(err, answer.status, "%s", answer.text);
 }
@@ -185,13 +157,13 @@ static bool answer(int fd, const struct file_dir *state) {
 	uint8_t *data = NULL;
 	bool good;
 
-	if (!receive_all(fd, &request, sizeof request))
+	if (!file_receive(fd, &request, sizeof request))
 		return false;
 	request.name[sizeof request.name - 1] = 0;
 	good = is_stores(request.name) && (request.n <= PUT_MAX || request.n == UINT64_MAX);
 	if (good && request.n != UINT64_MAX) {
 		data = malloc(request.n + 1);
-		good = data && receive_all(fd, data, request.n);
+		good = data && file_receive(fd, data, request.n);
 	}
 	if (good) {
 		file_dir_put(state, request.name, span_of(data, data ? request.n : 0), 0644, &result);

@@ -42,6 +42,9 @@ static const struct verb {
 		"Verifies a stream and adds what holds to the store. An identifier that shows two\n"
 		"versions of an event is frozen: nothing new of it is taken until --resolve replaces\n"
 		"its log by that of FILE."},
+	{"fetch", verb_fetch, "[PEER...]",
+		"Asks the Sources of these peers, without a name of all, and does the same with what\n"
+		"they show. Sources that disagree show two versions, too."},
 	{"sync", verb_sync, "", "Compiles store and policy into the map, the keyring and WireGuard."},
 	{"up", verb_up, "", "Makes the interface, then does what sync does."},
 	{"down", verb_down, "", "Removes the interface and the keys in the kernel keyring."},

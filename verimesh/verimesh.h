@@ -26,6 +26,7 @@ static inline bool is_option(const char *word) {
 int verb_check(const struct command *command);
 int verb_down(const struct command *command);
 int verb_export(const struct command *command);
+int verb_fetch(const struct command *command);
 int verb_gate(const struct command *command);
 int verb_import(const struct command *command);
 int verb_init(const struct command *command);
