@@ -230,6 +230,14 @@ bool ledger_claim(struct ledger *ledger, const char *aid, const char *key, uint6
 	return add(ledger, &entry);
 }
 
+bool ledger_has_claims(const struct ledger *ledger) {
+	size_t i = 0;
+
+	while (i < ledger->n && ledger->entries[i]->kind != LEDGER_KEY)
+		i++;
+	return i < ledger->n;
+}
+
 /* Whether an entry is of a claim that is made no longer. */
 static bool is_gone(const struct ledger *ledger, const struct ledger_entry *entry,
 	bool (*is_known)(void *ctx, const char *aid), void *ctx) {

@@ -53,6 +53,9 @@ bool ledger_put(
 /* Notes that an identifier claims a tunnel key: since now, unless it did before. False: out of memory. */
 bool ledger_claim(struct ledger *ledger, const char *aid, const char *key, uint64_t now);
 
+/* Whether there is any claim: of a ledger that was lost, sync brings back all but those. */
+bool ledger_has_claims(const struct ledger *ledger);
+
 /* Forgets the claims that were not made by ledger_claim since ledger_open or the last call, of the
  * identifiers whose claims are known. */
 void ledger_drop_claims(struct ledger *ledger, bool (*is_known)(void *ctx, const char *aid), void *ctx);

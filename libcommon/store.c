@@ -479,7 +479,7 @@ static void wake_sealing(struct book *book) {
 }
 
 bool store_commit(struct store *store, struct err *err) {
-	bool all = store->ledger.n == 0; /* none yet, or it was lost */
+	bool all = !ledger_has_claims(&store->ledger); /* none yet, or they were lost */
 
 	wake_sealing(&store->book);
 	for (size_t i = 0; i < store->book.nlogs; i++) {

@@ -219,6 +219,7 @@ static void an_answer_takes_the_place_of_the_one_before(void **state) {
 		assert_int_equal(number_of(&ledger, LEDGER_ANSWERED, A, "-"), now);
 		assert_int_equal(number_of(&ledger, LEDGER_ANSWERED, B, "-"), now + 1);
 	}
+	assert_false(ledger_has_claims(&ledger));
 	assert_true(ledger_put(&ledger, LEDGER_ANSWERED, A, "-", 1)); /* the clock was set back */
 	ledger_drop_claims(&ledger, knows_a, NULL);
 	save(&ledger);
@@ -398,6 +399,7 @@ static void claims_not_made_again_are_dropped(void **state) {
 					 "key " A " " KEY_2 " 2\nkey " B " " KEY_2 " 3\n");
 
 	(void)state;
+	assert_true(ledger_has_claims(&ledger));
 	assert_true(ledger_claim(&ledger, A, KEY_2, 9));
 	ledger_drop_claims(&ledger, knows_a, NULL);
 	assert_int_equal(number_of(&ledger, LEDGER_KEY, A, KEY_1), 0);

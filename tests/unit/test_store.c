@@ -868,6 +868,10 @@ static void a_lost_ledger_is_learned_anew(void **state) {
 	assert_int_equal(unlink(path), 0);
 	import(text_span(&s.first));
 	assert_true(claimed_since(s.org.aid) > 0);
+	/* sync was first, and noted what it gave */
+	write_path(path, span_str("gid " NOBODY " - 1000\n"));
+	import(text_span(&s.first));
+	assert_true(claimed_since(s.org.aid) > 0);
 	drop(&s);
 }
 
