@@ -200,7 +200,7 @@ static _Noreturn void be_child(struct file_dir *state, int (*work)(void *ctx), v
 		status = work(ctx);
 	else
 		fprintf(stderr, "verimesh: %s\n", err.text);
-	fflush(NULL);
+	(void)fflush(NULL);
 	_exit(status);
 }
 
@@ -212,7 +212,7 @@ int confined(struct file_dir *state, int (*work)(void *ctx), void *ctx, struct e
 		err_set(err, ERR_ENV, "socketpair: %m");
 		return -1;
 	}
-	fflush(NULL);
+	(void)fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
 		close(ends[0]);

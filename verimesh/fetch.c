@@ -197,7 +197,7 @@ static pid_t start_client(const struct fetch *fetch, int *in, struct err *err) {
 		err_set(err, ERR_ENV, "pipe: %m");
 		return -1;
 	}
-	fflush(NULL);
+	(void)fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
 		close(ends[0]);
