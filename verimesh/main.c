@@ -56,6 +56,7 @@ static const struct verb {
 		"  frozen                            whether that showed two versions of an event\n"
 		"  card anchor:{sn said}             its card, and the event that anchors it\n"
 		"  key next from until               tunnel key, the next one, from when, the card's end\n"
+		"  lapsed                            since when its peer is: no Source answered for MaxAge\n"
 		"  addresses:[] routes:[] endpoint   what is its own, the derived address first\n"
 		"  logins:[{login account uid gid}]  who may log in from there, and as whom\n"
 		"  handshake live_endpoint keyring   what is live; root only"},

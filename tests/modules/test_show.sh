@@ -213,6 +213,45 @@ a_frozen_identity() {
 
 # ---- what finds a host ----
 
+# A Source of an organisation answered this host that long ago.
+answered() { # answered AID SECONDS
+    sed -i '/^src /d' "$root/var/lib/verimesh/ledger"
+    echo "src $1 - $(($(date +%s) - $2))" >>"$root/var/lib/verimesh/ledger"
+}
+
+a_peer_that_lapsed() {
+    local since
+    golden golden-1-issued.cesr 'Source = file:/nowhere' 'Logins = alice'
+    answered "$AID" 86390
+    run 0 show db1 --root "$root"
+    ! grep lapsed "$work/out" || fail 'lapsed too early'
+    answered "$AID" 90000
+    since=$(date -u -d "@$(($(sed -n 's/^src .* - //p' "$root/var/lib/verimesh/ledger") + 86400))" +%FT%T)
+    run 0 show db1 --root "$root"
+    grep -qx "  lapsed        $since.000000+00:00" "$work/out" || fail "$(cat "$work/out")"
+    run 0 show --json 10.77.2.5 --root "$root"
+    grep -qF "\"until\":null,\"lapsed\":\"$since.000000+00:00\",\"addresses\":" "$work/out"
+    run 0 show --root "$root"
+    grep -qx "  db1          handshake down              lapse ${since%:*}  $ADDRESS 10.77.2.5" "$work/out"
+}
+
+# Who holds the identity has its log at first hand; who does not knows its hosts by the Sources.
+an_organisation_of_our_own_that_lapsed() {
+    own
+    run 0 issue web2 --key "$(key)" --root "$root"
+    sed -i 's/^\[Peer clinic-a\].*/&\nSource = file:\/nowhere/' "$root/etc/verimesh/verimesh.conf"
+    run 0 show --json web1 --root "$root"
+    AID_A=$(sed 's/.*"aid":"\([^"]*\)".*/\1/' "$work/out")
+    answered "$AID_A" 90000
+    run 0 show --root "$root"
+    ! grep lapse "$work/out" || fail 'lapsed at first hand'
+    mv "$root/var/lib/verimesh/identity" "$root/away"
+    sed -i "s/^\[Peer clinic-a\].*/&\nAID = $AID_A/" "$root/etc/verimesh/verimesh.conf"
+    run 0 show --root "$root"
+    grep -q '^  web1 .* until 20' "$work/out"
+    grep -q '^  web2 .* lapse 20' "$work/out"
+}
+
 every_name_key_address_and_login_finds_it() {
     local word
     golden golden-1-issued.cesr 'Logins = alice bob=rsmith'
@@ -380,7 +419,8 @@ calls() {
     rm "$root/etc/verimesh/verimesh.conf"
     run 3 show --root "$root"
     run 0 show --help
-    for member in name alias aid peer label sn said delegator witnesses frozen card anchor key next from until addresses \
+    for member in name alias aid peer label sn said delegator witnesses frozen card anchor key next from until lapsed \
+        addresses \
         routes endpoint logins handshake live_endpoint keyring; do
         grep -qw "$member" "$work/out" || fail "--help leaves out $member"
     done
@@ -394,6 +434,8 @@ run_cases \
     a_key_that_is_to_come \
     the_table \
     a_frozen_identity \
+    a_peer_that_lapsed \
+    an_organisation_of_our_own_that_lapsed \
     every_name_key_address_and_login_finds_it \
     what_nobody_has \
     a_word_may_find_several \
