@@ -55,8 +55,8 @@ demo_hosts
 demo_identities
 demo_exchange
 demo_policy
-step 'db1 knows a Source of clinic-a, and gives its people accounts'
-run db1 "sed -i 's/^Logins = alice bob/Logins = alice=alice carol\nAccounts = yes\nSource = file:\/root\/a.cesr/
+step 'db1 knows a Source of clinic-a, which lies inside the mesh, and gives its people accounts'
+run db1 "sed -i 's/^Logins = alice bob/Logins = alice=alice carol\nAccounts = yes\nSource = http:\/\/10.77.1.5\/clinic-a.cesr/
 s/^\[Interface\]/&\nMaxAge = 1h/' $conf; sed -i 's/^\(passwd\|group\): files/& verimesh/' /etc/nsswitch.conf"
 gave 0
 passed
@@ -116,9 +116,14 @@ tunnelled
 gone
 passed
 
-step 'a Source answered: all of it is back'
-answered 0
+step 'the Source answers, through the tunnel: all of it is back'
+run db1 'verimesh fetch'
+gave 1 '^verimesh: .*10\.77\.1\.5'
 run db1 'verimesh sync'
+gave 1 "$lapsed"
+run web1 'mkdir /srv/log; cp clinic-a.cesr /srv/log; busybox httpd -p 10.77.1.5:80 -h /srv/log'
+gave 0
+run db1 'verimesh fetch; verimesh sync'
 gave 0
 there
 run db1 'verimesh check | grep -v "^ok   kernel keyring"'
