@@ -178,18 +178,13 @@ static bool list_wants(struct sync *sync, const struct roster *roster) {
 	return true;
 }
 
-/* Seconds after which a host's key is void unless it is set anew; 0: never. */
-static unsigned timeout_of(const struct sync *sync, const struct roster_host *host) {
-	return host->expires == NEVER ? 0 : (unsigned)MIN(host->expires - sync->now, UINT32_MAX);
-}
-
 /* Puts a host's key into a ring; one that says the same already (id, or 0) gets its time only. */
 static void put_peer(struct sync *sync, int32_t ring, int32_t id, const struct want *want) {
 	const struct roster_host *host = want->host;
 	char payload[KEYRING_PAYLOAD], there[KEYRING_PAYLOAD];
 	int n = snprintf(payload, sizeof payload, "%s %" PRIu64 " %s %s.%s.%s", host->peer->aid, host->sn,
 		host->said, host->label, host->peer->name, sync->policy->domain);
-	unsigned timeout = timeout_of(sync, host);
+	unsigned timeout = host->expires == NEVER ? 0 : (unsigned)MIN(host->expires - sync->now, UINT32_MAX);
 
 	if (id && keyctl_read(id, there, sizeof there) == n && memcmp(there, payload, (size_t)n) == 0 &&
 		keyctl_set_timeout(id, timeout) == 0)
