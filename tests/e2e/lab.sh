@@ -14,6 +14,7 @@
 #     host_start NAME ADDRESS behind ROUTER   the same with a private address; ROUTER is a host
 #     on HOST COMMAND...                      runs a command there, as root
 #     as USER HOST COMMAND...                 the same as another user, in his home
+#     host_sshd NAME OPTION...                starts another sshd there
 #     soon COMMAND...                         repeats a command until it succeeds, for 5 seconds
 #     host_log NAME                           what was logged there
 set -euo pipefail
@@ -207,6 +208,13 @@ host_route() {
     }'
 }
 
+# From 9.8 on sshd shuts out for a while whoever was refused; earlier ones do not know the option.
+host_sshd() {
+    local name=$1
+    shift
+    on "$name" /usr/sbin/sshd -o PerSourcePenalties=no "$@" 2>/dev/null || on "$name" /usr/sbin/sshd "$@"
+}
+
 host_start() {
     local name=$1 address=$2 router=${4:-} root=$LAB/$1/root directory
     mkdir -p "$root" "$LAB/$name/upper" "$LAB/$name/work"
@@ -236,7 +244,6 @@ host_start() {
         host_join "$name" "$address" $$
     fi
     on "$name" busybox syslogd -O /var/log/messages
-    # From 9.8 on sshd shuts out for a while whoever was refused; earlier ones do not know the option.
-    on "$name" /usr/sbin/sshd -o PerSourcePenalties=no 2>/dev/null || on "$name" /usr/sbin/sshd
+    host_sshd "$name"
     soon on "$name" test -S /dev/log -a -s /run/sshd.pid
 }
