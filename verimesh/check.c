@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
+#include "clock.h"
 #include "file.h"
 #include "identity.h"
 #include "keyring.h"
@@ -23,19 +25,10 @@
 #include "show.h"
 #include "verimesh.h"
 
-#define BLANK " \t"
+/* Seconds that a clock may be off. */
+#define SLACK 10
 
-struct check {
-	const char *root;
-	struct mesh mesh;
-	bool open;	     /* mesh is */
-	const char *skipped; /* why the check under way cannot be made, or NULL */
-	unsigned findings;
-	struct err last; /* of them */
-};
-
-/* One finding: WHERE: WHAT; MEND. What two checks in turn stumble over is said once. */
-__attribute__((format(printf, 2, 3))) static void found(struct check *c, const char *fmt, ...) {
+void found(struct check *c, const char *fmt, ...) {
 	struct err err;
 	va_list args;
 
@@ -52,8 +45,7 @@ static void found_claim(void *ctx, const struct err *what) {
 	found(ctx, "%s", what->text);
 }
 
-/* Is there a file below the root, and no dangling link? Braces and wildcards count. */
-static bool is_there(const char *root, const char *pattern) {
+bool is_there(const char *root, const char *pattern) {
 	char path[PATH_MAX];
 	glob_t list = {0};
 	bool there = false;
@@ -66,16 +58,52 @@ static bool is_there(const char *root, const char *pattern) {
 }
 
 static void check_configuration(struct check *c) {
-	char path[PATH_MAX];
-	struct stat st;
 	struct err err;
 
-	if (file_path(path, c->root, PATH_CONF, NULL, NULL) && stat(path, &st) == 0 &&
-		st.st_mode & (S_IWGRP | S_IWOTH))
-		found(c, "%s: others may write it, and so decide who logs in; chmod go-w %s", path, path);
 	c->open = mesh_open(&c->mesh, c->root, false, found_claim, c, &err);
 	if (!c->open)
 		found(c, "%s", err.text);
+}
+
+/* ---- permissions ---- */
+
+static void check_owner(struct check *c, const char *path) {
+	const uid_t owner = c->root[0] ? geteuid() : 0;
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return;
+	if (st.st_uid != owner)
+		found(c, "%s: is another user's, who so decides who logs in; chown root %s", path, path);
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		found(c, "%s: others may write it, and so decide who logs in; chmod go-w %s", path, path);
+}
+
+/* The directory of what is there counts as well; that of many is looked at once. */
+static void check_owners(struct check *c, const char *pattern) {
+	char path[PATH_MAX], dir[PATH_MAX], last[PATH_MAX] = "";
+	glob_t list = {0};
+
+	if (file_path(path, c->root, pattern, NULL, NULL) && glob(path, GLOB_BRACE, NULL, &list) == 0)
+		for (size_t i = 0; i < list.gl_pathc; i++) {
+			if (!realpath(list.gl_pathv[i], path)) /* /lib may be a link to /usr/lib */
+				continue;
+			snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+			if (strcmp(dir, last) != 0)
+				check_owner(c, dir);
+			snprintf(last, sizeof last, "%s", dir);
+			check_owner(c, path);
+		}
+	globfree(&list);
+}
+
+/* The identity and the map have checks of their own. */
+static void check_permissions(struct check *c) {
+	static const char *const patterns[] = {PATH_CONF, PATH_STATE "/{kel,ledger,lock,verified}",
+		PATH_STORE "/*", PATH_RUN "/*", NSS_MODULE, PAM_MODULE};
+
+	for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+		check_owners(c, patterns[i]);
 }
 
 /* ---- this host's own ---- */
@@ -196,6 +224,42 @@ static void check_map(struct check *c) {
 	munmap(made, n);
 }
 
+static bool is_known(const struct roster *roster, const uint8_t key[static WG_KEY_BYTES]) {
+	for (size_t i = 0; i < roster->nhosts; i++)
+		if (memcmp(roster->hosts[i].key, key, WG_KEY_BYTES) == 0 ||
+			(roster->hosts[i].next.from &&
+				memcmp(roster->hosts[i].next.key, key, WG_KEY_BYTES) == 0))
+			return true;
+	return false;
+}
+
+/* Peers of others: where the interface is verimesh's, all that it does not know; where it is shared, those
+ * that take an address of the mesh. */
+static void check_foreign(struct check *c) {
+	const struct wireguard *wireguard = &c->mesh.wireguard;
+	const char *name = c->mesh.policy.interface;
+	char text[WG_KEY_TEXT + PREFIX_TEXT];
+	struct owners owners;
+
+	for (size_t i = 0; wireguard->state == INTERFACE_OURS && i < wireguard->npeers; i++)
+		if (!is_known(&c->mesh.roster, wireguard->peers[i].live.key)) {
+			wg_key_encode(wireguard->peers[i].live.key, text);
+			found(c, "%s: has a peer that verimesh does not know, %s; verimesh sync removes it",
+				name, text);
+		}
+	if (!wireguard->nforeign || !owners_build(&owners, &c->mesh.policy))
+		return;
+	for (size_t i = 0; i < wireguard->nforeign; i++)
+		if (owners_allowed(&owners, &wireguard->foreign[i]) ||
+			owners_derived(&owners, &wireguard->foreign[i]))
+			found(c,
+				"%s: a peer that verimesh does not know has %s, which is in the mesh; take "
+				"it "
+				"from that peer, or narrow AllowedIPs",
+				name, prefix_format(&wireguard->foreign[i], text));
+	owners_free(&owners);
+}
+
 static void check_interface(struct check *c) {
 	const struct wireguard *wireguard = &c->mesh.wireguard;
 	const char *name = c->mesh.policy.interface;
@@ -203,12 +267,48 @@ static void check_interface(struct check *c) {
 
 	if (!mesh_only_name(&c->mesh, &err))
 		found(c, "%s", err.text);
-	if (wireguard->state == INTERFACE_NONE)
+	if (wireguard->state == INTERFACE_NONE) {
 		found(c, "%s: is not there; verimesh up", name);
-	else if (wireguard->state == INTERFACE_SHARED && !wireguard->in_use)
+	} else if (wireguard->error) {
+		found(c, "%s: is no WireGuard interface that can be read: %s; %s", name,
+			strerror(wireguard->error),
+			wireguard->state == INTERFACE_OURS ? "verimesh down, then verimesh up"
+							   : "choose another Name");
+	} else if (wireguard->state == INTERFACE_SHARED && !wireguard->in_use) {
 		found(c, "%s: is not shared yet; verimesh up", name);
-	else if (mesh_sync_interface(&c->mesh, true) != 0)
-		c->findings++;
+	} else {
+		check_foreign(c);
+		if (mesh_sync_interface(&c->mesh, true) != 0)
+			c->findings++;
+	}
+}
+
+/* What the file with the ring's serial leads to, which is not believed. */
+static void check_foreign_ring(struct check *c) {
+	char path[PATH_MAX], file[32], name[32];
+	struct keyring_key key;
+	int32_t ring = 0;
+	uint8_t *text;
+	size_t n;
+
+	snprintf(file, sizeof file, "%s.ring", c->mesh.policy.interface);
+	snprintf(name, sizeof name, "verimesh:%s", c->mesh.policy.interface);
+	if (file_path(path, c->root, PATH_RUN, file, NULL) && file_read(path, 64, &text, &n, NULL)) {
+		ring = (int32_t)strtol((char *)text, NULL, 10);
+		free(text);
+	}
+	if (ring <= 0 || keyring_describe(ring, &key) != 0)
+		found(c, "%s: names no ring of verimesh's; verimesh sync", path);
+	else if (strcmp(key.type, "keyring") != 0 || strcmp(key.name, name) != 0 || key.uid != 0)
+		found(c, "%s: names the %s %s of uid %u, not root's keyring %s; verimesh sync", path,
+			key.type, key.name, key.uid, name);
+	else if ((key.permissions & 0xffff) != 0)
+		found(c,
+			"kernel keyring: %s is open to others (permissions %08x); see who made it so, then "
+			"keyctl unlink %d @u and verimesh sync",
+			name, key.permissions, ring);
+	else
+		found(c, "%s: is not root's alone; verimesh sync", path);
 }
 
 static void check_keyring(struct check *c) {
@@ -216,9 +316,11 @@ static void check_keyring(struct check *c) {
 	int32_t ring;
 	int rc = keyring_open(c->root, c->mesh.policy.interface, &ring);
 
-	if (rc)
+	if (rc == EPERM)
+		check_foreign_ring(c);
+	else if (rc)
 		found(c, "kernel keyring: ring verimesh:%s: %s; verimesh sync", c->mesh.policy.interface,
-			rc == EPERM ? "is not as verimesh makes it" : strerror(rc));
+			strerror(rc));
 	for (size_t i = 0; rc == 0 && i < roster->nhosts; i++) {
 		const struct roster_host *host = &roster->hosts[i];
 
@@ -229,172 +331,34 @@ static void check_keyring(struct check *c) {
 	}
 }
 
-/* ---- what the system is told ---- */
+/* ---- the clock, by which cards begin and end ---- */
 
-/* A text file below the root, malloc'd; NULL, an error, when it cannot be read. */
-static char *read_text(const struct check *c, const char *dir, const char *name) {
+static void check_clock(struct check *c) {
+	const struct roster_host *self = c->mesh.roster.self;
+	const struct card *card = self ? book_card(&c->mesh.store.book, self->said) : NULL;
+	int64_t jump = clock_jump(c->root, c->mesh.policy.interface);
 	char path[PATH_MAX];
-	uint8_t *data;
-	size_t n;
+	struct stat map;
 
-	if (!file_path(path, c->root, dir, name, NULL) || !file_read(path, 1 << 20, &data, &n, NULL))
-		return NULL;
-	return (char *)data;
-}
-
-/* Takes the next line without its comment. */
-static char *next_line(char **rest) {
-	char *line = strsep(rest, "\n");
-
-	if (line)
-		line[strcspn(line, "#")] = 0;
-	return line;
-}
-
-/* Takes the next word; one in brackets may hold blanks. */
-static char *next_word(char **rest) {
-	char *word = *rest + strspn(*rest, BLANK);
-	char *end = *word == '[' ? strchrnul(word, ']') : word + strcspn(word, BLANK);
-
-	end += *end == ']';
-	*rest = *end ? end + 1 : end;
-	*end = 0;
-	return word;
-}
-
-/* The services that nsswitch.conf names for a database, in *text; NULL when there are none. */
-static char *find_services(char *text, const char *database) {
-	char *line, *found = NULL;
-	size_t n = strlen(database);
-
-	while ((line = next_line(&text))) {
-		line += strspn(line, BLANK);
-		if (strncmp(line, database, n) == 0 && line[n + strspn(line + n, BLANK)] == ':')
-			found = strchr(line, ':') + 1;
-	}
-	return found;
-}
-
-static void check_hosts(struct check *c) {
-	char *text = read_text(c, "/etc", "nsswitch.conf"), *word, *hosts = find_services(text, "hosts");
-	bool dns = false, module = false, returns = false;
-	const char *what = NULL;
-
-	while (hosts && !module && *(word = next_word(&hosts))) {
-		module = strcmp(word, "verimesh") == 0;
-		dns = dns || strcmp(word, "dns") == 0 || strcmp(word, "resolve") == 0;
-	}
-	if (module)
-		returns = strcasestr(next_word(&hosts), "[NOTFOUND=return") != NULL;
-	if (!module)
-		what = "does not name verimesh";
-	else if (dns)
-		what = "has verimesh behind dns";
-	else if (!returns)
-		what = "lets names that verimesh does not know go on to dns";
-	if (what)
-		found(c, "%s/etc/nsswitch.conf: hosts %s; write hosts: files verimesh [NOTFOUND=return] dns",
-			c->root, what);
-	free(text);
-}
-
-/* What was there before comes first: an account of the mesh takes nobody's place. */
-static void check_database(struct check *c, const char *database) {
-	char *text = read_text(c, "/etc", "nsswitch.conf"), *word, *services = find_services(text, database);
-	bool files = false, module = false;
-
-	while (services && !module && *(word = next_word(&services))) {
-		module = strcmp(word, "verimesh") == 0;
-		files = files || strcmp(word, "files") == 0;
-	}
-	if (!module || !files)
-		found(c, "%s/etc/nsswitch.conf: %s %s; write %s: files verimesh", c->root, database,
-			module ? "has verimesh before files" : "does not name verimesh", database);
-	free(text);
-}
-
-static void check_nsswitch(struct check *c) {
-	bool accounts = false;
-
-	for (size_t i = 0; i < c->mesh.policy.npeers; i++)
-		accounts = accounts || c->mesh.policy.peers[i].accounts;
-	check_hosts(c);
-	if (accounts) {
-		check_database(c, "passwd");
-		check_database(c, "group");
-	}
-	if (!is_there(c->root, "{/usr,}/lib{,64,/*-linux-*}/libnss_verimesh.so.2"))
-		found(c, "libnss_verimesh.so.2: is not installed; install it, then ldconfig");
-}
-
-/* An account stack up to our module. */
-struct stack {
-	bool module;
-	char control[64];  /* of the module */
-	char ender[64];	   /* a module before it that may end the stack; or "" */
-	unsigned included; /* files */
-	int jumped;	   /* lines that one before may still jump over, if above 0 */
-};
-
-static void see_module(struct stack *stack, const char *control, const char *module) {
-	const char *jump = strstr(control, "success=");
-
-	if (strstr(module, "pam_verimesh.so")) {
-		stack->module = true;
-		snprintf(stack->control, sizeof stack->control, "%s", control);
-	} else {
-		stack->jumped = jump && atoi(jump + 8) > 0 ? atoi(jump + 8) : stack->jumped - 1;
-		if (strcasecmp(control, "sufficient") == 0 || strstr(control, "=done"))
-			snprintf(stack->ender, sizeof stack->ender, "%s", module);
-	}
-}
-
-static bool read_stack(const struct check *c, const char *service, struct stack *stack) {
-	char *text = read_text(c, "/etc/pam.d", service), *rest = text, *line;
-	bool there = text;
-
-	while (!stack->module && (line = next_line(&rest))) {
-		const char *type = next_word(&line), *control = next_word(&line), *module;
-
-		type += *type == '-';
-		if (strcmp(type, "@include") != 0 && strcasecmp(type, "account") != 0)
-			continue;
-		module = *type == '@' ? control : next_word(&line);
-		if (*type != '@' && strcmp(control, "include") != 0 && strcmp(control, "substack") != 0)
-			see_module(stack, control, module);
-		else if (stack->included++ < 64)
-			read_stack(c, module, stack);
-	}
-	free(text);
-	return there;
-}
-
-static void check_pam(struct check *c) {
-	struct stack stack = {0};
-	const char *control = stack.control;
-	char what[128] = "";
-
-	if (!read_stack(c, "sshd", &stack)) {
-		c->skipped = "no /etc/pam.d/sshd";
-		return;
-	}
-	if (!stack.module)
-		snprintf(what, sizeof what, "does not ask pam_verimesh.so");
-	else if (stack.ender[0])
-		snprintf(what, sizeof what, "%s may end it before pam_verimesh.so", stack.ender);
-	else if (stack.jumped > 0)
-		snprintf(what, sizeof what, "a success before pam_verimesh.so jumps over it");
-	else if (strcasecmp(control, "required") != 0 && strcasecmp(control, "requisite") != 0 &&
-		 !strstr(control, "default=die") && !strstr(control, "default=bad"))
-		snprintf(what, sizeof what, "pam_verimesh.so is but %s", control);
-	if (what[0])
+	if (!file_path(path, c->root, PATH_MAP, NULL, NULL) || stat(path, &map) != 0)
+		map.st_mtime = 0;
+	if (jump > SLACK || jump < -SLACK)
+		found(c, "clock: was set %s by %lld s since the last sync; set it right, then verimesh sync",
+			jump > 0 ? "forward" : "back", (long long)(jump > 0 ? jump : -jump));
+	else if (map.st_mtime > time(NULL) + SLACK)
+		found(c, "clock: is behind, %s is of a time to come; set it right, then verimesh sync",
+			path);
+	else if (card && card->issued > now_micros() + SLACK * 1000000)
 		found(c,
-			"%s/etc/pam.d/sshd: %s; make `account required pam_verimesh.so` its first account "
-			"line",
-			c->root, what);
-	if (!is_there(c->root, "{/usr,}/lib{,64,/*-linux-*}/security/pam_verimesh.so"))
-		found(c, "pam_verimesh.so: is not installed; install it, or nobody logs in");
+			"clock: is behind, %s.%s's card was issued at a time to come; set it right, or "
+			"verimesh "
+			"issue %s",
+			self->label, self->peer->name, self->label);
+	if (clock_is_loose())
+		printf("note the clock: nothing keeps it right (NTP), and cards begin and end by it\n");
 }
+
+/* ---- programs ---- */
 
 static void check_programs(struct check *c) {
 	char module[sizeof(struct utsname)];
@@ -419,14 +383,19 @@ static const struct {
 	bool mesh, root; /* what it needs */
 } checks[] = {
 	{"configuration, store and claims", check_configuration, false, false},
+	{"permissions", check_permissions, false, false},
 	{"identity files", check_identity, false, true},
 	{"own card", check_own_card, true, true},
 	{"Sources", check_sources, true, false},
 	{"peer map", check_map, true, true},
 	{"interface", check_interface, true, true},
 	{"kernel keyring", check_keyring, true, true},
+	{"clock", check_clock, true, false},
 	{"name service", check_nsswitch, false, false},
-	{"PAM stack of sshd", check_pam, false, false},
+	{"PAM", check_pam, false, false},
+	{"sshd", check_sshd, false, false},
+	{"sudo", check_sudo, false, true},
+	{"this shell's connection", check_shell, false, true},
 	{"programs", check_programs, false, false},
 };
 

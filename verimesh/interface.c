@@ -33,7 +33,7 @@
 
 /* ---- whose interface it is ---- */
 
-static const char *const suffixes[] = {"up", "peers", "ring"};
+static const char *const suffixes[] = {"up", "peers", "clock", "ring"};
 
 static bool file_of(const char *root, const char *name, const char *suffix, char path[static PATH_MAX],
 	struct err *err) {
@@ -189,7 +189,7 @@ bool interface_remove(const char *root, const char *name, struct err *err) {
 			return false;
 		wait_for_old_socket(name);
 	}
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; strcmp(suffixes[i], "ring") != 0; i++)
 		if (!file_of(root, name, suffixes[i], path, err) || (unlink(path) != 0 && errno != ENOENT))
 			return err_set(err, ERR_ENV, "%s: %m", path);
 	return true;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "clock.h"
 #include "file.h"
 #include "identity.h"
 #include "keyring_build.h"
@@ -279,6 +280,8 @@ int mesh_sync_interface(struct mesh *mesh, bool dry) {
 		return 0;
 	peers = wireguard_sync(wireguard, mesh->root, &mesh->roster, keyed ? mesh->secret : NULL, dry);
 	rest = interface_sync(&mesh->roster, ours, dry);
+	if (!dry && !clock_note(mesh->root, mesh->policy.interface, &err))
+		return problem(&err);
 	return peers > rest ? peers : rest;
 }
 

@@ -36,15 +36,15 @@ demo_up
 conf=/etc/verimesh/verimesh.conf
 identity=/var/lib/verimesh/identity
 map=/var/lib/verimesh/peers.cdb
-nsswitch='/etc/nsswitch.conf: hosts %s; write hosts: files verimesh [NOTFOUND=return] dns'
-pam='/etc/pam.d/sshd: %s; make `account required pam_verimesh.so` its first account line'
+first='make `account required pam_verimesh.so` the first account line of /etc/pam.d/sshd'
 section=$(on db1 grep -n '^\[Peer clinic-a\]' $conf | cut -d: -f1)
 KEY_A=$(on web1 wg show verimesh0 public-key)
 
 step 'a sound installation: nothing to find'
 run db1 'verimesh check'
 gave 0
-[ "$OUT" = "ok   configuration, store and claims
+[ "$(grep -v '^note the clock' <<<"$OUT")" = "ok   configuration, store and claims
+ok   permissions
 note /var/lib/verimesh/identity/next: holds the next signing key; take it offline
 ok   identity files
 ok   own card
@@ -52,25 +52,34 @@ ok   Sources
 ok   peer map
 ok   interface
 ok   kernel keyring
+ok   clock
 ok   name service
-ok   PAM stack of sshd
+ok   PAM
+ok   sshd
+ok   sudo
+ok   this shell's connection
 ok   programs" ] || failed 'not as wanted'
-run db1 "mv $identity/next /root; verimesh check | grep -c '^note'; mv /root/next $identity"
+run db1 "mv $identity/next /root; verimesh check | grep -c '^note /'; mv /root/next $identity"
 gave 0 '^0$'
 passed
 
 step 'who is not root sees what everybody may'
 run alice@db1 'verimesh check'
 gave 0
-[ "$OUT" = "ok   configuration, store and claims
+[ "$(grep -v '^note the clock' <<<"$OUT")" = "ok   configuration, store and claims
+ok   permissions
 skipped: identity files: needs root
 skipped: own card: needs root
 ok   Sources
 skipped: peer map: needs root
 skipped: interface: needs root
 skipped: kernel keyring: needs root
+ok   clock
 ok   name service
-ok   PAM stack of sshd
+ok   PAM
+ok   sshd
+skipped: sudo: needs root
+skipped: this shell's connection: needs root
 ok   programs" ] || failed 'not as wanted'
 passed
 
@@ -83,8 +92,6 @@ passed
 
 broken 'a configuration with a wrong key' "cp $conf conf; sed -i '1i Colour = red' $conf" "mv conf $conf" \
     "$conf:1: misplaced \"Colour = red\"; allowed: [Interface], [Peer NAME], KEY = VALUE"
-broken 'a configuration that others may write' "chmod g+w $conf" "chmod g-w $conf" \
-    "$conf: others may write it, and so decide who logs in; chmod go-w $conf"
 step 'what needs no configuration is looked at without one'
 run db1 "mv $conf conf; verimesh check"
 gave 1 '^ok   identity files' '^ok   name service' '^skipped: peer map: needs the configuration' \
@@ -122,6 +129,24 @@ finds
 run db1 "mv conf $conf; verimesh sync"
 finds
 passed
+
+# ---- permissions ----
+
+nss=$(on db1 sh -c 'ls /usr/lib/*/libnss_verimesh.so.2')
+module=$(on db1 sh -c 'ls /usr/lib/*/security/pam_verimesh.so')
+for path in $conf /etc/verimesh /var/lib/verimesh/kel "/var/lib/verimesh/kel/$AID_A.cesr" /var/lib/verimesh/ledger \
+    /var/lib/verimesh/verified /run/verimesh/verimesh0.up "$nss" "$module" "${module%/*}"; do
+    broken "others may write $path" "chmod go+w $path" "chmod go-w $path" \
+        "$path: others may write it, and so decide who logs in; chmod go-w $path"
+    broken "another user has $path" "chown bob $path" "chown root $path" \
+        "$path: is another user's, who so decides who logs in; chown root $path"
+done
+broken 'others may write to the state' 'chmod o+w /var/lib/verimesh' 'chmod go-w /var/lib/verimesh' \
+    '/var/lib/verimesh: others may write it, and so decide who logs in; chmod go-w /var/lib/verimesh' \
+    "$map: is not root's alone; chown root and chmod go-w it and its directory"
+broken 'others may write where the ring is named' 'chmod g+w /run/verimesh' 'chmod go-w /run/verimesh' \
+    '/run/verimesh: others may write it, and so decide who logs in; chmod go-w /run/verimesh' \
+    "/run/verimesh/verimesh0.ring: is not root's alone; verimesh sync"
 
 # ---- this host's own ----
 
@@ -173,7 +198,9 @@ differs() {
 
 ADDRESS_A=$(on web1 ip -6 -o addr show dev verimesh0 scope global | awk '{ print $4 }')
 OTHER=$(wg genkey | wg pubkey)
-differs 'a peer of somebody else' "wg set verimesh0 peer $OTHER" "wg set verimesh0 peer $OTHER remove"
+broken 'a peer of somebody else' "wg set verimesh0 peer $OTHER" 'verimesh sync' \
+    "verimesh0: has a peer that verimesh does not know, $OTHER; verimesh sync removes it" \
+    "verimesh0: differs; verimesh sync will run: wg set verimesh0 peer $OTHER remove"
 differs 'a peer that is missing' "wg set verimesh0 peer $KEY_A remove" \
     "wg set verimesh0 peer $KEY_A endpoint 192.0.2.1:51820 allowed-ips 10.77.1.5/32,$ADDRESS_A"
 differs 'a peer with other addresses' "wg set verimesh0 peer $KEY_A allowed-ips 10.0.0.0/8" \
@@ -192,7 +219,25 @@ broken 'no way to the keyring' 'rm /run/verimesh/verimesh0.ring' 'verimesh sync'
     'kernel keyring: ring verimesh:verimesh0: No such file or directory; verimesh sync'
 broken 'another ring' 'keyctl newring verimesh:verimesh1 @u > /run/verimesh/verimesh0.ring' \
     'verimesh sync; keyctl unlink %:verimesh:verimesh1 @u' \
-    'kernel keyring: ring verimesh:verimesh0: is not as verimesh makes it; verimesh sync'
+    '/run/verimesh/verimesh0.ring: names the keyring verimesh:verimesh1 of uid 0, not root'"'"'s keyring verimesh:verimesh0; verimesh sync'
+broken 'a key that is no ring' 'keyctl add user verimesh:verimesh0 x @u > /run/verimesh/verimesh0.ring' \
+    'verimesh sync; keyctl purge user verimesh:verimesh0' \
+    '/run/verimesh/verimesh0.ring: names the user verimesh:verimesh0 of uid 0, not root'"'"'s keyring verimesh:verimesh0; verimesh sync'
+for serial in '' @u -4 0 x; do
+    broken "no ring: '$serial'" "echo $serial > /run/verimesh/verimesh0.ring" 'verimesh sync' \
+        '/run/verimesh/verimesh0.ring: names no ring of verimesh'"'s; verimesh sync"
+done
+broken "bob's ring" "setpriv --reuid bob keyctl newring verimesh:verimesh0 @u > /run/verimesh/verimesh0.ring
+    setpriv --reuid bob keyctl setperm $ring 0x3f3f0001" 'verimesh sync' \
+    "/run/verimesh/verimesh0.ring: names the keyring verimesh:verimesh0 of uid 2002, not root's keyring verimesh:verimesh0; verimesh sync"
+for permissions in 3f3f0008 3f3f0100; do
+    number=$(on db1 cat /run/verimesh/verimesh0.ring)
+    broken "a ring for others: $permissions" "keyctl setperm $number 0x$permissions" "keyctl unlink $number @u && verimesh sync" \
+        "kernel keyring: verimesh:verimesh0 is open to others (permissions $permissions); see who made it so, then keyctl unlink $number @u and verimesh sync"
+done
+broken 'others may write which ring it is' 'chmod g+w /run/verimesh/verimesh0.ring' 'verimesh sync' \
+    '/run/verimesh/verimesh0.ring: others may write it, and so decide who logs in; chmod go-w /run/verimesh/verimesh0.ring' \
+    "/run/verimesh/verimesh0.ring: is not root's alone; verimesh sync"
 broken 'a ring that was revoked' "keyctl revoke $ring" 'verimesh sync' \
     'kernel keyring: ring verimesh:verimesh0: Key has been revoked; verimesh sync'
 broken 'an empty ring' "keyctl clear $ring" 'verimesh sync' \
@@ -200,66 +245,132 @@ broken 'an empty ring' "keyctl clear $ring" 'verimesh sync' \
 broken 'a key that was revoked' "keyctl revoke \$(keyctl search $ring user $KEY_A)" 'verimesh sync' \
     'kernel keyring: lacks the key of web1.clinic-a; verimesh sync'
 
+# ---- the clock ----
+
+# Runs what follows with a clock that is some seconds ahead, or behind: of the lab's hosts the kernel has one.
+mkdir "$LAB/clock"
+cat >"$LAB/clock/clock.c" <<'END'
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *out) {
+	long rc = syscall(SYS_clock_gettime, clock, out);
+	out->tv_sec += clock == CLOCK_REALTIME ? atoi(getenv("AHEAD")) : 0;
+	return (int)rc;
+}
+time_t time(time_t *out) {
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return out ? *out = now.tv_sec : now.tv_sec;
+}
+END
+cc -shared -fPIC -o "$LAB/clock/clock.so" "$LAB/clock/clock.c"
+on db1 tee /usr/lib/clock.so <"$LAB/clock/clock.so" >/dev/null
+ahead() {
+    echo "env LD_PRELOAD=/usr/lib/clock.so AHEAD=$1 $2"
+}
+
+step 'the clock was set'
+run db1 "verimesh sync; $(ahead 5 'verimesh check') && $(ahead -5 'verimesh check')"
+gave 0
+run db1 "$(ahead 3600 'verimesh check') 2>&1 | grep '^verimesh: '"
+[[ $OUT =~ ^verimesh:\ clock:\ was\ set\ forward\ by\ (3599|360[01])\ s\ since\ the\ last\ sync\;\ set\ it\ right,\ then\ verimesh\ sync$ ]] ||
+    failed 'not as wanted'
+run db1 "$(ahead 3600 'verimesh sync'); verimesh check 2>&1 | grep '^verimesh: '"
+[[ $OUT =~ ^verimesh:\ clock:\ was\ set\ back\ by\ (3599|360[01])\ s\ since\ the\ last\ sync\;\ set\ it\ right,\ then\ verimesh\ sync$ ]] ||
+    failed 'not as wanted'
+run alice@db1 'verimesh check'
+gave 1 '^verimesh: clock: was set back by '
+run db1 'verimesh sync'
+finds
+passed
+
+broken 'a map of a time to come' "rm /run/verimesh/verimesh0.clock; touch -d '+1 hour' $map" 'verimesh sync; touch '"$map" \
+    "clock: is behind, $map is of a time to come; set it right, then verimesh sync"
+broken 'a card of a time to come' "$(ahead 3600 "$issue") && verimesh sync" "$issue && verimesh sync" \
+    "clock: is behind, db1.clinic-b's card was issued at a time to come; set it right, or verimesh issue db1"
+
 # ---- what the system is told ----
 
+# With this line for a database check finds that, and with the line that it says nothing.
+nsswitch() { # nsswitch LINE WHAT [MEND]
+    local number='' line=${3:-hosts: files verimesh [NOTFOUND=return] dns} database=${1%%:*}
+    [[ $1 == \#* ]] || number=:$(($(on db1 grep -vc "^$database:" /etc/nsswitch.conf) + 1))
+    broken "nsswitch: $1" "sed -i '/^#*$database:/d' /etc/nsswitch.conf; echo '$1' >> /etc/nsswitch.conf" \
+        "sed -i '/$database:/d' /etc/nsswitch.conf; echo '$line' >> /etc/nsswitch.conf" \
+        "/etc/nsswitch.conf$number: ${line%%:*} $2; write $line"
+}
 while IFS='|' read -r hosts what; do
-    # shellcheck disable=SC2059 # the form is ours
-    broken "nsswitch: $hosts" "cp /etc/nsswitch.conf saved; sed -i '/^hosts:/d' /etc/nsswitch.conf; echo '$hosts' >> /etc/nsswitch.conf" \
-        'mv saved /etc/nsswitch.conf' "$(printf "$nsswitch" "$what")"
+    nsswitch "$hosts" "$what"
 done <<'END'
 hosts: files dns|does not name verimesh
-#hosts: files verimesh [NOTFOUND=return] dns|does not name verimesh
 hosts: files dns verimesh [NOTFOUND=return]|has verimesh behind dns
-hosts: files resolve [!UNAVAIL=return] verimesh [NOTFOUND=return]|has verimesh behind dns
+hosts: files resolve [!UNAVAIL=return] verimesh [NOTFOUND=return]|has verimesh behind resolve [!UNAVAIL=return]
+hosts: files [NOTFOUND=return] verimesh [NOTFOUND=return] dns|has verimesh behind files [NOTFOUND=return]
 hosts: files verimesh dns|lets names that verimesh does not know go on to dns
+hosts: files verimesh [!NOTFOUND=return] dns|lets names that verimesh does not know go on to dns
 hosts: files verimesh [SUCCESS=return] dns # [NOTFOUND=return]|lets names that verimesh does not know go on to dns
 END
+broken 'nsswitch: a comment' "cp /etc/nsswitch.conf saved; sed -i '/^hosts:/s/^/#/' /etc/nsswitch.conf" 'mv saved /etc/nsswitch.conf' \
+    '/etc/nsswitch.conf: hosts does not name verimesh; write hosts: files verimesh [NOTFOUND=return] dns'
+broken 'no nsswitch.conf' 'mv /etc/nsswitch.conf saved' 'mv saved /etc/nsswitch.conf' \
+    '/etc/nsswitch.conf: hosts does not name verimesh; write hosts: files verimesh [NOTFOUND=return] dns'
 step 'nsswitch: other ways to write it'
-for hosts in 'hosts:files verimesh [notfound=return] dns' ' hosts : verimesh [NOTFOUND=return SUCCESS=return] files'; do
+for hosts in 'hosts:files verimesh [notfound=return] dns' ' hosts : verimesh [NOTFOUND=return SUCCESS=return] files' \
+    'hosts: files mdns4_minimal [NOTFOUND=return] verimesh [!UNAVAIL=return] dns' 'hosts: files [SUCCESS=return] verimesh [NOTFOUND=return]'; do
     run db1 "cp /etc/nsswitch.conf saved; sed -i '/^hosts:/d' /etc/nsswitch.conf; echo '$hosts' >> /etc/nsswitch.conf"
     finds
     run db1 'mv saved /etc/nsswitch.conf'
 done
 passed
 
-step 'nsswitch: a peer with accounts'
-run db1 "cp /etc/nsswitch.conf saved; sed -i '/^passwd:/d;/^group:/d' /etc/nsswitch.conf
-    printf 'passwd: verimesh files\ngroup: files # verimesh\n' >> /etc/nsswitch.conf"
+step 'nsswitch: without accounts passwd and group are nobody else'"'"'s business'
+run db1 "cp /etc/nsswitch.conf saved; cp $conf conf; sed -i '/^passwd:/d;/^group:/d' /etc/nsswitch.conf
+    printf 'passwd: files verimesh\ngroup: verimesh files\n' >> /etc/nsswitch.conf"
 finds
-run db1 "cp $conf conf; echo 'Accounts = yes' >> $conf; verimesh sync"
-finds '/etc/nsswitch.conf: passwd has verimesh before files; write passwd: files verimesh' \
-    '/etc/nsswitch.conf: group does not name verimesh; write group: files verimesh'
-run db1 "sed -i 's/^passwd:.*/passwd: files verimesh/; s/^group:.*/group: files systemd verimesh/' /etc/nsswitch.conf"
-finds
-run db1 "mv saved /etc/nsswitch.conf; mv conf $conf; verimesh sync"
 passed
+step 'nsswitch: a peer with accounts'
+run db1 "sed -i 's/^group:.*/group: files systemd verimesh/' /etc/nsswitch.conf; echo 'Accounts = yes' >> $conf; verimesh sync"
+finds
+passed
+nsswitch 'passwd: verimesh files' 'has verimesh before files' 'passwd: files verimesh'
+nsswitch 'passwd: files [NOTFOUND=return] verimesh' 'has verimesh behind files [NOTFOUND=return]' 'passwd: files verimesh'
+nsswitch 'group: files # verimesh' 'does not name verimesh' 'group: files verimesh'
+run db1 "mv saved /etc/nsswitch.conf; mv conf $conf; verimesh sync"
+finds
 
-nss=$(on db1 sh -c 'ls /usr/lib/*/libnss_verimesh.so.2')
-module=$(on db1 sh -c 'ls /usr/lib/*/security/pam_verimesh.so')
 broken 'no NSS module' "mv $nss saved" "mv saved $nss" \
     'libnss_verimesh.so.2: is not installed; install it, then ldconfig'
 broken 'no PAM module' "mv $module saved" "mv saved $module" \
     'pam_verimesh.so: is not installed; install it, or nobody logs in'
 
-while IFS='|' read -r stack what; do
-    # shellcheck disable=SC2059 # the form is ours
-    broken "PAM: $stack" "cp /etc/pam.d/sshd saved; printf '$stack\n' > /etc/pam.d/sshd" 'mv saved /etc/pam.d/sshd' \
-        "$(printf "$pam" "$what")"
+# ---- PAM ----
+
+while IFS='|' read -r stack where what; do
+    broken "PAM: $stack" "cp /etc/pam.d/sshd saved; printf '$stack\n' > /etc/pam.d/sshd" \
+        'sed -i "1i account required pam_verimesh.so" /etc/pam.d/sshd' "/etc/pam.d/sshd$where: $what; $first"
+    run db1 'mv saved /etc/pam.d/sshd'
 done <<'END'
-account required pam_unix.so|does not ask pam_verimesh.so
-auth required pam_verimesh.so|does not ask pam_verimesh.so
-#account required pam_verimesh.so|does not ask pam_verimesh.so
-account sufficient pam_unix.so\naccount required pam_verimesh.so|pam_unix.so may end it before pam_verimesh.so
-account [success=done default=ignore] pam_unix.so\naccount required pam_verimesh.so|pam_unix.so may end it before pam_verimesh.so
-account [success=2 default=ignore] pam_unix.so\naccount requisite pam_deny.so\naccount required pam_verimesh.so|a success before pam_verimesh.so jumps over it
-account [success=ok default=ignore] pam_verimesh.so|pam_verimesh.so is but [success=ok default=ignore]
-account optional pam_verimesh.so|pam_verimesh.so is but optional
-account sufficient pam_verimesh.so|pam_verimesh.so is but sufficient
+account required pam_unix.so||does not ask pam_verimesh.so
+#account required pam_verimesh.so||does not ask pam_verimesh.so
+session required pam_verimesh.so||does not ask pam_verimesh.so
+\naccount sufficient pam_unix.so\naccount required pam_verimesh.so|:2|pam_unix.so may skip pam_verimesh.so
+account Sufficient pam_unix.so\naccount required pam_verimesh.so|:1|pam_unix.so may skip pam_verimesh.so
+account [success=done default=ignore] pam_unix.so\naccount required pam_verimesh.so|:1|pam_unix.so may skip pam_verimesh.so
+account required pam_a.so\naccount [success=2 default=ignore] pam_unix.so\naccount requisite pam_deny.so\naccount required pam_verimesh.so|:2|pam_unix.so may skip pam_verimesh.so
+account [default=1] pam_unix.so\naccount required pam_verimesh.so|:1|pam_unix.so may skip pam_verimesh.so
+account \\\n[success=1] \\\npam_unix.so\naccount required pam_verimesh.so|:1|pam_unix.so may skip pam_verimesh.so
+account [success=ok default=ignore] pam_verimesh.so|:1|pam_verimesh.so is but [success=ok default=ignore]
+account [success=ok perm_denied=ignore default=die] pam_verimesh.so|:1|pam_verimesh.so is but [success=ok perm_denied=ignore default=die]
+account optional pam_verimesh.so|:1|pam_verimesh.so is but optional
+account sufficient pam_verimesh.so|:1|pam_verimesh.so is but sufficient
 END
 step 'PAM: other ways to write it'
 for stack in 'account requisite /lib/security/pam_verimesh.so debug' 'account [success=ok default=die] pam_verimesh.so' \
     'account [success=1 default=ignore] pam_unix.so\naccount requisite pam_deny.so\naccount required pam_verimesh.so' \
-    'auth sufficient pam_unix.so\naccount required pam_verimesh.so\naccount sufficient pam_unix.so'; do
+    'auth sufficient pam_unix.so\naccount required pam_verimesh.so\naccount sufficient pam_unix.so' \
+    'account \\\n    required \\\n    pam_verimesh.so \\\n    outside=deny'; do
     run db1 "cp /etc/pam.d/sshd saved; printf '$stack\n' > /etc/pam.d/sshd"
     finds
     run db1 'mv saved /etc/pam.d/sshd'
@@ -273,15 +384,241 @@ for line in '@include mesh' 'account include mesh' '-account substack mesh'; do
     finds
 done
 run db1 "printf 'account sufficient pam_permit.so\n' > /etc/pam.d/mesh; printf '@include mesh\naccount required pam_verimesh.so\n' > /etc/pam.d/sshd"
-# shellcheck disable=SC2059 # the form is ours
-finds "$(printf "$pam" 'pam_permit.so may end it before pam_verimesh.so')"
+finds "/etc/pam.d/mesh:1: pam_permit.so may skip pam_verimesh.so; $first"
+run db1 "printf 'account [success=1] pam_unix.so\naccount substack mesh\naccount required pam_verimesh.so\n' > /etc/pam.d/sshd"
+finds
+run db1 "printf 'account required pam_unix.so\naccount required pam_verimesh.so\n' > /etc/pam.d/mesh
+    printf 'account [success=1] pam_unix.so\naccount substack mesh\n' > /etc/pam.d/sshd"
+finds "/etc/pam.d/sshd:1: pam_unix.so may skip pam_verimesh.so; $first"
 run db1 "echo '@include mesh' > /etc/pam.d/mesh; echo '@include mesh' > /etc/pam.d/sshd"
-# shellcheck disable=SC2059 # the form is ours
-finds "$(printf "$pam" 'does not ask pam_verimesh.so')"
-run db1 'rm /etc/pam.d/sshd; verimesh check'
-gave 0 '^skipped: PAM stack of sshd: no /etc/pam.d/sshd$'
+finds "/etc/pam.d/sshd: does not ask pam_verimesh.so; $first"
+run db1 'rm /etc/pam.d/sshd /etc/pam.d/mesh; verimesh check'
+gave 0 '^skipped: PAM: no /etc/pam.d/sshd$'
 run db1 'mv saved /etc/pam.d/sshd'
 finds
+passed
+
+broken 'PAM: an unknown option, and nobody logs in any more' "cp /etc/pam.d/sshd saved; sed -i 's/pam_verimesh.so/& outside=allow/' /etc/pam.d/sshd
+    ! pamtester sshd alice acct_mgmt" \
+    "sed -i 's/ outside=allow//' /etc/pam.d/sshd && pamtester sshd alice acct_mgmt" \
+    '/etc/pam.d/sshd:3: unknown option outside=allow, with which pam_verimesh.so refuses everybody; remove it'
+broken 'PAM: such options anywhere' 'printf "account required pam_verimesh.so root=x [debug] Session\n" > /etc/pam.d/cron' \
+    'sed -i "s/so.*/so/" /etc/pam.d/cron' \
+    '/etc/pam.d/cron:1: unknown option root=x, with which pam_verimesh.so refuses everybody; remove it' \
+    '/etc/pam.d/cron:1: unknown option [debug], with which pam_verimesh.so refuses everybody; remove it' \
+    '/etc/pam.d/cron:1: unknown option Session, with which pam_verimesh.so refuses everybody; remove it'
+step 'PAM: every option that there is; what is no service is not looked at'
+run db1 'echo "account required pam_verimesh.so debug local=deny local=ignore outside=deny outside=ignore require_ssh_key root=/ session" > /etc/pam.d/cron
+    pamtester cron root acct_mgmt; sed -i "s/ session//" /etc/pam.d/cron; echo "account required pam_verimesh.so x" | tee /etc/pam.d/cron.dpkg-old > /etc/pam.d/cron~'
+finds
+run db1 'rm /etc/pam.d/cron*; grep "unknown option" /var/log/messages | grep -v outside=allow'
+gave 1
+passed
+
+step 'PAM: in auth'
+run db1 'sed -i "1i auth required pam_verimesh.so" /etc/pam.d/sshd; verimesh check'
+gave 0 '^note /etc/pam.d/sshd:1: in auth it lets any user of an admitted host be the account$'
+run db1 'sed -i 1d /etc/pam.d/sshd'
+finds
+passed
+
+printf 'account required pam_verimesh.so session\naccount required pam_unix.so\n' | on db1 tee /etc/pam.d/sudo >/dev/null
+sudo='/etc/pam.d/sudo:1'
+broken 'sudo asks for records that nobody leaves' true \
+    'printf "session required pam_loginuid.so\nsession required pam_verimesh.so\n" >> /etc/pam.d/sshd' \
+    "$sudo: asks for records of logins, which /etc/pam.d/sshd does not leave; write \`session required pam_verimesh.so\` there, behind pam_loginuid.so"
+broken 'no audit session, no record' 'sed -i /loginuid/d /etc/pam.d/sshd' \
+    'sed -i "/session.*verimesh/i session required pam_loginuid.so" /etc/pam.d/sshd' \
+    "/etc/pam.d/sshd:6: leaves no record, which $sudo asks for; write \`session required pam_loginuid.so\` before it"
+broken 'an audit session too late' 'sed -i "/loginuid/d; \$a session required pam_loginuid.so" /etc/pam.d/sshd' \
+    'sed -i "/loginuid/d; /session.*verimesh/i session required pam_loginuid.so" /etc/pam.d/sshd' \
+    "/etc/pam.d/sshd:6: leaves no record, which $sudo asks for; write \`session required pam_loginuid.so\` before it"
+broken 'users have their say in the environment first' \
+    'sed -i "/session.*verimesh/i session required pam_env.so user_readenv=1 envfile=/etc/default/locale" /etc/pam.d/sshd' \
+    'sed -i "/pam_env/d; /session.*verimesh/a session required pam_env.so user_readenv=1" /etc/pam.d/sshd' \
+    "/etc/pam.d/sshd:7: lets users set the environment before pam_verimesh.so reads it; move it behind /etc/pam.d/sshd:8"
+for option in 'Defaults env_reset, pam_rhost' 'Defaults:alice pam_rhost' 'Defaults pam_rhost # !pam_rhost'; do
+    broken "sudo as a remote login: $option" "cp /etc/sudoers saved; echo '$option' > /etc/sudoers" 'mv saved /etc/sudoers' \
+        "/etc/sudoers:1: by pam_rhost sudo is a login from this host's own name, which $sudo does not admit; remove pam_rhost"
+done
+broken 'the same in a file of its own, further on' 'mkdir -p /etc/sudoers.d; printf "\nDefaults pam_rhost\n" > /etc/sudoers.d/zz' \
+    'echo "Defaults !pam_rhost" >> /etc/sudoers.d/zz' \
+    "/etc/sudoers.d/zz:2: by pam_rhost sudo is a login from this host's own name, which $sudo does not admit; remove pam_rhost"
+run db1 'echo "Defaults pam_rhost" > /etc/sudoers.d/zz; sed -i /verimesh/d /etc/pam.d/sudo'
+finds
+run db1 'rm /etc/pam.d/sudo /etc/sudoers.d/zz; sed -i "/^session/d" /etc/pam.d/sshd'
+
+sshd='sshd does not ask PAM, so pam_verimesh.so admits and refuses nobody; write UsePAM yes and have sshd read it (systemctl reload ssh)'
+while IFS='|' read -r config where; do
+    broken "sshd: $config" "cp /etc/ssh/sshd_config saved; printf '$config\n' > /etc/ssh/sshd_config" \
+        'echo UsePAM yes > /etc/ssh/sshd_config' "/etc/ssh/sshd_config$where: $sshd"
+    run db1 'mv saved /etc/ssh/sshd_config'
+done <<'END'
+Port 22|
+#UsePAM yes|
+UsePAM no|:1
+Port 22\nusepam = no\nUsePAM yes|:2
+Match all\nUsePAM yes|
+END
+broken 'sshd: in a file that is included' 'cp /etc/ssh/sshd_config saved; printf "Include more\nUsePAM yes\n" > /etc/ssh/sshd_config; echo "UsePAM no" > /etc/ssh/more' \
+    'echo "UsePAM yes" > /etc/ssh/more' "/etc/ssh/more:1: $sshd"
+step 'sshd: other ways to say yes'
+for config in 'Include /etc/ssh/mo*\nUsePAM no' 'Include nothing\nUsePAM "yes"\n' 'Include sshd_config\nUsePAM=yes\nMatch all\n'; do
+    run db1 "printf '$config\n' > /etc/ssh/sshd_config"
+    finds
+done
+run db1 'rm /etc/ssh/sshd_config; verimesh check'
+gave 0 '^skipped: sshd: /etc/ssh/sshd_config cannot be read$'
+run db1 'mv saved /etc/ssh/sshd_config'
+finds
+passed
+
+# ---- this very shell ----
+
+# alice comes from web1 to an address of db1, and as root looks what check says of that, in one of several ways.
+shell() { # shell ADDRESS WANTED-LINE...
+    run alice@web1 "ssh -q $1 'sudo -n ${WAY:-verimesh check} 2>&1 >/dev/null'"
+    [ "$OUT" = "$(printf '%s\n' "${@:2}")" ] || failed "not as wanted: $OUT"
+    gave $(($# > 1))
+}
+
+refused='would be refused the next time'
+outside="verimesh: this shell: 192.0.2.1, from where alice came, $refused: 192.0.2.1 is outside the mesh; come through the tunnel, to an address of the mesh; or write outside=ignore behind pam_verimesh.so in /etc/pam.d/sshd"
+ADDRESS_B=$(on db1 ip -6 -o addr show dev verimesh0 scope global | awk '{ sub("/.*", "", $4); print $4 }')
+on db1 sh -c 'cp /etc/pam.d/sshd saved; echo 127.0.1.1 db1 >>/etc/hosts
+    printf "Defaults secure_path = /usr/sbin:/usr/bin\nalice,bob ALL = (ALL) NOPASSWD: ALL\n" >/etc/sudoers; chmod 440 /etc/sudoers
+    printf "account required pam_permit.so\n" | tee /etc/pam.d/su >/etc/pam.d/sudo
+    echo "auth sufficient pam_rootok.so" >>/etc/pam.d/su'
+
+step 'this shell came from outside, as the PAM line will see'
+on db1 sed -i /pam_verimesh/d /etc/pam.d/sshd
+shell 192.0.2.2 "verimesh: /etc/pam.d/sshd: does not ask pam_verimesh.so; $first" "$outside"
+on db1 sed -i '1i account required pam_verimesh.so outside=ignore' /etc/pam.d/sshd
+shell 192.0.2.2
+passed
+
+step 'however root was become'
+on db1 sed -i '1s/.*/account sufficient pam_permit.so/' /etc/pam.d/sshd
+for WAY in 'env -i /usr/sbin/verimesh check' 'su - root -c "verimesh check"' 'env SSH_CONNECTION= USER=bob verimesh check' \
+    '-u bob sudo -n verimesh check' '--preserve-env=SSH_CONNECTION verimesh check'; do
+    shell 192.0.2.2 "verimesh: /etc/pam.d/sshd: does not ask pam_verimesh.so; $first" "$outside"
+done
+unset WAY
+on db1 mv saved /etc/pam.d/sshd
+passed
+
+step 'this shell came over the mesh, as somebody whom it admits'
+shell "$ADDRESS_B"
+passed
+
+# alice stays, and asks each time that something changed.
+coproc LOGIN { as alice web1 ssh -q "$ADDRESS_B" 'while read -r line; do eval "$line"; echo "end $?"; done' 2>&1; }
+asks() { # asks WANTED-LINE-OF-HER-SHELL: none when empty
+    local line lines=''
+    echo 'sudo -n verimesh check 2>&1 >/dev/null' >&"${LOGIN[1]}"
+    while read -r -t 20 line <&"${LOGIN[0]}" && [[ $line != end\ * ]]; do
+        [[ $line != 'verimesh: this shell: '* ]] || lines+=${line#verimesh: this shell: *, from where alice came, }
+    done
+    echo "    $lines"
+    [ "$lines" = "${1:+$refused: $1}" ] || failed 'not as wanted'
+}
+asks ''
+
+run db1 "cp $conf conf"
+while IFS='|' read -r change mend what how; do
+    step "this shell, after: $change"
+    run db1 "$change"
+    asks "$what; $how"
+    run db1 "$mend"
+    gave 0
+    asks ''
+    passed
+done <<END
+sed -i 's/^Logins = alice bob/Logins = bob/' $conf && verimesh sync|sed -i 's/^Logins = bob/& alice=alice/' $conf && verimesh sync|no login of web1.clinic-a.mesh.internal becomes alice|set alice=alice in Logins of [Peer clinic-a] ($conf:$section), then verimesh sync
+rm $map|verimesh sync|map $map: No such file or directory|verimesh sync
+keyctl clear $ring|verimesh sync|key $KEY_A in the keyring: Required key not available|verimesh sync
+END
+echo exit >&"${LOGIN[1]}"
+wait "$LOGIN_PID" || true
+run db1 "mv conf $conf; verimesh sync"
+finds
+
+# ---- the gate, explained ----
+
+# What it says, line by line: the mark, blanks as one.
+explains() { # explains USER ADDRESS LINE...
+    run db1 "verimesh gate --user $1 --from $2"
+    [ "$(sed '1d; s/  */ /g; s/^ //' <<<"$OUT")" = "$(printf '%s\n' "${@:3}")" ] || failed 'not as wanted'
+}
+
+step 'gate: each condition in a line, in columns'
+address=${ADDRESS_A%/*}
+host=web1.clinic-a.mesh.internal
+card=$(on db1 verimesh show web1 | awk '$1 == "card" { print $2 }')
+keyring="the keyring says: $AID_A 1 $card $host"
+met=("yes map to be believed map $map: read"
+    "yes address on the mesh $address is in a mesh prefix"
+    "yes address owned by one peer $address is given by $ADDRESS_A to peer $KEY_A"
+    "yes reply leaves through the interface the reply to $address leaves through verimesh0"
+    "- connection arrived on the interface -"
+    "yes tunnel key in the keyring $keyring"
+    "yes live card with key and address card $card gives $address to $host")
+explains alice "$address" "${met[@]}" "yes login that becomes the account login alice of $host becomes alice"
+gave 0
+! grep -Ev '^(  (yes |-   ) .{36} [^ ]|[^ ])' <<<"$OUT" || failed 'not in columns'
+explains carol "$address" "${met[@]}" "no login that becomes the account no login of $host becomes carol" \
+    "mend set alice=carol in Logins of [Peer clinic-a] ($conf:$((section + 3))), then verimesh sync" \
+    'note this host has no account carol, so that sshd refuses it'
+gave 1
+passed
+
+# After CHANGE the gate refuses that user from there with this mend, after the mend it admits.
+mends() { # mends CHANGE USER ADDRESS MEND COMMAND
+    step "gate, after: $1"
+    run db1 "$1"
+    run db1 "verimesh gate --user $2 --from $3"
+    gave 1
+    [ "$(sed -n 's/^  mend //p' <<<"$OUT")" = "$4" ] || failed 'not the mend'
+    run db1 "$5"
+    gave 0
+    run db1 "verimesh gate --user $2 --from $3"
+    gave 0 ': admitted: '
+    passed
+}
+mends "cp $conf conf" bob "$address" "set alice=bob in Logins of [Peer clinic-a] ($conf:$((section + 3))), then verimesh sync" \
+    "sed -i 's/^Logins = alice bob/Logins = alice=bob/' $conf && verimesh sync"
+run db1 "mv conf $conf; verimesh sync"
+mends "rm $map" alice "$address" 'verimesh sync' 'verimesh sync'
+mends "wg set verimesh0 peer $KEY_A remove" alice "$address" 'verimesh sync' 'verimesh sync'
+mends 'verimesh down; verimesh sync' alice "$address" 'verimesh up' 'verimesh up'
+mends "ip -6 route add $address dev lo" alice "$address" \
+    "take away the other route (ip route get $address), then verimesh sync" "ip -6 route del $address dev lo && verimesh sync"
+mends "keyctl clear $ring" alice "$address" 'verimesh sync' 'verimesh sync'
+
+step 'gate: what only another organisation can mend'
+for address in 10.77.1.9 10.77.1.7; do
+    run db1 "wg set verimesh0 peer $KEY_A allowed-ips +10.77.1.0/25; verimesh gate --user alice --from $address"
+    gave 1 "^  mend have the card of that host name it \(verimesh issue \.\.\. --addr $address\), then verimesh import and sync\$"
+    run web1 "verimesh issue web1 --endpoint 192.0.2.1:51820 --addr $address --login alice"
+    on web1 verimesh export | on db1 verimesh import -
+    run db1 "verimesh sync && verimesh gate --user alice --from $address"
+    gave 0
+done
+run web1 "verimesh issue web1 --endpoint 192.0.2.1:51820 --addr 10.77.1.5"
+on web1 verimesh export | on db1 verimesh import -
+run db1 'verimesh sync && verimesh gate --user alice --from 10.77.1.5'
+gave 1 '^  mend have its card say who logs in from there \(verimesh issue web1 \.\.\. --login NAME\), then verimesh import and sync$'
+run web1 "verimesh issue web1 --endpoint 192.0.2.1:51820 --addr 10.77.1.5 --login alice"
+on web1 verimesh export | on db1 verimesh import -
+run db1 'verimesh sync && verimesh gate --user alice --from 10.77.1.5'
+gave 0
+passed
+
+step 'gate: what nothing mends but to come another way'
+run db1 'verimesh gate --user alice --from 10.77.2.5'
+gave 1 "^  mend log in without the mesh: 10\.77\.2\.5 is this very host's\$"
+run db1 'verimesh gate --user alice --from 192.0.2.1'
+gave 1 '^alice from 192\.0\.2\.1: outside the mesh: ' '^  mend come through the tunnel, to an address of the mesh; or write outside=ignore behind pam_verimesh\.so in /etc/pam\.d/sshd$'
 passed
 
 wg=$(on db1 sh -c 'command -v wg')
@@ -306,7 +643,7 @@ gave 0 '"handshake":"20[0-9]{2}-[0-9-]+T[0-9:.]+\+00:00","live_endpoint":"192\.0
 run db1 'verimesh show 10.77.1.5'
 gave 0 '^web1\.clinic-a\.mesh\.internal$' '^  handshake     20[0-9]{2}-[0-9-]+T[0-9:.]+\+00:00$'
 run db1 'verimesh show'
-gave 0 "^clinic-a  $AID_A  sn 1\$" '^  web1         handshake 20[0-9T:-]{14}  until 20[0-9T:-]{14}  fd[0-9a-f:]+ 10\.77\.1\.5$' \
+gave 0 "^clinic-a  $AID_A  sn [0-9]+\$" '^  web1         handshake 20[0-9T:-]{14}  until 20[0-9T:-]{14}  fd[0-9a-f:]+ 10\.77\.1\.5$' \
     '^  db1          handshake this host         until '
 run db1 'verimesh show db1'
 gave 0 '^  handshake     this host$'
@@ -365,7 +702,24 @@ finds
 passed
 broken 'a peer that is missing there' "wg set wg0 peer $KEY_A remove" 'verimesh sync' \
     "wg0: differs; verimesh sync will run: wg set wg0 peer $KEY_A endpoint 192.0.2.1:51820 allowed-ips 10.77.1.5/32,$ADDRESS_A"
+broken 'an address of the mesh that a peer of others has' "wg set wg0 peer $OTHER allowed-ips 10.77.1.77/32" \
+    "wg set wg0 peer $OTHER remove" \
+    'wg0: a peer that verimesh does not know has 10.77.1.77/32, which is in the mesh; take it from that peer, or narrow AllowedIPs'
+broken 'the address of a host that a peer of others has' "wg set wg0 peer $OTHER allowed-ips 10.77.1.5/32" \
+    "wg set wg0 peer $OTHER remove && verimesh sync" \
+    'web1.clinic-a: claims 10.77.1.5/32, which a peer of wg0 has that verimesh did not add; take it from one of them' \
+    "$map: is not what the store and the configuration give; verimesh sync" \
+    'wg0: a peer that verimesh does not know has 10.77.1.5/32, which is in the mesh; take it from that peer, or narrow AllowedIPs'
 broken 'another key there' 'wg genkey > key2; wg set wg0 private-key key2' 'wg set wg0 private-key key' \
     'db1.clinic-b: its card names another key than wg0 has; verimesh issue db1'
 broken 'not shared any more' 'verimesh down' 'verimesh up' 'wg0: is not shared yet; verimesh up' \
     'kernel keyring: ring verimesh:wg0: No such file or directory; verimesh sync'
+
+step 'something there that is no WireGuard'
+run db1 'verimesh down; ip link del wg0; ip link add wg0 type bridge; verimesh check'
+gave 1 '^verimesh: wg0: is no WireGuard interface that can be read: No such device; choose another Name$'
+run db1 "sed -i 's/^Adopt = yes/Adopt = no/' $conf; verimesh check"
+gave 1 '^verimesh: wg0: is no WireGuard interface that can be read: No such device; choose another Name$'
+run db1 "sed -i 's/^Name = wg0/Name = verimesh0/' $conf; $issue && verimesh up"
+finds
+passed
