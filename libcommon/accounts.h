@@ -10,6 +10,7 @@
 #include "book.h"
 #include "err.h"
 #include "ledger.h"
+#include "locals.h"
 #include "policy.h"
 
 struct account {
@@ -24,10 +25,9 @@ typedef void accounts_report(void *ctx, const struct err *claim);
 /* Gives each login that is listed without `=` its numbers: those settled by hand, else those that the ledger
  * has, else the derived ones; the ledger learns them. Each account that cannot be is handed to report, with
  * the mend, and left out: a number that is another's or a local account's, a petname that is a local user or
- * group, or stands behind the @ of one. root: "" or where etc/passwd and etc/group are. Peers without a log
- * have none. *list is malloc'd, in the order of the policy. False: no memory, or those files cannot be read;
- * *list is then to be freed, too. */
-bool accounts_build(const char *root, const struct policy *policy, const struct book *book,
+ * group, or stands behind the @ of one. Peers without a log have none. *list is malloc'd, in the order of
+ * the policy. False: no memory; *list is then to be freed, too. */
+bool accounts_build(const struct locals *locals, const struct policy *policy, const struct book *book,
 	struct ledger *ledger, accounts_report *report, void *ctx, struct account **list, size_t *n,
 	struct err *err);
 

@@ -35,6 +35,7 @@ struct policy_login {
 	char login[LOGIN_MAX + 1];
 	char account[LOGIN_MAX + LABEL_MAX + 2]; /* as written, or login@peer with Accounts = yes */
 	bool written;				 /* `login=account` stands in the file */
+	bool root;				 /* it would be uid 0 without that: locals_read's to say */
 	unsigned line;				 /* where it is listed */
 };
 

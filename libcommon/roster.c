@@ -24,7 +24,6 @@ struct builder {
 	size_t nclaims;
 	struct account *account; /* the first that is not of a peer before */
 	/* of the peer under way: */
-	bool *roots;   /* by login: uid 0 without being written */
 	int64_t lapse; /* when it lapses, or NEVER */
 };
 
@@ -133,48 +132,6 @@ static bool read_claims(struct builder *b, struct roster_host *host, const struc
 	return good;
 }
 
-/* The same of a system below another root: by its file. */
-static bool is_root_below(const char *root, const char *account) {
-	const struct passwd *user;
-	char path[PATH_MAX];
-	bool found = false;
-	FILE *in;
-
-	if (!file_path(path, root, "/etc/passwd", NULL, NULL))
-		return true;
-	in = fopen(path, "re");
-	if (!in)
-		return errno != ENOENT;
-	while (!found && (user = fgetpwent(in)))
-		found = user->pw_uid == 0 && strcmp(user->pw_name, account) == 0;
-	fclose(in);
-	return found;
-}
-
-/* An account with uid 0 only by a written login=account (DESIGN.md 5.5); so one of which it cannot be
- * found out, too. */
-static bool is_unwritten_root(
-	const char *root, const struct policy_peer *peer, const struct policy_login *rule) {
-	const struct passwd *found;
-
-	if (rule->written || peer->accounts)
-		return false;
-	if (root[0])
-		return is_root_below(root, rule->account);
-	errno = 0;
-	found = getpwnam(rule->account);
-	return found ? found->pw_uid == 0 : errno != 0 && errno != ENOENT && errno != ESRCH;
-}
-
-/* Notes which of a peer's logins are such: once, because asking may take long. */
-static bool find_roots(struct builder *b, const struct policy_peer *peer) {
-	free(b->roots);
-	b->roots = calloc(peer->nlogins + 1, sizeof *b->roots);
-	for (size_t i = 0; b->roots && i < peer->nlogins; i++)
-		b->roots[i] = is_unwritten_root(b->in->root, peer, &peer->logins[i]);
-	return b->roots;
-}
-
 /* A login that the card names again counts once. */
 static bool is_listed(const struct roster_host *host, const char *login) {
 	for (size_t i = 0; i < host->nlogins; i++)
@@ -199,7 +156,7 @@ static bool read_logins(struct builder *b, struct roster_host *host, const struc
 		if (host->peer->accounts && !rule->written &&
 			!accounts_find(b->roster->accounts, b->roster->naccounts, rule))
 			continue;
-		if (b->roots[rule - host->peer->logins]) {
+		if (rule->root) {
 			refuse(b, host, "login %s would be uid 0; write %s=%s if that is meant", rule->login,
 				rule->login, rule->account);
 			continue;
@@ -334,8 +291,6 @@ static bool add_peer(struct builder *b, const struct policy_peer *peer, struct e
 	if (!kel)
 		return true;
 	settle_lapse(b, peer);
-	if (!find_roots(b, peer))
-		return err_set(err, ERR_ENV, "out of memory");
 	if (!cards_list(b->in->book, kel, &entries, &n, err))
 		return false;
 	for (size_t i = 0; good && i < n; i++) {
@@ -538,7 +493,7 @@ static void drop_refused(struct roster *roster) {
 static bool fill(struct builder *b, struct err *err) {
 	struct roster *roster = b->roster;
 
-	if (!accounts_build(b->in->root, b->policy, b->in->book, b->in->ledger, count_refused, b,
+	if (!accounts_build(b->in->locals, b->policy, b->in->book, b->in->ledger, count_refused, b,
 		    &roster->accounts, &roster->naccounts, err))
 		return false;
 	b->account = roster->accounts;
@@ -565,7 +520,6 @@ bool roster_build(struct roster *roster, const struct roster_sources *sources, s
 	good = fill(&b, err);
 	owners_free(&b.owners);
 	free(b.claims);
-	free(b.roots);
 	if (!good)
 		roster_free(roster);
 	return good;

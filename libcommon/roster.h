@@ -15,6 +15,7 @@
 #include "cesr.h"
 #include "err.h"
 #include "ledger.h"
+#include "locals.h"
 #include "policy.h"
 
 /* One login of a host that policy admits: who it becomes here. */
@@ -66,8 +67,8 @@ struct roster {
 
 /* What it is built from; what may be left out is NULL. */
 struct roster_sources {
-	const char *root;	     /* "" or where etc/passwd and etc/group of local accounts are */
 	const struct policy *policy; /* every peer has an AID */
+	const struct locals *locals; /* read for this policy */
 	const struct book *book;
 	struct ledger *ledger;	/* learns numbers given and who lapses from now; to be saved by the caller */
 	const char *own_aid;	/* of the identity that this host holds: it has that log at first hand */

@@ -3,14 +3,19 @@
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "clock.h"
+#include "confine.h"
 #include "file.h"
 #include "identity.h"
 #include "keyring_build.h"
 #include "map.h"
 #include "map_build.h"
+#include "parcel.h"
 #include "paths.h"
 #include "sync.h"
 #include "verimesh.h"
@@ -132,7 +137,7 @@ static bool had_handshake(void *interface, const uint8_t key[static WG_KEY_BYTES
 static bool build_roster(
 	struct mesh *mesh, const uint8_t *key, mesh_report *report, void *ctx, struct err *err) {
 	bool up = mesh->wireguard.state == INTERFACE_OURS || mesh->wireguard.state == INTERFACE_SHARED;
-	struct roster_sources sources = {.root = mesh->root,
+	struct roster_sources sources = {.locals = &mesh->locals,
 		.policy = &mesh->policy,
 		.book = &mesh->store.book,
 		.ledger = &mesh->store.ledger,
@@ -174,12 +179,101 @@ static bool settle_key(struct mesh *mesh, const uint8_t *key, bool writing, stru
 		       mesh->aid[0] ? self->label : "");
 }
 
+/* What a roster is compiled for, and where to. */
+struct compile {
+	struct mesh *mesh;
+	const uint8_t *key; /* own_key's, or NULL */
+	mesh_report *report;
+	void *ctx;
+	FILE *out;
+};
+
+/* Reads the store, and makes of it what the policy makes of it. */
+static bool compile_store(const struct compile *c, struct err *err) {
+	struct mesh *mesh = c->mesh;
+
+	if (!store_load(&mesh->store, NULL, err) || !build_roster(mesh, c->key, c->report, c->ctx, err))
+		return false;
+	mesh->damaged = mesh->store.damage.text[0];
+	if (mesh->damaged)
+		c->report(c->ctx, &mesh->store.damage);
+	report_peers(mesh, c->report, c->ctx);
+	return true;
+}
+
+static void wipe_secrets(struct mesh *mesh) {
+	sodium_memzero(mesh->secret, sizeof mesh->secret);
+	sodium_memzero(mesh->next, sizeof mesh->next);
+}
+
+/* In front of the parcel that comes out of it. */
+struct outcome {
+	struct err err; /* text "": none */
+	bool damaged;
+};
+
+static int compile_confined(void *ctx) {
+	const struct compile *c = ctx;
+	struct mesh *mesh = c->mesh;
+	struct outcome outcome = {0};
+	bool good;
+
+	wipe_secrets(mesh);
+	/* the number that an account got is on disk before anybody sees it */
+	good = compile_store(c, &outcome.err) &&
+	       ledger_save(&mesh->store.ledger, &mesh->store.state, &outcome.err);
+	outcome.damaged = mesh->damaged;
+	good = fwrite(&outcome, sizeof outcome, 1, c->out) == 1 &&
+	       (!good || parcel_make(c->out, &mesh->roster));
+	return good && fflush(c->out) == 0 ? 0 : ERR_ENV;
+}
+
+/* Takes what the process without rights left in the file. */
+static bool take_outcome(struct mesh *mesh, int fd, struct err *err) {
+	struct outcome outcome;
+	struct stat st = {0};
+
+	fstat(fd, &st);
+	mesh->nparcel = (size_t)st.st_size;
+	mesh->parcel = mmap(NULL, mesh->nparcel, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (mesh->parcel == MAP_FAILED)
+		mesh->parcel = NULL;
+	if (!mesh->parcel || mesh->nparcel < sizeof outcome)
+		return err_set(err, ERR_ENV, "the process that read the store left nothing");
+	memcpy(&outcome, mesh->parcel, sizeof outcome);
+	outcome.err.text[sizeof outcome.err.text - 1] = 0;
+	if (outcome.err.text[0])
+		return err_set(err, outcome.err.status, "%s", outcome.err.text);
+	mesh->damaged = outcome.damaged;
+	return parcel_open(&mesh->roster, &mesh->policy,
+		       span_from(span_of(mesh->parcel, mesh->nparcel), sizeof outcome)) ||
+	       err_set(err, ERR_ENV, "the process that read the store left what makes no sense");
+}
+
+/* Nothing of what peers wrote is read with root's rights. */
+static bool compile_apart(struct compile *c, struct err *err) {
+	int fd = memfd_create("verimesh", MFD_CLOEXEC);
+	bool good = false;
+
+	c->out = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!c->out)
+		err_set(err, ERR_ENV, "memfd_create: %m");
+	else if (confined(&c->mesh->store.state, compile_confined, c, err) >= 0)
+		good = take_outcome(c->mesh, fd, err);
+	if (c->out)
+		fclose(c->out);
+	else if (fd >= 0)
+		close(fd);
+	return good;
+}
+
 static bool open_roster(struct mesh *mesh, bool writing, mesh_report *report, void *ctx, struct err *err) {
 	uint8_t key[WG_KEY_BYTES];
 	struct err why;
 	bool has_key = own_key(mesh, key, &why);
+	struct compile compile = {mesh, has_key ? key : NULL, report, ctx, NULL};
 
-	if (!build_roster(mesh, has_key ? key : NULL, report, ctx, err))
+	if (!(writing ? compile_apart(&compile, err) : compile_store(&compile, err)))
 		return false;
 	mesh->strange_key =
 		(!has_key && why.text[0]) || !settle_key(mesh, has_key ? key : NULL, writing, &why);
@@ -192,24 +286,23 @@ bool mesh_open(
 	struct mesh *mesh, const char *root, bool writing, mesh_report *report, void *ctx, struct err *err) {
 	*mesh = (struct mesh){.root = root, .store = {.lock = -1, .state.fd = -1}};
 	if (policy_load(root, &mesh->policy, err) && settle_self(mesh, writing, err) &&
-		store_open(&mesh->store, root, writing, err) &&
+		locals_read(&mesh->locals, root, &mesh->policy, err) &&
+		store_enter(&mesh->store, root, writing, err) &&
 		wireguard_read(&mesh->wireguard, root, mesh->policy.interface, mesh->policy.adopt, err) &&
-		read_secrets(mesh, writing, err) && open_roster(mesh, writing, report, ctx, err)) {
-		if (mesh->store.damage.text[0])
-			report(ctx, &mesh->store.damage);
-		report_peers(mesh, report, ctx);
+		read_secrets(mesh, writing, err) && open_roster(mesh, writing, report, ctx, err))
 		return true;
-	}
 	mesh_close(mesh);
 	return false;
 }
 
 void mesh_close(struct mesh *mesh) {
-	sodium_memzero(mesh->secret, sizeof mesh->secret);
-	sodium_memzero(mesh->next, sizeof mesh->next);
+	wipe_secrets(mesh);
 	wireguard_free(&mesh->wireguard);
 	roster_free(&mesh->roster);
+	if (mesh->parcel)
+		munmap(mesh->parcel, mesh->nparcel);
 	store_close(&mesh->store);
+	locals_free(&mesh->locals);
 	policy_free(&mesh->policy);
 }
 
@@ -285,17 +378,15 @@ int mesh_sync_interface(struct mesh *mesh, bool dry) {
 	return peers > rest ? peers : rest;
 }
 
-/* The number that an account got is on disk before anybody sees it. */
 static bool sync_map(struct mesh *mesh, struct err *err) {
 	char path[PATH_MAX];
 
-	return ledger_save(&mesh->store.ledger, &mesh->store.state, err) &&
-	       file_path(path, mesh->root, PATH_MAP, NULL, err) && map_build(&mesh->roster, path, err);
+	return file_path(path, mesh->root, PATH_MAP, NULL, err) && map_build(&mesh->roster, path, err);
 }
 
 int mesh_sync(struct mesh *mesh) {
 	bool refused = mesh->roster.refused || mesh->strange_key;
-	int status = mesh->store.damage.text[0] ? ERR_ENV : refused ? ERR_NO : 0, failed;
+	int status = mesh->damaged ? ERR_ENV : refused ? ERR_NO : 0, failed;
 	struct err err;
 
 	if (mesh->roster.self && !mesh_has_key(mesh, &err))

@@ -15,6 +15,7 @@ typedef void mesh_report(void *ctx, const struct err *what);
 struct mesh {
 	const char *root;
 	struct policy policy;
+	struct locals locals;
 	struct store store;
 	struct wireguard wireguard; /* the interface, as it was read first */
 	struct roster roster;
@@ -23,7 +24,10 @@ struct mesh {
 	bool has_secret, has_next; /* this host has a tunnel key; one that waits for its card */
 	uint8_t secret[WG_KEY_BYTES], next[WG_KEY_BYTES];
 	struct err unread; /* why they could not be read, or text "" */
-	bool strange_key;  /* the own card names another key than the interface has */
+	bool damaged;	   /* a file of the store is */
+	void *parcel;	   /* what a roster that was built apart points into; NULL: nothing */
+	size_t nparcel;
+	bool strange_key; /* the own card names another key than the interface has */
 };
 
 /* Reads configuration, identity, store, this host's secrets and the interface, and builds the roster. Each

@@ -199,11 +199,14 @@ static inline void build_roster(struct scene *s) {
 	const struct setting *setting = s->setting;
 	uint8_t own[WG_KEY_BYTES];
 	struct err err;
+	struct locals locals;
 	size_t lines = 0;
 
 	raw_key(setting->own_key, own);
+	if (!locals_read(&locals, "tests/vectors/root", &s->policy, &err))
+		fail_msg("%s", err.text);
 	if (!roster_build(&s->roster,
-		    &(struct roster_sources){.root = "tests/vectors/root",
+		    &(struct roster_sources){.locals = &locals,
 			    .policy = &s->policy,
 			    .book = &s->book,
 			    .ledger = &s->ledger,
@@ -218,6 +221,7 @@ static inline void build_roster(struct scene *s) {
 			    .ctx = s},
 		    &err))
 		fail_msg("%s", err.text);
+	locals_free(&locals);
 	for (const char *p = s->reports.p; *p; p++)
 		lines += *p == '\n';
 	assert_int_equal(s->roster.refused, lines);

@@ -154,6 +154,7 @@ static bool run(struct scene *s, const char *interface, const char *peers, struc
 	struct text *const results[] = {&s->accounts, &s->reports, &s->ledger};
 	struct text sections = expand(s, peers), conf = {0};
 	struct account *list = NULL;
+	struct locals locals = {0};
 	struct policy policy;
 	struct ledger ledger;
 	struct err own;
@@ -168,7 +169,8 @@ static bool run(struct scene *s, const char *interface, const char *peers, struc
 		&conf, "[Interface]\nSelf = a\nHost = h1\n%s%s", interface ? interface : NARROW, sections.p);
 	if (!policy_parse(text_span(&conf), "conf", &policy, &own) || !ledger_open(&ledger, &dir, &own))
 		fail_msg("%s", own.text);
-	good = accounts_build(root, &policy, &s->book, &ledger, note_report, s, &list, &n, &own);
+	good = locals_read(&locals, root, &policy, &own) &&
+	       accounts_build(&locals, &policy, &s->book, &ledger, note_report, s, &list, &n, &own);
 	if (good) {
 		note_accounts(s, list, n);
 		assert_true(ledger_save(&ledger, &dir, NULL));
@@ -179,6 +181,7 @@ static bool run(struct scene *s, const char *interface, const char *peers, struc
 		fail_msg("%s", own.text);
 	}
 	free(list);
+	locals_free(&locals);
 	ledger_free(&ledger);
 	policy_free(&policy);
 	text_free(&conf);
