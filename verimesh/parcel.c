@@ -62,9 +62,9 @@ static bool take(struct span *rest, size_t n, size_t size, struct span *out) {
 /* Takes an array of n, malloc'd; NULL: there are fewer, or no memory is left. */
 static void *take_array(struct span *rest, size_t n, size_t size) {
 	struct span bytes;
-	void *copy = take(rest, n, size, &bytes) ? malloc(bytes.n + 1) : NULL;
+	void *copy = take(rest, n, size, &bytes) ? calloc(n + 1, size) : NULL;
 
-	if (copy && bytes.n)
+	if (copy && n)
 		memcpy(copy, bytes.p, bytes.n);
 	return copy;
 }
