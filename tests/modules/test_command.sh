@@ -1221,7 +1221,66 @@ gate_explains() {
     run 1 gate --user alice --from 10.77.1.5 --root "$root"
     quiet err
     printed '^alice from 10.77.1.5: refused: '
+    printed '^  no   map to be believed                   map .*/var/lib/verimesh/peers\.cdb: No such file or directory$'
+    printed '^  -    login that becomes the account       -$'
+    printed '^  mend verimesh sync$'
     run 1 gate --from ::ffff:10.77.1.5 --user alice --root "$root"
+    printed '^  mend verimesh sync$'
+}
+
+# ---- check ----
+
+# All that is wrong below a root is found there, changes nothing, and mended by what the lines say is gone.
+check_names_what_is_wrong_and_the_mend() {
+    local root etc before first
+    root=$(host check) etc=$root/etc
+    organisation "$root" a db1
+    mkdir "$etc/pam.d" "$etc/ssh"
+    printf 'hosts: files dns\n' >"$etc/nsswitch.conf"
+    printf 'account sufficient pam_unix.so\naccount required pam_verimesh.so outside=allow\n' >"$etc/pam.d/sshd"
+    printf 'account required pam_verimesh.so session\n' >"$etc/pam.d/su"
+    printf 'UsePAM no\n' >"$etc/ssh/sshd_config"
+    chmod g+w "$(conf "$root")"
+    before=$(state "$root")
+    run 1 check --root "$root"
+    unchanged "$before" "$root"
+    grep -e "$etc/" "$work/err" >"$work/found"
+    # shellcheck disable=SC2016 # quotes of the line
+    first='make `account required pam_verimesh.so` the first account line of /etc/pam.d/sshd'
+    cat >"$work/wanted" <<END
+verimesh: $(conf "$root"): others may write it, and so decide who logs in; chmod go-w $(conf "$root")
+verimesh: $etc/nsswitch.conf:1: hosts does not name verimesh; write hosts: files verimesh [NOTFOUND=return] dns
+verimesh: $etc/pam.d/sshd:1: pam_unix.so may skip pam_verimesh.so; $first
+verimesh: $etc/pam.d/sshd:2: unknown option outside=allow, with which pam_verimesh.so refuses everybody; remove it
+verimesh: $etc/pam.d/su:1: asks for records of logins, which $etc/pam.d/sshd does not leave; write \`session required pam_verimesh.so\` there, behind pam_loginuid.so
+verimesh: $etc/ssh/sshd_config:1: sshd does not ask PAM, so pam_verimesh.so admits and refuses nobody; write UsePAM yes and have sshd read it (systemctl reload ssh)
+END
+    diff "$work/wanted" "$work/found"
+    chmod go-w "$(conf "$root")"
+    echo 'hosts: files verimesh [NOTFOUND=return] dns' >"$etc/nsswitch.conf"
+    sed -i 's/ outside=allow//; 1i account required pam_verimesh.so' "$etc/pam.d/sshd"
+    printf 'session required pam_loginuid.so\nsession required pam_verimesh.so\n' >>"$etc/pam.d/sshd"
+    echo 'UsePAM yes' >"$etc/ssh/sshd_config"
+    run 1 check --root "$root"
+    ! grep -e "$etc/" "$work/err" || fail 'something is left'
+}
+
+# Whatever stands in those files.
+check_reads_any_text() {
+    local root text
+    root=$(host texts)
+    organisation "$root" a db1
+    mkdir "$root/etc/pam.d" "$root/etc/ssh"
+    # shellcheck disable=SC1003 # lines that end in a backslash
+    for text in '' '\n\n' '\\' '\\\n' '\\\n\\\n' 'account' 'account [' 'account [success=' 'account [=9999999999999] x' '@include' \
+        '@include sshd' 'account substack ../pam.d/sshd' 'hosts' 'hosts:' 'hosts: [' 'Include' 'Include sshd_config' 'Include *' \
+        'session include sshd\nDefaults' 'account required pam_verimesh.so [' '\r\n' '\0\0account\0'; do
+        # shellcheck disable=SC2059 # they are forms
+        printf "$text" | tee "$root/etc/nsswitch.conf" "$root/etc/sudoers" "$root/etc/pam.d/sudo" "$root/etc/pam.d/sshd" \
+            >"$root/etc/ssh/sshd_config"
+        run 1 check --root "$root"
+        grep -q 'hosts does not name verimesh' "$work/err"
+    done
 }
 
 # ---- streams, signals, neighbours ----
@@ -1447,6 +1506,8 @@ run_cases \
     the_keyring_holds_what_it_should \
     an_interface_has_the_addresses_of_the_card \
     gate_explains \
+    check_names_what_is_wrong_and_the_mend \
+    check_reads_any_text \
     a_full_disk_is_told \
     closed_streams_do_no_harm \
     writers_wait_for_each_other \
