@@ -85,10 +85,10 @@ need  = $Q[ "$(DEPS)" = no ] || packaging/deps.sh $1
 build = $Q+$(MAKE) --no-print-directory -j2
 
 deps:
-	$(call need,build test lab vm lint sanitize fuzz)
+	$(call need,build test lab interop vm trixie lint sanitize fuzz)
 
 check:
-	$(call need,build test $(if $(ROOT),lab))
+	$(call need,build test $(if $(ROOT),lab interop))
 	$(build) all tests
 	$QB=$B tests/run $(UNITS) $(MODULES) $(SCRIPTS)
 
@@ -149,6 +149,11 @@ check-vm:
 	$QDEPS=$(DEPS) B=$B tests/vm/kernel.sh
 	$QB=$B tests/run $(wildcard tests/vm/test_*.sh)
 
+# The real sshd, sudo and su of Debian 13, built and run there.
+check-trixie:
+	$(call need,trixie)
+	$QDEPS=$(DEPS) B=$B tests/trixie/run $(wildcard tests/e2e/test_sshd*.sh) tests/e2e/test_sessions.sh
+
 # Each fuzzer for FUZZ_SECONDS (60); what they find is in $B/fuzz.
 FUZZERS := $(patsubst tests/fuzz/%.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz:
@@ -203,6 +208,6 @@ uninstall:
 clean:
 	rm -rf $B
 
-.PHONY: all tests threaded tidy check check-vm demo bench benches fuzz fuzzers lint coverage sanitize deps \
-	install uninstall deb rpm clean
+.PHONY: all tests threaded tidy check check-vm check-trixie demo bench benches fuzz fuzzers lint coverage \
+	sanitize deps install uninstall deb rpm clean
 -include $(wildcard $B/o/*/*.d $B/tests/*.d $B/bench/*.d $B/*.d)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deps.sh: installs the Debian packages that building and testing need, and starts no service.
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# usage: deps.sh GROUP...    groups: build test lab vm lint sanitize fuzz bench
+# usage: deps.sh GROUP...    groups: build test lab interop vm trixie lint sanitize fuzz bench
 set -euo pipefail
 
 declare -A packages=(
@@ -9,8 +9,10 @@ declare -A packages=(
         libcurl4-openssl-dev"
     [test]="libcmocka-dev binutils tinycdb jq iproute2 wireguard-tools wireguard-go"
     [lab]="iproute2 nftables wireguard-tools wireguard-go openssh-server openssh-client keyutils pamtester
-        busybox util-linux procps sudo python3 npm"
+        busybox util-linux procps sudo login python3"
+    [interop]="npm"
     [vm]="qemu-system-x86 busybox kmod xz-utils"
+    [trixie]="debootstrap debian-archive-keyring util-linux"
     [lint]="clang clang-format clang-tidy cppcheck shellcheck"
     [sanitize]="iproute2 util-linux valgrind"
     [fuzz]="clang libclang-rt-dev"

@@ -131,7 +131,8 @@ kept_out 'UNKNOWN: what is no address is outside the mesh'
 passed
 
 step 'UseDNS: the name of a mesh address changes nothing'
-{ echo 'account optional pam_exec.so quiet log=/tmp/rhost /usr/bin/printenv PAM_RHOST'; sshd_lines; } | service sshd
+tells_rhost='account optional pam_exec.so quiet log=/tmp/rhost /usr/bin/printenv PAM_RHOST'
+sshd_lines | sed "1i $tells_rhost" | service sshd
 rhost_was() {
     run db1 'tail -n 1 /tmp/rhost'
     gave 0 "^$1\$"
