@@ -10,8 +10,6 @@
 #include "sources.h"
 #include "wireguard.h"
 
-#define OVERLAP INT64_C(3600000000) /* microseconds past `from` (DESIGN.md 8) */
-
 /* A card, and the seal that is to anchor it. */
 struct draft {
 	uint8_t *body; /* malloc'd */
@@ -63,9 +61,9 @@ static bool draft_seal(
 		last = NULL;
 	if (!card->key && !(last && last->card.has_key))
 		good = err_set(err, ERR_NO, "%s: has no card to withdraw", card->host);
-	else if (card->key && last && last->card.from > card->issued - OVERLAP)
+	else if (card->key && last && last->card.from > card->issued - ISSUE_OVERLAP)
 		good = err_set(err, ERR_NO, "%s: changes its key; wait until %s, or withdraw it", card->host,
-			time_format(last->card.from + OVERLAP, until));
+			time_format(last->card.from + ISSUE_OVERLAP, until));
 	else if (last)
 		snprintf(draft->seal, sizeof draft->seal, "{\"i\":\"%.44s\",\"s\":\"1\",\"d\":\"%s\"}",
 			(const char *)last->card.said.p, draft->said);
@@ -122,24 +120,32 @@ static bool settle_keys(const struct policy *policy, const struct identity *iden
 	return true;
 }
 
-bool issue_card(struct store *store, const struct policy *policy, const struct identity *identity,
-	struct options *options, char said[static CESR_TEXT], struct err *err) {
+bool issue_sealed(struct store *store, const struct identity *identity, const char *seals, struct span cards,
+	struct err *err) {
 	const struct kel *kel = store_own_kel(store, identity->aid, err);
-	struct draft draft;
 	char *event;
 	bool good;
 	size_t n;
 
-	if (!kel || (policy && !settle_keys(policy, identity, options, err)) ||
+	if (!kel || !identity_seal(identity, kel, seals, &event, &n, err))
+		return false;
+	good = book_own(&store->book, event, n, err) && book_own(&store->book, cards.p, cards.n, err) &&
+	       store_commit(store, err);
+	free(event);
+	return good;
+}
+
+bool issue_card(struct store *store, const struct policy *policy, const struct identity *identity,
+	struct options *options, char said[static CESR_TEXT], struct err *err) {
+	struct draft draft;
+	bool good;
+
+	if (!store_own_kel(store, identity->aid, err) ||
+		(policy && !settle_keys(policy, identity, options, err)) ||
 		!draft_make(&draft, &store->book, identity->aid, &options->card, err))
 		return false;
 	memcpy(said, draft.said, CESR_TEXT);
-	good = identity_seal(identity, kel, draft.seal, &event, &n, err);
-	if (good) {
-		good = book_own(&store->book, event, n, err) &&
-		       book_own(&store->book, draft.body, draft.n, err) && store_commit(store, err);
-		free(event);
-	}
+	good = issue_sealed(store, identity, draft.seal, span_of(draft.body, draft.n), err);
 	free(draft.body);
 	return good;
 }

@@ -48,6 +48,10 @@ static const struct verb {
 	{"sync", verb_sync, "", "Compiles store and policy into the map, the keyring and WireGuard."},
 	{"up", verb_up, "", "Makes the interface, then does what sync does."},
 	{"down", verb_down, "", "Removes the interface and the keys in the kernel keyring."},
+	{"watch", verb_watch, "",
+		"Stays, and keeps this host up to date: fetches every FetchEvery, syncs when the store,\n"
+		"the configuration or the identity change or a card ends, and, where the identity is,\n"
+		"renews each card that is past half of its life. SIGHUP: fetches and syncs at once."},
 	{"show", verb_show, "[--json] [NAME|AID|KEY|ADDRESS|LOGIN]",
 		"Says whose a name, key, address or login is, and how we know. Without one: a table.\n\n"
 		"--json: one object a line for each host, of these members; null: none, or not known:\n"

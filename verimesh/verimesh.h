@@ -36,6 +36,7 @@ int verb_show(const struct command *command);
 int verb_sync(const struct command *command);
 int verb_up(const struct command *command);
 int verb_verify(const struct command *command);
+int verb_watch(const struct command *command);
 int verb_withdraw(const struct command *command);
 
 /* Prints one problem: "verimesh: WHERE: WHAT" on stderr. Returns its exit status. */

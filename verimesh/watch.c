@@ -1,0 +1,498 @@
+/* watch.c: `verimesh watch`: stays, and has children fetch, sync and renew when it is time to. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <search.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fetch.h"
+#include "file.h"
+#include "paths.h"
+#include "renew.h"
+#include "sync.h"
+#include "verimesh.h"
+
+/* Milliseconds. */
+#define QUIET 200    /* a sync follows a change after so long without another, */
+#define LONGEST 1000 /* but at the latest after so long */
+#define RETRY 5000   /* the first wait when no Source answered; it doubles */
+#define EVERY 300000 /* FetchEvery, until a configuration says another one */
+
+/* What a sync tells of the state it made. */
+struct told {
+	uint32_t fetch_every; /* seconds; 0: the configuration, or the store, cannot be read */
+	size_t hosts, peers;
+	int64_t next; /* when the next thing ends, begins or is due: seconds since 1970, or NEVER */
+};
+
+/* The problems of one round of a job. */
+struct lines {
+	char *text;
+	size_t n;   /* of the text; a NUL ends each line */
+	void *tree; /* tsearch(3): of the lines */
+};
+
+struct watch;
+struct job {
+	const char *name;
+	int (*run)(const char *root, struct told *told);
+	void (*after)(struct watch *w, int status);
+	int64_t at;	   /* when to start it, milliseconds as of now_ms; NEVER: not at all */
+	pid_t pid;	   /* 0: it is not under way */
+	int problems;	   /* while it is: the file in memory that takes what it prints of them */
+	struct lines said; /* in its last round */
+};
+
+struct watch {
+	const char *root;
+	int inotify, signals, timer;
+	int state_dir;	   /* inotify's number of PATH_STATE */
+	struct told *told; /* shared with the child that syncs */
+	struct job fetch, sync;
+	int64_t every;	 /* FetchEvery in milliseconds */
+	int64_t silent;	 /* how long to wait because no Source answered; 0: one did */
+	bool blind;	 /* the last sync could not read what it needs: the last good state stays */
+	int64_t changed; /* since when there are changes that no sync has seen; 0: none */
+	bool tells;	 /* the sync under way follows a change */
+	enum { STARTING, RELOADING, READY, ENDING } state;
+	int64_t dog, dog_every; /* when systemd's watchdog hears of us, NEVER without one; and how often */
+	char summary[64], fetched[64];
+};
+
+static int64_t clock_usec(clockid_t clock) {
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* It goes on while the system sleeps, so that what is overdue then is done at once. */
+static int64_t now_ms(void) {
+	return clock_usec(CLOCK_BOOTTIME) / 1000;
+}
+
+/* Up to a tenth more or less, so that a thousand hosts do not ask in the same second. */
+static int64_t jittered(int64_t ms) {
+	return ms * (900 + randombytes_uniform(201)) / 1000;
+}
+
+static int64_t earlier(int64_t a, int64_t b) {
+	return a < b ? a : b;
+}
+
+/* ---- sd_notify(3) ---- */
+
+__attribute__((format(printf, 1, 2))) static void notify(const char *format, ...) {
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	char text[256];
+	va_list args;
+	int fd, n;
+
+	if (!path || !span_copy(span_str(path), to.sun_path, sizeof to.sun_path))
+		return;
+	if (*path == '@')
+		to.sun_path[0] = 0;
+	va_start(args, format);
+	n = vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	sendto(fd, text, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&to,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+	close(fd);
+}
+
+static int64_t watchdog_every(void) {
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+
+	return usec && (!pid || atoi(pid) == getpid()) ? strtoll(usec, NULL, 10) / 2000 : 0;
+}
+
+/* ---- what the children do ---- */
+
+static int fetch_all_peers(const char *root, struct told *told) {
+	(void)told;
+	return fetch_all(root, NULL, 0);
+}
+
+/* When the first host ends, or starts to use its next key. */
+static int64_t next_moment(const struct roster *roster) {
+	int64_t now = time(NULL), next = NEVER;
+
+	for (size_t i = 0; i < roster->nhosts; i++) {
+		const struct roster_host *host = &roster->hosts[i];
+
+		if (host->expires > now)
+			next = earlier(next, host->expires);
+		if (host->next.from > now)
+			next = earlier(next, host->next.from);
+	}
+	return next;
+}
+
+/* What was renewed changes the store, so that another sync follows. */
+static int sync_and_renew(const char *root, struct told *told) {
+	struct mesh mesh;
+	struct err err;
+	int status;
+
+	if (!mesh_open(&mesh, root, true, mesh_print, NULL, &err))
+		return problem(&err);
+	status = mesh_sync(&mesh);
+	*told = (struct told){.fetch_every = mesh.policy.fetch_every,
+		.hosts = mesh.roster.nhosts,
+		.peers = mesh.policy.npeers,
+		.next = next_moment(&mesh.roster)};
+	if (!renew_cards(&mesh, &told->next, &err))
+		status = problem(&err);
+	mesh_close(&mesh);
+	return status;
+}
+
+/* ---- what they say ---- */
+
+static int compare_lines(const void *a, const void *b) {
+	return strcmp(a, b);
+}
+
+static bool has_line(const struct lines *lines, const char *line) {
+	return tfind(line, &lines->tree, compare_lines);
+}
+
+static void keep_node(void *line) {
+	(void)line;
+}
+
+static void free_lines(struct lines *lines) {
+	tdestroy(lines->tree, keep_node);
+	free(lines->text);
+}
+
+/* Takes what a job printed of problems, and prints those that no job had before. */
+static void read_lines(const struct watch *w, const struct job *job, struct lines *lines) {
+	char *line, *end;
+
+	lseek(job->problems, 0, SEEK_SET);
+	file_read_fd(job->problems, job->name, INT_MAX, (uint8_t **)&lines->text, &lines->n, NULL);
+	for (size_t at = 0; at < lines->n; at += strlen(line) + 1) {
+		line = lines->text + at;
+		end = strchrnul(line, '\n');
+		*end = 0;
+		if (!has_line(lines, line) && !has_line(&w->fetch.said, line) &&
+			!has_line(&w->sync.said, line))
+			fprintf(stderr, "%s\n", line);
+		tsearch(line, &lines->tree, compare_lines);
+	}
+}
+
+/* Tells of each problem when it comes and when it is gone, not at every round. */
+static void tell(struct watch *w, struct job *job) {
+	static const char prefix[] = "verimesh: ";
+	struct lines before = job->said, now = {0};
+	const char *line;
+
+	read_lines(w, job, &now);
+	job->said = now;
+	for (size_t at = 0; at < before.n; at += strlen(line) + 1) {
+		line = before.text + at;
+		if (!has_line(&w->fetch.said, line) && !has_line(&w->sync.said, line))
+			printf("mended: %s\n",
+				line + (span_starts(span_str(line), prefix) ? strlen(prefix) : 0));
+	}
+	free_lines(&before);
+}
+
+/* ---- children ---- */
+
+/* In the child. It ends with its parent, and has the signals as anybody. */
+__attribute__((noreturn)) static void work(const struct watch *w, const struct job *job, pid_t parent) {
+	sigset_t none;
+	int status;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (getppid() != parent || dup2(job->problems, STDERR_FILENO) < 0)
+		_exit(ERR_ENV);
+	status = job->run(w->root, w->told);
+	(void)fflush(stdout);
+	_exit(status);
+}
+
+static void start(struct watch *w, struct job *job) {
+	pid_t parent = getpid();
+	struct err err;
+
+	job->at = NEVER;
+	job->problems = memfd_create(job->name, MFD_CLOEXEC);
+	job->pid = job->problems < 0 ? -1 : fork();
+	if (job->pid == 0)
+		work(w, job, parent);
+	if (job->pid > 0)
+		return;
+	err_set(&err, ERR_ENV, "%s: %m", job->name);
+	problem(&err);
+	if (job->problems >= 0)
+		close(job->problems);
+	job->pid = 0;
+	job->at = now_ms() + RETRY;
+}
+
+/* ---- what comes of them ---- */
+
+static void after_fetch(struct watch *w, int status) {
+	char text[TIME_TEXT];
+
+	w->silent = status != FETCH_SILENT ? 0 : w->silent ? earlier(2 * w->silent, w->every) : RETRY;
+	w->fetch.at = earlier(w->fetch.at, now_ms() + jittered(w->silent ? w->silent : w->every));
+	w->sync.at = now_ms();
+	snprintf(w->fetched, sizeof w->fetched, "%s %.19sZ", w->silent ? "no Source answered" : "fetched",
+		time_format(clock_usec(CLOCK_REALTIME), text));
+}
+
+static void note_summary(struct watch *w, int status) {
+	char text[sizeof w->summary];
+
+	snprintf(text, sizeof text, "%zu hosts of %zu peers", w->told->hosts, w->told->peers);
+	if (status <= ERR_NO && (w->tells || strcmp(text, w->summary) != 0))
+		printf("synced: %s\n", text);
+	memcpy(w->summary, text, sizeof text);
+}
+
+/* Has the timer wake us then, in seconds since 1970, and whenever the clock is set. A moment later, because
+ * time(3) is behind the clock by up to a tick. */
+static void wake_at(struct watch *w, int64_t when) {
+	struct itimerspec at = {.it_value = {.tv_sec = when, .tv_nsec = 20000000}};
+
+	timerfd_settime(w->timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, NULL);
+}
+
+static void after_sync(struct watch *w, int status) {
+	const struct told *told = w->told;
+	int64_t now = now_ms();
+	bool ready;
+
+	w->blind = !told->fetch_every;
+	if (!w->blind) {
+		w->every = (int64_t)told->fetch_every * 1000;
+		note_summary(w, status);
+	}
+	wake_at(w, w->blind ? NEVER : told->next);
+	if (w->blind)
+		w->sync.at = earlier(w->sync.at, now + jittered(w->every));
+	else /* FetchEvery may be another */
+		w->fetch.at = earlier(w->fetch.at, now + jittered(w->every));
+	ready = w->state == STARTING ||
+		(w->state == RELOADING && (w->blind || (!w->fetch.pid && w->fetch.at > now)));
+	if (ready)
+		w->state = READY;
+	notify("%sSTATUS=%s; %s", ready ? "READY=1\n" : "", w->summary, w->fetched);
+}
+
+static void reap(struct watch *w, struct job *job) {
+	int status = ERR_ENV << 8;
+
+	if (!job->pid || waitpid(job->pid, &status, WNOHANG) == 0)
+		return;
+	job->pid = 0;
+	if (WIFSIGNALED(status))
+		dprintf(job->problems, "verimesh: %s: killed by signal %d\n", job->name, WTERMSIG(status));
+	tell(w, job);
+	close(job->problems);
+	job->after(w, WIFEXITED(status) ? WEXITSTATUS(status) : ERR_ENV);
+}
+
+/* ---- what wakes us ---- */
+
+static void reload(struct watch *w) {
+	w->fetch.at = w->sync.at = now_ms();
+	w->silent = 0;
+	w->state = RELOADING;
+	notify("RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_usec(CLOCK_MONOTONIC));
+}
+
+static void take_signals(struct watch *w) {
+	struct signalfd_siginfo info;
+
+	while (read(w->signals, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo == SIGHUP) {
+			reload(w);
+		} else if (info.ssi_signo != SIGCHLD) {
+			w->state = ENDING;
+		} else {
+			reap(w, &w->fetch);
+			reap(w, &w->sync);
+		}
+	}
+}
+
+/* Watches the directories, for files are replaced by rename; one that is there and watched stays so. Of the
+ * state, which each sync writes, only the directories in it, which may come later. */
+static bool watch_dirs(struct watch *w, struct err *err) {
+	static const char *const dirs[] = {"/etc/verimesh", PATH_STORE, PATH_IDENTITY, PATH_STATE};
+	const uint32_t mask = IN_CREATE | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVE | IN_DELETE | IN_ONLYDIR;
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
+		if (!file_path(path, w->root, dirs[i], NULL, err))
+			return false;
+		w->state_dir = inotify_add_watch(w->inotify, path, mask);
+		if (w->state_dir < 0 && errno != ENOENT)
+			return err_set(err, ERR_ENV, "%s: cannot be watched: %m", path);
+	}
+	return true;
+}
+
+static void take_changes(struct watch *w) {
+	_Alignas(struct inotify_event) char buffer[4096];
+	const struct inotify_event *event;
+	int64_t now = now_ms();
+	bool changed = false;
+	ssize_t n;
+
+	while ((n = read(w->inotify, buffer, sizeof buffer)) > 0)
+		for (char *at = buffer; at < buffer + n; at += sizeof *event + event->len) {
+			event = (const struct inotify_event *)at;
+			changed |= event->wd != w->state_dir || event->mask & IN_ISDIR;
+		}
+	if (!changed)
+		return;
+	if (!w->changed)
+		w->changed = now;
+	w->sync.at = earlier(now + QUIET, w->changed + LONGEST);
+}
+
+static void take_time(struct watch *w) {
+	uint64_t times;
+
+	/* it fails when the clock was set, which is worth a sync, too */
+	if (read(w->timer, &times, sizeof times) >= 0 || errno == ECANCELED)
+		w->sync.at = now_ms();
+}
+
+static void start_due(struct watch *w) {
+	int64_t now = now_ms();
+
+	if (!w->sync.pid && w->sync.at <= now) {
+		watch_dirs(w, NULL);
+		w->tells = w->changed;
+		w->changed = 0;
+		*w->told = (struct told){0};
+		start(w, &w->sync);
+	}
+	if (!w->fetch.pid && !w->blind && w->fetch.at <= now)
+		start(w, &w->fetch);
+	if (w->dog <= now) {
+		w->dog = now + w->dog_every;
+		notify("WATCHDOG=1");
+	}
+}
+
+static void wait_for_more(struct watch *w) {
+	struct pollfd fds[] = {{.fd = w->inotify, .events = POLLIN}, {.fd = w->signals, .events = POLLIN},
+		{.fd = w->timer, .events = POLLIN}};
+	int64_t until = w->dog, wait;
+
+	if (!w->sync.pid)
+		until = earlier(until, w->sync.at);
+	if (!w->fetch.pid && !w->blind)
+		until = earlier(until, w->fetch.at);
+	wait = earlier(until - now_ms(), INT_MAX);
+	poll(fds, 3, wait > 0 ? (int)wait : 0);
+	take_signals(w);
+	take_changes(w);
+	take_time(w);
+}
+
+/* ---- the verb ---- */
+
+/* One at a time. The lock is this process's, and no child has it. */
+static bool lock(const char *root, struct err *err) {
+	struct flock lock = {.l_type = F_WRLCK};
+	char path[PATH_MAX];
+	int fd;
+
+	if (!file_path(path, root, PATH_STORE, NULL, err) || !file_mkdir(path, 0755, err) ||
+		!file_path(path, root, PATH_STATE, "watch.lock", err))
+		return false;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_set(err, ERR_ENV, "%s: %m", path);
+	if (fcntl(fd, F_SETLK, &lock) == 0)
+		return true;
+	fcntl(fd, F_GETLK, &lock);
+	close(fd);
+	return err_set(err, ERR_ENV, "%s: verimesh watch is running already, process %d", path, lock.l_pid);
+}
+
+static bool set_up(struct watch *w, struct err *err) {
+	sigset_t taken;
+
+	sigemptyset(&taken);
+	sigaddset(&taken, SIGCHLD);
+	sigaddset(&taken, SIGHUP);
+	sigaddset(&taken, SIGINT);
+	sigaddset(&taken, SIGTERM);
+	sigprocmask(SIG_BLOCK, &taken, NULL);
+	(void)signal(
+		SIGCHLD, SIG_DFL); /* ignored, as we may have inherited it, nobody would hear of a child */
+	w->signals = signalfd(-1, &taken, SFD_NONBLOCK | SFD_CLOEXEC);
+	w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	w->timer = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	w->told = mmap(NULL, sizeof *w->told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (w->signals < 0 || w->inotify < 0 || w->timer < 0 || w->told == MAP_FAILED)
+		return err_set(err, ERR_ENV, "watch: %m");
+	w->dog_every = watchdog_every();
+	w->dog = w->dog_every ? 0 : NEVER;
+	return lock(w->root, err) && watch_dirs(w, err);
+}
+
+/* What a child that is ended leaves undone, the next watch does. */
+static void end(struct job *job) {
+	if (job->pid && kill(job->pid, SIGTERM) == 0)
+		waitpid(job->pid, NULL, 0);
+	free_lines(&job->said);
+}
+
+int verb_watch(const struct command *command) {
+	struct watch w = {.root = command->root,
+		.fetch = {.name = "fetch", .run = fetch_all_peers, .after = after_fetch},
+		.sync = {.name = "sync", .run = sync_and_renew, .after = after_sync},
+		.every = EVERY,
+		.blind = true,
+		.summary = "nothing synced yet",
+		.fetched = "nothing fetched yet"};
+	struct err err;
+
+	if (command->nargs != 1)
+		return usage(command, "takes no words");
+	if (!set_up(&w, &err))
+		return problem(&err);
+	setlinebuf(stdout);
+	while (w.state != ENDING) {
+		start_due(&w);
+		wait_for_more(&w);
+	}
+	notify("STOPPING=1");
+	end(&w.fetch);
+	end(&w.sync);
+	return 0;
+}
