@@ -4,7 +4,7 @@
 # shellcheck disable=SC2034 # V4 and the like are for who sources this
 #
 # Sourced, from the repository's root, by the tests of the real sshd.
-#     comes [USER@]ADDRESS [OPTION...]    tries a login by ssh, to run `id -un`
+#     comes [USER@]ADDRESS [OPTION...]    tries a login by ssh, to run `id -un`, from CLIENT (web1)
 # It must end as told, and db1's gate must have said that, on authpriv, and nothing else:
 #     let_in ADDRESS [HOST]               admitted from there, as alice of HOST (web1)
 #     kept_out ADDRESS: REASON            refused; all that is logged behind "account=alice from="
@@ -14,8 +14,8 @@
 # shellcheck source=tests/e2e/demo.sh
 . tests/e2e/demo.sh
 
-# By host: its name, the AID of its organisation, its public key.
-declare -A NAME=() AIDS=() KEY=()
+# By host: its name, the AID of its organisation, the sn of its card, its public key.
+declare -A NAME=() AIDS=() SN=() KEY=()
 V4=10.77.2.5 FROM_V4=10.77.1.5 # db1 and web1 on the mesh
 SAID=0 # lines of the gate's that were looked at
 
@@ -29,6 +29,7 @@ sshd_mesh() {
     demo_up
     NAME=([web1]=web1.clinic-a.mesh.internal)
     AIDS=([web1]=$AID_A)
+    SN=([web1]=1)
     KEY=([web1]=$(on web1 wg show verimesh0 public-key))
     V6=$(on web1 getent hosts db1.clinic-b.mesh.internal | cut -d ' ' -f 1)
     FROM_V6=$(on db1 getent hosts web1.clinic-a.mesh.internal | cut -d ' ' -f 1)
@@ -74,7 +75,7 @@ said() {
 
 # Whose tunnel it is, of a host.
 whose() {
-    printf 'host=%s aid=%s sn=%s key=%s' "${NAME[$1]}" "${AIDS[$1]}" "${SN:-1}" "${KEY[$1]}"
+    printf 'host=%s aid=%s sn=%s key=%s' "${NAME[$1]}" "${AIDS[$1]}" "${SN[$1]}" "${KEY[$1]}"
 }
 
 # The line of a login of alice's from an address of a host, admitted in a phase; and of one refused.
@@ -88,7 +89,7 @@ refused() {
 }
 
 comes() {
-    run alice@web1 "ssh $* id -un"
+    run "alice@${CLIENT:-web1}" "ssh $* id -un"
 }
 
 let_in() {
