@@ -83,36 +83,56 @@ static bool add_due(struct renewal *renewal, const struct cards_entry *entries, 
 	       err_set(err, ERR_ENV, "out of memory");
 }
 
-static bool seal(struct mesh *mesh, const struct kel *kel, const struct renewal *renewal, struct err *err) {
+static bool seal(struct store *store, const struct policy *policy, const struct kel *kel,
+	const struct renewal *renewal, struct err *err) {
 	struct identity identity = {0};
-	bool good = sources_agree(&mesh->policy, kel, err) && identity_load(mesh->root, &identity, err) &&
-		    issue_sealed(&mesh->store, &identity, (const char *)renewal->seals,
+	bool good = sources_agree(policy, kel, err) && identity_load(store->root, &identity, err) &&
+		    issue_sealed(store, &identity, (const char *)renewal->seals,
 			    span_of(renewal->cards, renewal->ncards), err);
 
 	identity_wipe(&identity);
 	return good;
 }
 
-bool renew_cards(struct mesh *mesh, int64_t *next, struct err *err) {
+static bool renew(
+	struct store *store, const struct policy *policy, const char *aid, int64_t *next, struct err *err) {
+	const struct kel *kel = store_own_kel(store, aid, err);
 	struct renewal renewal = {0};
 	struct cards_entry *entries;
 	int64_t now = now_micros();
-	const struct kel *kel;
 	bool good;
 	size_t n;
 
-	if (!mesh->holds)
-		return true;
-	kel = store_own_kel(&mesh->store, mesh->aid, err);
-	if (!kel || !cards_list(&mesh->store.book, kel, &entries, &n, err))
+	if (!kel || !cards_list(&store->book, kel, &entries, &n, err))
 		return false;
 	good = add_due(&renewal, entries, n, now, next, err) &&
-	       (!renewal.nseals || seal(mesh, kel, &renewal, err));
+	       (!renewal.nseals || seal(store, policy, kel, &renewal, err));
 	for (size_t i = 0; good && i < n; i++)
 		if (due(&entries[i]) <= now)
-			printf("%.*s.%s: card renewed\n", SPAN_ARG(entries[i].card.host), mesh->policy.self);
+			printf("%.*s.%s: card renewed\n", SPAN_ARG(entries[i].card.host), policy->self);
 	free(renewal.cards);
 	free(renewal.seals);
 	free(entries);
+	return good;
+}
+
+bool renew_cards(const char *root, int64_t *next, struct err *err) {
+	struct policy policy;
+	struct store store;
+	char aid[CESR_TEXT];
+	bool good;
+
+	if (!identity_aid(root, aid, err))
+		return false;
+	if (!aid[0])
+		return true;
+	if (!policy_load(root, &policy, err))
+		return false;
+	good = policy_imply_self(&policy, aid, err) && store_open(&store, root, true, err);
+	if (good) {
+		good = renew(&store, &policy, aid, next, err);
+		store_close(&store);
+	}
+	policy_free(&policy);
 	return good;
 }

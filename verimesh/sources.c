@@ -47,6 +47,7 @@ struct transfer {
 	uint32_t source;
 	uint8_t *data;
 	size_t n;
+	bool large; /* larger than what is taken */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -69,10 +70,9 @@ static bool hand_over(const struct client *client, const struct transfer *t, con
 static size_t take_bytes(char *bytes, size_t one, size_t n, void *ctx) {
 	struct transfer *t = ctx;
 
-	if (n * one > BODY_MAX - t->n) {
-		snprintf(t->error, sizeof t->error, "shows more than %zu MiB", BODY_MAX >> 20);
+	t->large = n * one > BODY_MAX - t->n;
+	if (t->large)
 		return 0;
-	}
 	return array_bytes(&t->data, &t->n, bytes, n * one) ? n * one : 0;
 }
 
@@ -108,6 +108,7 @@ static bool ask(struct client *client, struct transfer *t, const char *url) {
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(curl, CURLOPT_PRIVATE, t);
 	t->n = 0;
+	t->large = false;
 	t->error[0] = 0;
 	return curl_multi_add_handle(client->multi, curl) == CURLM_OK;
 }
@@ -130,7 +131,9 @@ static bool finish(struct client *client, const CURLMsg *message) {
 	bool good;
 
 	curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
-	if (message->data.result != CURLE_OK)
+	if (t->large)
+		error = "shows more than 32 MiB";
+	else if (message->data.result != CURLE_OK)
 		error = t->error[0] ? t->error : curl_easy_strerror(message->data.result);
 	good = hand_over(client, t, error);
 	free(t->data);

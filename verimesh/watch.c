@@ -161,9 +161,9 @@ static int sync_and_renew(const char *root, struct told *told) {
 		.hosts = mesh.roster.nhosts,
 		.peers = mesh.policy.npeers,
 		.next = next_moment(&mesh.roster)};
-	if (!renew_cards(&mesh, &told->next, &err))
-		status = problem(&err);
 	mesh_close(&mesh);
+	if (!renew_cards(root, &told->next, &err))
+		status = problem(&err);
 	return status;
 }
 
