@@ -156,32 +156,27 @@ static void check_account(struct check *c) {
 		found(c, "%s: " OURS " is but %s; %s", stack.where, stack.control, mend);
 }
 
-/* What `session` in another service lives by. where: of that. */
-static void check_records(struct check *c, const char *where) {
+/* The session stack: users must not say who they are, and asks, where another service asks for the record of
+ * a login, lives by what this one leaves. */
+static void check_session(struct check *c, const char *asks) {
 	struct stack stack = {.c = c, .type = "session"};
 
 	if (!read_stack(&stack, "sshd"))
 		return;
-	if (!stack.where[0])
+	if (stack.where[0] && stack.user_env[0])
+		found(c, "%s: lets users set the environment before " OURS " reads it; move it behind %s",
+			stack.user_env, stack.where);
+	if (asks[0] && !stack.where[0])
 		found(c,
 			"%s: asks for records of logins, which %s" PAM_D
 			"/sshd does not leave; write `session "
 			"required " OURS "` there, behind pam_loginuid.so",
-			where, c->root);
-	else if (!stack.loginuid)
+			asks, c->root);
+	else if (asks[0] && !stack.loginuid)
 		found(c,
 			"%s: leaves no record, which %s asks for; write `session required pam_loginuid.so` "
 			"before it",
-			stack.where, where);
-}
-
-/* Users must not say in whose name they came. */
-static void check_user_env(struct check *c) {
-	struct stack stack = {.c = c, .type = "session"};
-
-	if (read_stack(&stack, "sshd") && stack.where[0] && stack.user_env[0])
-		found(c, "%s: lets users set the environment before " OURS " reads it; move it behind %s",
-			stack.user_env, stack.where);
+			stack.where, asks);
 }
 
 /* As pam_verimesh.c has them; with any other it refuses everybody. */
@@ -239,9 +234,7 @@ void check_pam(struct check *c) {
 	}
 	if (n >= 0)
 		free(list);
-	if (asks[0])
-		check_records(c, asks);
-	check_user_env(c);
+	check_session(c, asks);
 	if (!is_there(c->root, PAM_MODULE))
 		found(c, OURS ": is not installed; install it, or nobody logs in");
 }
