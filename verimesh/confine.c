@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -75,29 +76,44 @@ static const unsigned short calls[] = {SYS_read, SYS_pread64, SYS_write, SYS_wri
 #ifdef SYS_faccessat2
 	SYS_faccessat2,
 #endif
-	SYS_mmap, SYS_mprotect, SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_clone, SYS_clone3,
-	SYS_futex, SYS_set_robust_list, SYS_rseq, SYS_sched_getaffinity, SYS_sched_yield, SYS_rt_sigaction,
-	SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_clock_gettime,
-	SYS_getrandom, SYS_restart_syscall, SYS_exit, SYS_exit_group};
+	SYS_mmap, SYS_mprotect, SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_futex, SYS_set_robust_list,
+	SYS_rseq, SYS_sched_getaffinity, SYS_sched_yield, SYS_rt_sigaction, SYS_rt_sigprocmask,
+	SYS_rt_sigreturn, SYS_clock_gettime, SYS_getrandom, SYS_restart_syscall, SYS_exit, SYS_exit_group};
 
 #define CALLS (sizeof calls / sizeof calls[0])
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define RETURN(what) BPF_STMT(BPF_RET | BPF_K, what)
+#define UNLESS(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip)
 
 /* Every other call is refused. On other machines than those named there is no filter: there the account
  * alone must do. */
 static bool filter_calls(void) {
 #ifdef ARCH
-	struct sock_filter code[2 * CALLS + 10], *at = code;
+	const struct sock_filter start[] = {
+		LOAD(arch),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+		LOAD(nr),
+		/* only a thread; the C library starts one by clone where there is no clone3, whose flags
+		 * cannot be looked at */
+		UNLESS(SYS_clone3, 1),
+		RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+		UNLESS(SYS_clone, 4),
+		LOAD(args[0]), /* its low half, as all these machines are little-endian */
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 0, 1),
+		RETURN(SECCOMP_RET_ALLOW),
+		RETURN(SECCOMP_RET_ERRNO | EPERM),
+	};
+	struct sock_filter code[sizeof start / sizeof start[0] + 2 * CALLS + 1];
+	struct sock_filter *at = code + sizeof start / sizeof start[0];
 	struct sock_fprog program = {.filter = code};
 
-	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-	*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
-	*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	memcpy(code, start, sizeof start);
 	for (size_t i = 0; i < CALLS; i++) {
-		*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i], 0, 1);
-		*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+		*at++ = (struct sock_filter)UNLESS(calls[i], 1);
+		*at++ = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
 	}
-	*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+	*at++ = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | EPERM);
 	program.len = (unsigned short)(at - code);
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 #else
