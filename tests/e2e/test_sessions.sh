@@ -12,6 +12,7 @@
 # A login of alice's over the mesh that stays: login begins it, inside runs a command in it as run does.
 login() {
     coproc LOGIN { as alice web1 ssh -q db1.clinic-b.mesh.internal 'exec bash' 2>&1; }
+    LOGIN_SSH=$LOGIN_PID # which is unset once it ended
     inside 'id -un; cat /proc/self/sessionid'
     gave 0 '^alice$'
     SESSION=$(tail -n 1 <<<"$OUT")
@@ -31,9 +32,8 @@ inside() {
 }
 
 logout() {
-    local pid=$LOGIN_PID
     echo exit >&"${LOGIN[1]}"
-    wait "$pid" || true
+    wait "$LOGIN_SSH" || true
 }
 
 # The record of alice's login: there, or none.
@@ -177,8 +177,8 @@ gave 0 '^1$'
 logged db1 "refused account=alice from=- key=[^ ]*: key [^ ]* in the keyring: "
 [ -n "$(record)" ] || failed 'the login had ended before'
 on db1 pkill -u alice
-kill "$LOGIN_PID"
-wait "$LOGIN_PID" || true
+kill "$LOGIN_SSH" 2>/dev/null || true
+wait "$LOGIN_SSH" || true
 passed
 
 step 'require_ssh_key: a key on the card opens the session, another that sshd accepts does not'
