@@ -128,9 +128,13 @@ static bool ask_next(struct client *client, struct transfer *t) {
 static bool finish(struct client *client, const CURLMsg *message) {
 	struct transfer *t;
 	const char *error = NULL;
+	char *took;
 	bool good;
 
 	curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
+	took = strstr(t->error, " after ");
+	if (took) /* so many ms, others each time: watch tells what is new */
+		*took = 0;
 	if (t->large)
 		error = "shows more than 32 MiB";
 	else if (message->data.result != CURLE_OK)
