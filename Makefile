@@ -165,7 +165,7 @@ fuzzers: $(FUZZERS) $B/seeds
 $B/fuzz_%: tests/fuzz/fuzz_%.c $B/libcommon.a
 	$(call say,CC,$@)
 	$Q$(CC) $(ALL_CFLAGS) -Itests/unit -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $< $B/libcommon.a \
-		-lsodium -lcdb
+		-lsodium -lkeyutils -lcdb -lmnl
 $B/seeds: tests/fuzz/seeds.c $B/libcommon.a
 	$(call say,CC,$@)
 	$Q$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -o $@ $< $B/libcommon.a -lsodium -lcdb
