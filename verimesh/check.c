@@ -100,7 +100,7 @@ static void check_owners(struct check *c, const char *pattern) {
 /* The identity and the map have checks of their own. */
 static void check_permissions(struct check *c) {
 	static const char *const patterns[] = {PATH_CONF, PATH_STATE "/{kel,ledger,lock,verified}",
-		PATH_STORE "/*", PATH_RUN "/*", NSS_MODULE, PAM_MODULE};
+		PATH_STORE "/*", PATH_RUN "/*", "/run/wireguard/*", NSS_MODULE, PAM_MODULE};
 
 	for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
 		check_owners(c, patterns[i]);
@@ -260,6 +260,13 @@ static void check_foreign(struct check *c) {
 	owners_free(&owners);
 }
 
+static const char *mend_unreadable(const struct wireguard *wireguard) {
+	if (wireguard->error == EPERM)
+		return "let /run/wireguard and its socket there be root's alone";
+	return wireguard->state == INTERFACE_OURS ? "verimesh down, then verimesh up"
+						  : "choose another Name";
+}
+
 static void check_interface(struct check *c) {
 	const struct wireguard *wireguard = &c->mesh.wireguard;
 	const char *name = c->mesh.policy.interface;
@@ -271,9 +278,7 @@ static void check_interface(struct check *c) {
 		found(c, "%s: is not there; verimesh up", name);
 	} else if (wireguard->error) {
 		found(c, "%s: is no WireGuard interface that can be read: %s; %s", name,
-			strerror(wireguard->error),
-			wireguard->state == INTERFACE_OURS ? "verimesh down, then verimesh up"
-							   : "choose another Name");
+			strerror(wireguard->error), mend_unreadable(wireguard));
 	} else if (wireguard->state == INTERFACE_SHARED && !wireguard->in_use) {
 		found(c, "%s: is not shared yet; verimesh up", name);
 	} else {

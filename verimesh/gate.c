@@ -37,6 +37,8 @@ static void mend_owner(const struct mesh *mesh, const struct gate_request *reque
 	addr_format(&request->remote, address);
 	if (!if_nametoindex(decision->interface))
 		snprintf(mend, MEND_SIZE, "verimesh up");
+	else if (mesh && mesh->wireguard.error)
+		snprintf(mend, MEND_SIZE, "see verimesh check on %s", decision->interface);
 	else if (host && host->self)
 		snprintf(mend, MEND_SIZE, "log in without the mesh: %s is this very host's", address);
 	else if (host)

@@ -191,6 +191,16 @@ broken 'no interface' 'ip link del verimesh0' 'verimesh up' 'verimesh0: is not t
 broken 'an interface that up did not make' 'mv /run/verimesh/verimesh0.up up' 'mv up /run/verimesh/verimesh0.up' \
     'verimesh0: verimesh0 has 0 peers that verimesh does not know, and verimesh up did not make it; set Adopt = yes, choose another Name, or, if nobody needs it, remove it (ip link del verimesh0)'
 
+if on db1 test -S /run/wireguard/verimesh0.sock; then
+    broken 'no wireguard-go any more' 'kill -KILL $(pidof wireguard-go); while ip link show verimesh0 >/dev/null 2>&1; do sleep 0.05; done' 'verimesh up' \
+        'verimesh0: is not there; verimesh up'
+    broken 'a wireguard-go that others could be' 'chmod g+w /run/wireguard' 'chmod go-w /run/wireguard' \
+        '/run/wireguard: others may write it, and so decide who logs in; chmod go-w /run/wireguard' \
+        "verimesh0: is no WireGuard interface that can be read: Operation not permitted; let /run/wireguard and its socket there be root's alone"
+else
+    echo 'skip wireguard-go: the kernel makes the interface here'
+fi
+
 # What differs is told as the first command of those that would mend it.
 differs() {
     broken "$1" "$2" 'verimesh sync' "verimesh0: differs; verimesh sync will run: $3"
