@@ -53,10 +53,11 @@ struct job {
 	const char *name;
 	int (*run)(const char *root, struct told *told);
 	void (*after)(struct watch *w, int status);
-	int64_t at;	   /* when to start it, milliseconds as of now_ms; NEVER: not at all */
-	pid_t pid;	   /* 0: it is not under way */
-	int problems;	   /* while it is: the file in memory that takes what it prints of them */
-	struct lines said; /* in its last round */
+	int64_t at;	    /* when to start it, milliseconds as of now_ms; NEVER: not at all */
+	pid_t pid;	    /* 0: it is not under way */
+	int problems;	    /* while it is: the file in memory that takes what it prints of them */
+	struct lines said;  /* in its last round that came to its end */
+	struct lines broke; /* in the last one since that did not */
 };
 
 struct watch {
@@ -173,8 +174,14 @@ static int compare_lines(const void *a, const void *b) {
 	return strcmp(a, b);
 }
 
-static bool has_line(const struct lines *lines, const char *line) {
-	return tfind(line, &lines->tree, compare_lines);
+/* Whether it was told as a problem, and is not mended. */
+static bool is_told(const struct watch *w, const char *line) {
+	const struct lines *told[] = {&w->fetch.said, &w->fetch.broke, &w->sync.said, &w->sync.broke};
+	bool found = false;
+
+	for (size_t i = 0; !found && i < sizeof told / sizeof told[0]; i++)
+		found = tfind(line, &told[i]->tree, compare_lines);
+	return found;
 }
 
 static void keep_node(void *line) {
@@ -186,38 +193,46 @@ static void free_lines(struct lines *lines) {
 	free(lines->text);
 }
 
-/* Takes what a job printed of problems, and prints those that no job had before. */
+/* Takes what a job printed, and prints what was not told yet. */
 static void read_lines(const struct watch *w, const struct job *job, struct lines *lines) {
-	char *line, *end;
+	char *line;
 
 	lseek(job->problems, 0, SEEK_SET);
 	file_read_fd(job->problems, job->name, INT_MAX, (uint8_t **)&lines->text, &lines->n, NULL);
 	for (size_t at = 0; at < lines->n; at += strlen(line) + 1) {
 		line = lines->text + at;
-		end = strchrnul(line, '\n');
-		*end = 0;
-		if (!has_line(lines, line) && !has_line(&w->fetch.said, line) &&
-			!has_line(&w->sync.said, line))
+		*strchrnul(line, '\n') = 0;
+		if (!is_told(w, line) && !tfind(line, &lines->tree, compare_lines))
 			fprintf(stderr, "%s\n", line);
 		tsearch(line, &lines->tree, compare_lines);
 	}
 }
 
-/* Tells of each problem when it comes and when it is gone, not at every round. */
-static void tell(struct watch *w, struct job *job) {
+/* Puts other problems into the place of these, and tells which are mended. */
+static void replace_lines(const struct watch *w, struct lines *lines, struct lines by) {
 	static const char prefix[] = "verimesh: ";
-	struct lines before = job->said, now = {0};
+	struct lines before = *lines;
 	const char *line;
 
-	read_lines(w, job, &now);
-	job->said = now;
+	*lines = by;
 	for (size_t at = 0; at < before.n; at += strlen(line) + 1) {
 		line = before.text + at;
-		if (!has_line(&w->fetch.said, line) && !has_line(&w->sync.said, line))
+		if (!is_told(w, line))
 			printf("mended: %s\n",
 				line + (span_starts(span_str(line), prefix) ? strlen(prefix) : 0));
 	}
 	free_lines(&before);
+}
+
+/* Tells of each problem when it comes and when it is gone, not at every round. A round that broke off says
+ * nothing of those before. */
+static void tell(const struct watch *w, struct job *job, bool broke) {
+	struct lines lines = {0};
+
+	read_lines(w, job, &lines);
+	replace_lines(w, broke ? &job->broke : &job->said, lines);
+	if (!broke)
+		replace_lines(w, &job->broke, (struct lines){0});
 }
 
 /* ---- children ---- */
@@ -261,7 +276,10 @@ static void start(struct watch *w, struct job *job) {
 static void after_fetch(struct watch *w, int status) {
 	char text[TIME_TEXT];
 
-	w->silent = status != FETCH_SILENT ? 0 : w->silent ? earlier(2 * w->silent, w->every) : RETRY;
+	if (status != FETCH_SILENT)
+		w->silent = 0;
+	else
+		w->silent = earlier(w->silent ? 2 * w->silent : RETRY, w->every);
 	w->fetch.at = earlier(w->fetch.at, now_ms() + jittered(w->silent ? w->silent : w->every));
 	w->sync.at = now_ms();
 	snprintf(w->fetched, sizeof w->fetched, "%s %.19sZ", w->silent ? "no Source answered" : "fetched",
@@ -308,16 +326,18 @@ static void after_sync(struct watch *w, int status) {
 }
 
 static void reap(struct watch *w, struct job *job) {
-	int status = ERR_ENV << 8;
+	int status = W_EXITCODE(ERR_ENV, 0), code = ERR_ENV;
 
 	if (!job->pid || waitpid(job->pid, &status, WNOHANG) == 0)
 		return;
 	job->pid = 0;
-	if (WIFSIGNALED(status))
+	if (WIFEXITED(status))
+		code = WEXITSTATUS(status);
+	else
 		dprintf(job->problems, "verimesh: %s: killed by signal %d\n", job->name, WTERMSIG(status));
-	tell(w, job);
+	tell(w, job, code == ERR_USAGE || code == ERR_ENV);
 	close(job->problems);
-	job->after(w, WIFEXITED(status) ? WEXITSTATUS(status) : ERR_ENV);
+	job->after(w, code);
 }
 
 /* ---- what wakes us ---- */
@@ -470,6 +490,7 @@ static void end(struct job *job) {
 	if (job->pid && kill(job->pid, SIGTERM) == 0)
 		waitpid(job->pid, NULL, 0);
 	free_lines(&job->said);
+	free_lines(&job->broke);
 }
 
 int verb_watch(const struct command *command) {
