@@ -45,8 +45,8 @@ struct scene {
 	const char *from;   /* the connection's other end; NULL: there is none */
 	const char *broken; /* a script behind all else */
 	bool session;	    /* a login's record is there */
-	bool asks_libc;	    /* for a user; without memory Linux-PAM repeats that for ever */
-	int64_t expires;    /* of db1's card, else never */
+	bool asks_libc;	 /* for a user; it keeps what it likes, and without memory Linux-PAM asks for ever */
+	int64_t expires; /* of db1's card, else never */
 };
 
 /* Shared with the child that plays the scene: where it is, if it does not come back. */
@@ -71,12 +71,14 @@ static char logged[4096]; /* in the last run */
 /* --- memory --- */
 
 #ifdef WATCHED
+#define SWEPT_FOR_MEMORY 1 /* one says for all that it cannot be */
 size_t __sanitizer_get_current_allocated_bytes(void);
 
 static size_t allocated(void) {
 	return __sanitizer_get_current_allocated_bytes();
 }
 #else
+#define SWEPT_FOR_MEMORY SCENES
 extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *p, size_t n);
@@ -208,9 +210,9 @@ static pam_handle_t *begin_handle(const struct scene *scene) {
 	return pamh;
 }
 
-/* What a process has: descriptors, maps of the mesh, a record, an option of its connection. */
+/* What a process has: memory, descriptors, maps of the mesh, a record, an option of its connection. */
 struct belongings {
-	size_t descriptors, maps;
+	size_t allocated, descriptors, maps;
 	bool record;
 	int option;
 };
@@ -249,7 +251,7 @@ static int32_t find_record(void) {
 }
 
 static struct belongings look(void) {
-	struct belongings b = {count_descriptors(), count_maps(), find_record() > 0, 0};
+	struct belongings b = {allocated(), count_descriptors(), count_maps(), find_record() > 0, 0};
 	socklen_t n = sizeof b.option;
 
 	if (connection >= 0)
@@ -309,6 +311,8 @@ static void judge_log(const struct run *run, bool log_fails) {
 static void expect_same(const struct scene *scene, const struct belongings *before) {
 	struct belongings after = look();
 
+	if (after.allocated != before->allocated && !scene->asks_libc)
+		complain(scene, "memory is left");
 	if (after.descriptors != before->descriptors)
 		complain(scene, "a descriptor is left open");
 	if (after.maps != before->maps)
@@ -460,20 +464,15 @@ static bool run_short_of_memory(struct run *run, int at, bool all) {
 static void sweep_memory(const struct scene *scene) {
 	struct run run = {.scene = scene};
 	struct belongings before;
-	size_t there;
 
 	for (int i = 0; i < 2; i++)
 		run_short_of_memory(&run, -1, false);
 	if (run.rc != scene->expected)
 		give_up(scene, "goes wrong");
 	before = look();
-	there = allocated();
 	for (int all = 0; all < 2; all++)
-		for (progress->at = 1; run_short_of_memory(&run, (int)progress->at, all); progress->at++) {
+		for (progress->at = 1; run_short_of_memory(&run, (int)progress->at, all); progress->at++)
 			expect_same(scene, &before);
-			if (allocated() != there)
-				complain(scene, "memory is left");
-		}
 	printf("%s: %u allocations\n", scene->name, progress->at);
 }
 #endif
@@ -628,12 +627,14 @@ static void every_system_call(void **state) {
 }
 
 static void every_allocation(void **state) {
+#ifdef WATCHED
+	(void)state;
+	printf("a sanitizer allocates here: done without it\n");
+	skip();
+#else
 	const struct scene *scene = *state;
 
 	need_world(scene);
-#ifdef WATCHED
-	need(false, "a sanitizer allocates here: done without it");
-#else
 	play(scene, sweep_memory);
 #endif
 }
@@ -681,7 +682,7 @@ int main(void) {
 	if (here)
 		syslog_fd = world_take_dev();
 	here = here && syslog_fd >= 0 && mkdir(SERVICES, 0755) == 0;
-	for (size_t i = 0; i < 2 * SCENES; i++) {
+	for (size_t i = 0; i < SCENES + SWEPT_FOR_MEMORY; i++) {
 		const struct scene *scene = &scenes[i % SCENES];
 
 		if (i >= SCENES && scene->asks_libc)
