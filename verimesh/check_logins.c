@@ -107,7 +107,8 @@ void check_sudo(struct check *c) {
 	if (file_path(path, c->root, "/etc/sudoers{,.d/*}", NULL, NULL) &&
 		glob(path, GLOB_BRACE, NULL, &list) == 0)
 		for (size_t i = 0; i < list.gl_pathc; i++)
-			find_pam_rhost(list.gl_pathv[i], where);
+			if (!strpbrk(strrchr(list.gl_pathv[i], '/'), ".~")) /* which sudo does not read */
+				find_pam_rhost(list.gl_pathv[i], where);
 	globfree(&list);
 	if (where[0])
 		found(c,

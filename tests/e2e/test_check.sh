@@ -454,9 +454,11 @@ done
 broken 'the same in a file of its own, further on' 'mkdir -p /etc/sudoers.d; printf "\nDefaults pam_rhost\n" > /etc/sudoers.d/zz' \
     'echo "Defaults !pam_rhost" >> /etc/sudoers.d/zz' \
     "/etc/sudoers.d/zz:2: by pam_rhost sudo is a login from this host's own name, which $sudo does not admit; remove pam_rhost"
+run db1 'echo "Defaults pam_rhost" | tee /etc/sudoers.d/zz.bak > /etc/sudoers.d/zz~'
+finds
 run db1 'echo "Defaults pam_rhost" > /etc/sudoers.d/zz; sed -i /verimesh/d /etc/pam.d/sudo'
 finds
-run db1 'rm /etc/pam.d/sudo /etc/sudoers.d/zz; sed -i "/^session/d" /etc/pam.d/sshd'
+run db1 'rm /etc/pam.d/sudo /etc/sudoers.d/zz*; sed -i "/^session/d" /etc/pam.d/sshd'
 
 sshd='sshd does not ask PAM, so pam_verimesh.so admits and refuses nobody; write UsePAM yes and have sshd read it (systemctl reload ssh)'
 while IFS='|' read -r config where; do
