@@ -242,33 +242,44 @@ static int parse_line(struct reading *r, char *line) {
 	return good ? 0 : EPROTO;
 }
 
+/* Parses the whole lines among the n bytes and moves what is left of them to the start. */
+static int parse_lines(struct reading *r, char *buf, size_t *n) {
+	char *line = buf, *end = memchr(buf, '\n', *n);
+	int rc = 0;
+
+	while (rc == 0 && end) {
+		*end = 0;
+		rc = strlen(line) == (size_t)(end - line) ? parse_line(r, line) : EPROTO;
+		*n -= (size_t)(end + 1 - line);
+		line = end + 1;
+		end = memchr(line, '\n', *n);
+	}
+	memmove(buf, line, *n);
+	return rc;
+}
+
 /* Reads lines until one says DONE. */
 static int read_lines(struct reading *r, int fd) {
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
 	struct timespec start, now;
-	char buf[1024], *end;
+	char buf[16384];
 	size_t n = 0;
 	ssize_t got;
 	int rc = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (rc == 0) {
-		end = memchr(buf, '\n', n);
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (end) {
-			*end = 0;
-			rc = strlen(buf) == (size_t)(end - buf) ? parse_line(r, buf) : EPROTO;
-			n -= (size_t)(end + 1 - buf);
-			memmove(buf, end + 1, n);
-		} else if (now.tv_sec - start.tv_sec >= PATIENCE ||
-			   poll(&readable, 1, PATIENCE * 1000) == 0) {
+		got = recv(fd, buf + n, sizeof buf - n, MSG_DONTWAIT);
+		if (now.tv_sec - start.tv_sec >= PATIENCE) {
 			rc = ETIMEDOUT;
-		} else {
-			got = recv(fd, buf + n, sizeof buf - n, MSG_DONTWAIT);
-			if (got > 0)
-				n += (size_t)got;
-			else if (got == 0 || errno != EAGAIN)
-				rc = EPROTO; /* it closed early, or the line does not end */
+		} else if (got > 0) {
+			n += (size_t)got;
+			rc = parse_lines(r, buf, &n);
+		} else if (got == 0 || errno != EAGAIN) {
+			rc = EPROTO; /* it closed early, or the line does not end */
+		} else if (poll(&readable, 1, PATIENCE * 1000) == 0) {
+			rc = ETIMEDOUT;
 		}
 	}
 	explicit_bzero(buf, sizeof buf);
