@@ -71,11 +71,12 @@ static inline int calls_thread(void *data) {
 			SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
 	c->failure = errno;
 	atomic_store(&c->listener, listener < 0 ? -2 : listener);
-	while (listener >= 0) {
+	if (listener < 0)
+		return 0;
+	for (;;) {
 		syscall(CALLS_ASK_FOR_WORK);
 		c->work(c->ctx);
 	}
-	return 0;
 }
 
 static inline struct seccomp_notif calls_next(const struct calls *c) {
@@ -108,7 +109,7 @@ static inline bool calls_begin(struct calls *c) {
 	dl_iterate_phdr(calls_find_libc, c);
 	if (thrd_create(&thread, calls_thread, c) != thrd_success)
 		return false;
-	for (int i = 0; i < 100000 && c->listener == -1; i++)
+	while (atomic_load(&c->listener) == -1)
 		usleep(100);
 	if (c->listener < 0)
 		return false;
