@@ -27,6 +27,7 @@ struct gate {
 	const struct gate_request *request;
 	struct gate_decision *decision;
 	char address[ADDR_TEXT]; /* the remote end, as text */
+	char account[64];	 /* as text that stays within its field */
 	char *detail;		 /* of the condition that is being looked at */
 	struct map map;
 	unsigned ifindex; /* 0: there is no such interface */
@@ -34,27 +35,30 @@ struct gate {
 	uint8_t key[WG_KEY_BYTES];
 	struct prefix by;
 	struct span logins;
-	char login[33]; /* of the record */
 };
 
-/* Notes a condition's detail, printable and cut to fit. Returns met. */
+void gate_quote(char *out, size_t size, const char *text) {
+	snprintf(out, size, "%s", text);
+	for (; *out; out++)
+		if (*out <= ' ' || *out > '~')
+			*out = '?';
+}
+
+/* Notes a condition's detail, cut to fit. Returns met. */
 static bool __attribute__((format(printf, 3, 4))) say(struct gate *g, bool met, const char *fmt, ...) {
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(g->detail, sizeof g->decision->details[0], fmt, args);
 	va_end(args);
-	for (char *c = g->detail; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
 	return met;
 }
 
 static bool check_map(struct gate *g) {
 	struct map_header header;
 	char path[PATH_MAX];
-	int n = snprintf(path, sizeof path, "%s%s", g->request->root, PATH_MAP);
-	int rc = n > 0 && (size_t)n < sizeof path ? map_open(&g->map, path) : ENAMETOOLONG;
+	int n = snprintf(path, sizeof path, "%s" PATH_MAP, g->request->root);
+	int rc = (size_t)n < sizeof path ? map_open(&g->map, path) : ENAMETOOLONG;
 
 	if (rc == 0 && (!map_header(&g->map, &header) ||
 			       !span_copy(header.interface, g->decision->interface, IFNAMSIZ)))
@@ -79,13 +83,13 @@ static bool read_ring(
 }
 
 static bool check_record(struct gate *g) {
-	char name[64], text[KEYRING_PAYLOAD], account[96] = "";
+	char name[64], text[KEYRING_PAYLOAD], account[96], more;
 	struct gate_decision *d = g->decision;
 
 	snprintf(name, sizeof name, SESSION, g->request->session);
 	if (!read_ring(g, "", name, text))
 		return false;
-	if (sscanf(text, "%95s %32s %255s %44s", account, g->login, d->host, d->key) != 4)
+	if (sscanf(text, "%95s %32s %255s %44s %c", account, d->login, d->host, d->key, &more) != 4)
 		return say(g, false, "%s in the keyring: damaged", name);
 	return say(g, strcmp(account, g->request->account) == 0, "%s is of account %s", name, account);
 }
@@ -271,11 +275,11 @@ static bool check_login(struct gate *g) {
 	struct span login, account, keys;
 
 	while (map_login_next(&g->logins, &login, &account, &keys))
-		if (span_is(account, r->account) && (!r->session || span_is(login, g->login)) &&
+		if (span_is(account, r->account) && (!r->session || span_is(login, d->login)) &&
 			(!r->ssh_auth || shows_key(keys, r->ssh_auth)) &&
 			span_copy(login, d->login, sizeof d->login))
-			return say(g, true, "login %s of %s becomes %s", d->login, d->host, r->account);
-	return say(g, false, "no login of %s becomes %s%s", d->host, r->account,
+			return say(g, true, "login %s of %s becomes %s", d->login, d->host, g->account);
+	return say(g, false, "no login of %s becomes %s%s", d->host, g->account,
 		r->ssh_auth ? " by the SSH key that was shown" : "");
 }
 
@@ -300,11 +304,9 @@ const char *gate_condition_name(enum gate_condition condition) {
 
 /* A record stands for where the login came from. */
 static bool applies(const struct gate_request *request, enum gate_condition condition) {
-	if (condition == GATE_RECORD)
-		return request->session;
-	if (condition == GATE_INGRESS && request->fd < 0)
-		return false;
-	return !request->session || condition < GATE_RECORD || condition > GATE_INGRESS;
+	if (request->session)
+		return condition <= GATE_RECORD || condition > GATE_INGRESS;
+	return condition != GATE_RECORD && (condition != GATE_INGRESS || request->fd >= 0);
 }
 
 int gate_record(const struct gate_request *request, const struct gate_decision *decision,
@@ -333,6 +335,7 @@ void gate_decide(const struct gate_request *request, struct gate_decision *decis
 	*decision = (struct gate_decision){.verdict = GATE_REFUSE};
 	snprintf(g.address, sizeof g.address, "%s",
 		request->remote.family ? addr_format(&request->remote, text) : "what is no address");
+	gate_quote(g.account, sizeof g.account, request->account);
 	for (c = 0; c < GATE_CONDITIONS; c++) {
 		if (!applies(request, c))
 			continue;

@@ -24,14 +24,6 @@ struct options {
 	const char *root;
 };
 
-/* Copies text for the log: cut to fit, and without anything that could pass for another field. */
-static void quote(char *out, size_t size, const char *text) {
-	snprintf(out, size, "%s", text);
-	for (; *out; out++)
-		if (*out <= ' ' || *out > '~')
-			*out = '?';
-}
-
 static bool set_option(struct options *options, const char *text) {
 	const struct {
 		const char *text;
@@ -62,7 +54,7 @@ static bool set_options(pam_handle_t *pamh, int argc, const char **argv, struct 
 
 	for (int i = 0; i < argc; i++)
 		if (!set_option(options, argv[i])) {
-			quote(text, sizeof text, argv[i]);
+			gate_quote(text, sizeof text, argv[i]);
 			pam_syslog(pamh, LOG_ERR, "unknown option or value: %s", text);
 			return false;
 		}
@@ -89,7 +81,7 @@ static void report(pam_handle_t *pamh, const struct options *options, int rc, co
 		if (d->answers[c] != GATE_NOT_ASKED)
 			pam_syslog(pamh, LOG_DEBUG, "%s: %s: %s", gate_condition_name(c),
 				d->answers[c] == GATE_MET ? "yes" : "no", d->details[c]);
-	quote(account, sizeof account, login->request.account);
+	gate_quote(account, sizeof account, login->request.account);
 	if (d->aid[0])
 		snprintf(who, sizeof who, " host=%s aid=%s sn=%" PRIu64, d->host, d->aid, d->sn);
 	if (priority != LOG_DEBUG || options->debug)
@@ -108,8 +100,8 @@ static void read_session(char id[static 16]) {
 }
 
 /* Puts the question: where the login comes from, or with `session`, when there is no remote end, whose
- * record decides. False: the items cannot be read. */
-static bool put_question(
+ * record decides. PAM_SUCCESS: it is put, and nothing decided yet. */
+static int put_question(
 	pam_handle_t *pamh, const struct options *options, bool opening, struct login *login) {
 	/* when a session opens, users may have had their say in the environment */
 	const char *connection = opening ? NULL : pam_getenv(pamh, "SSH_CONNECTION");
@@ -117,16 +109,23 @@ static bool put_question(
 	const void *rhost_item = NULL, *ruser_item = NULL;
 	const char *rhost, *ruser, *keys;
 	const struct passwd *pw;
+	int rc = pam_get_user(pamh, &request->account, NULL);
 
+	if (rc == PAM_CONV_AGAIN)
+		return PAM_INCOMPLETE; /* the service calls again with the answer */
+	if (rc != PAM_SUCCESS)
+		return rc;
+	if (!request->account || !*request->account)
+		return PAM_USER_UNKNOWN;
 	if (pam_get_item(pamh, PAM_RUSER, &ruser_item) != PAM_SUCCESS ||
 		pam_get_item(pamh, PAM_RHOST, &rhost_item) != PAM_SUCCESS)
-		return false;
+		return PAM_SERVICE_ERR;
 	rhost = rhost_item ? rhost_item : "";
 	ruser = ruser_item ? ruser_item : "";
 	/* a caller who is named, or is not root, could have handed a socket in */
 	login->remote =
 		gate_remote_end(rhost, connection, getuid() == 0 && !*ruser, &request->remote, &request->fd);
-	quote(login->from, sizeof login->from, *rhost ? rhost : connection ? connection : "-");
+	gate_quote(login->from, sizeof login->from, *rhost ? rhost : connection ? connection : "-");
 	if (login->remote == GATE_REMOTE_ADDR)
 		addr_format(&request->remote, login->from);
 	read_session(login->session);
@@ -138,10 +137,11 @@ static bool put_question(
 		keys = pam_getenv(pamh, "SSH_AUTH_INFO_0");
 		request->ssh_auth = keys ? keys : "";
 	}
-	return true;
+	request->root = options->root;
+	return PAM_SUCCESS;
 }
 
-/* Asks the gate; refused is what this phase calls a refusal. */
+/* Asks the gate; refused is what this phase calls a refusal. The one place where a login succeeds. */
 static int decide(pam_handle_t *pamh, const struct options *options, int refused, struct login *login) {
 	const struct gate_request *request = &login->request;
 	struct gate_decision *decision = &login->decision;
@@ -167,6 +167,17 @@ static int decide(pam_handle_t *pamh, const struct options *options, int refused
 	return rc;
 }
 
+/* Revokes what this handle has left, once. */
+static void revoke_record(pam_handle_t *pamh) {
+	const void *record = NULL;
+
+	if (pam_get_data(pamh, RECORD, &record) != PAM_SUCCESS || !record)
+		return;
+	if (keyctl_revoke((int32_t)(intptr_t)record) != 0 && errno != ENOKEY && errno != EKEYREVOKED)
+		pam_syslog(pamh, LOG_ERR, "the session's record stays: %s", strerror(errno));
+	pam_set_data(pamh, RECORD, NULL, NULL);
+}
+
 /* Leaves the record that `session` asks for. Without it sudo and su refuse, so that this need not. */
 static void leave_record(pam_handle_t *pamh, const struct login *login) {
 	int32_t record;
@@ -175,6 +186,8 @@ static void leave_record(pam_handle_t *pamh, const struct login *login) {
 	if (!login->session[0])
 		return;
 	rc = gate_record(&login->request, &login->decision, login->session, &record);
+	if (rc == 0)
+		revoke_record(pamh); /* of a session before, opened by the same handle */
 	if (rc == 0 && pam_set_data(pamh, RECORD, (void *)(intptr_t)record, NULL) != PAM_SUCCESS) {
 		keyctl_revoke(record);
 		rc = ENOMEM;
@@ -201,19 +214,12 @@ static int pass(pam_handle_t *pamh, int flags, int argc, const char **argv, int 
 	const bool opening = refused == PAM_SESSION_ERR;
 	struct options options = {.root = ""};
 	struct login login = {0};
-	const char *user = NULL;
 	int rc = PAM_SERVICE_ERR, saved = errno;
 
 	if (set_options(pamh, argc, argv, &options))
-		rc = pam_get_user(pamh, &user, NULL);
-	if (rc == PAM_SUCCESS && !(user && *user))
-		rc = PAM_USER_UNKNOWN;
-	if (rc == PAM_SUCCESS) {
-		login.request.root = options.root;
-		login.request.account = user;
-		rc = put_question(pamh, &options, opening, &login) ? decide(pamh, &options, refused, &login)
-								   : PAM_SERVICE_ERR;
-	}
+		rc = put_question(pamh, &options, opening, &login);
+	if (rc == PAM_SUCCESS)
+		rc = decide(pamh, &options, refused, &login);
 	if (rc == PAM_SUCCESS && opening && login.remote == GATE_REMOTE_ADDR)
 		tell_session(pamh, &login);
 	if (rc == refused && !((unsigned)flags & PAM_SILENT))
@@ -234,14 +240,11 @@ ENTRY int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const cha
 	return pass(pamh, flags, argc, argv, PAM_SESSION_ERR);
 }
 
-/* Revokes only the record that open_session left by this handle. */
 ENTRY int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv) {
-	const void *record = NULL;
 	int saved = errno;
 
 	(void)flags, (void)argc, (void)argv;
-	if (pam_get_data(pamh, RECORD, &record) == PAM_SUCCESS && record)
-		keyctl_revoke((int32_t)(intptr_t)record);
+	revoke_record(pamh);
 	errno = saved;
 	return PAM_SUCCESS;
 }
