@@ -62,6 +62,7 @@ struct book_log {
 	uint8_t *evidence;
 	size_t nevidence;
 	bool shown;		   /* a stream had an event of it that holds; whoever asks clears it */
+	bool wanted;		   /* for whoever asks */
 	bool damaged;		   /* its file there does not verify: nothing of it is believed */
 	struct book_body **bodies; /* that its file has; of one that rests, none */
 	size_t nbodies;

@@ -72,7 +72,7 @@ static void import_held(void *ctx) {
 	}
 	end_progress(fetch);
 	if (n)
-		status = import_streams(fetch->root, NULL, streams, n);
+		status = import_streams(fetch->root, &fetch->policy, NULL, streams, n);
 	if (status > fetch->status)
 		fetch->status = status;
 	for (size_t i = 0; fetch->held && i < fetch->n; i++) {

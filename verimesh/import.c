@@ -17,11 +17,14 @@
 /* What a reader works on. */
 struct import {
 	struct store store;
+	const struct policy *policy;
 	const char *resolved;
 	const struct import_stream *streams;
 	size_t n;
-	size_t *at;	  /* which one it reads, for who survives it */
-	const bool *left; /* those that are to be left out */
+	size_t *at;	      /* which one it reads, for who survives it */
+	const bool *left;     /* those that are to be left out */
+	struct verdict first; /* of a Source's stream */
+	uint64_t more;	      /* verdicts of it that were not printed */
 	struct progress progress;
 	bool complete;
 };
@@ -30,16 +33,36 @@ static void show_progress(void *ctx, uint64_t events) {
 	progress_show(&((struct import *)ctx)->progress, events);
 }
 
+static void print(struct import *import, const struct verdict *verdict) {
+	progress_end(&import->progress);
+	print_verdict(import->streams[*import->at].name, verdict);
+}
+
 static void show_verdict(void *ctx, const struct verdict *verdict) {
 	struct import *import = ctx;
 	const struct book_log *log = book_log(&import->store.book, verdict->aid);
+	bool freezes = verdict->kind == VERDICT_DUPLICITOUS && log && log->frozen;
 	struct verdict shown = *verdict;
 
-	if (verdict->kind == VERDICT_DUPLICITOUS && log && log->frozen)
+	if (freezes)
 		snprintf(shown.reason, sizeof shown.reason, "%.400s; frozen until verimesh import --resolve",
 			verdict->reason);
-	progress_end(&import->progress);
-	print_verdict(import->streams[*import->at].name, &shown);
+	if (!import->policy || (freezes && log->wanted))
+		print(import, &shown);
+	else if (import->more++ == 0)
+		import->first = shown;
+}
+
+/* A Source that sends nonsense does not fill anybody's log. */
+static void show_first(struct import *import) {
+	size_t n = strlen(import->first.reason);
+
+	if (import->more > 1)
+		snprintf(import->first.reason + n, sizeof import->first.reason - n, "; and %llu more",
+			(unsigned long long)import->more - 1);
+	if (import->more)
+		print(import, &import->first);
+	import->more = 0;
 }
 
 /* One line for each identifier of which something was added. */
@@ -84,6 +107,7 @@ static bool read_stream(struct import *import, const struct import_stream *strea
 		log->shown = false;
 	book_read(book, stream->bytes);
 	import->complete = book_finish(book) && import->complete;
+	show_first(import);
 	progress_end(&import->progress);
 	if (book->starved)
 		return err_set(err, ERR_ENV, "%s: out of memory; nothing was changed", stream->name);
@@ -111,7 +135,7 @@ static bool commit(struct import *import, struct err *err) {
 	struct complaint complaint = {.name = import->streams[0].name};
 	const struct book *book = &import->store.book;
 	size_t *before = calloc(book->nlogs + 1, sizeof *before);
-	bool by_hand = !import->streams[0].aid, good;
+	bool by_hand = !import->policy, good;
 
 	if (!before)
 		return err_set(err, ERR_ENV, "out of memory");
@@ -130,6 +154,37 @@ static bool commit(struct import *import, struct err *err) {
 	return good;
 }
 
+/* Whose log is kept, whoever shows it. */
+static bool want_peers(struct import *import, struct err *err) {
+	const struct policy *policy = import->policy;
+
+	for (size_t i = 0; policy && i < policy->npeers; i++) {
+		struct book_log *log = policy->peers[i].aid[0]
+					       ? book_open(&import->store.book, policy->peers[i].aid)
+					       : NULL;
+
+		if (log)
+			log->wanted = true;
+		else if (policy->peers[i].aid[0])
+			return err_set(err, ERR_ENV, "out of memory");
+	}
+	return true;
+}
+
+/* Nothing of the others is believed, nor written. */
+static void leave_strangers(struct book *book) {
+	for (size_t i = 0; i < book->nlogs; i++) {
+		struct book_log *log = book->logs[i];
+
+		if (log->wanted || log->file.size)
+			while ((log = book_log(book, log->kel.delegator)) && !log->wanted)
+				log->wanted = true;
+	}
+	for (size_t i = 0; i < book->nlogs; i++)
+		if (!book->logs[i]->wanted && !book->logs[i]->file.size)
+			book->logs[i]->damaged = true;
+}
+
 static int read_and_commit(void *ctx) {
 	struct import *import = ctx;
 	struct store *store = &import->store;
@@ -140,7 +195,11 @@ static int read_and_commit(void *ctx) {
 	store->book.report = show_verdict;
 	store->book.progress = show_progress;
 	store->book.ctx = import;
-	if (!read_streams(import, &err) || !commit(import, &err))
+	if (!want_peers(import, &err) || !read_streams(import, &err))
+		return problem(&err);
+	if (import->policy)
+		leave_strangers(&store->book);
+	if (!commit(import, &err))
 		return problem(&err);
 	if (store->damage.text[0])
 		return problem(&store->damage);
@@ -167,8 +226,9 @@ static int read_all(struct import *import, bool *left) {
 	return status;
 }
 
-int import_streams(const char *root, const char *resolved, const struct import_stream *streams, size_t n) {
-	struct import import = {.resolved = resolved, .streams = streams, .n = n};
+int import_streams(const char *root, const struct policy *policy, const char *resolved,
+	const struct import_stream *streams, size_t n) {
+	struct import import = {.policy = policy, .resolved = resolved, .streams = streams, .n = n};
 	bool *left = calloc(n, sizeof *left);
 	int status = ERR_ENV;
 	struct err err;
@@ -212,7 +272,7 @@ int verb_import(const struct command *command) {
 	if (!stream_read(stream.name, &data, &stream.bytes.n, &err))
 		return problem(&err);
 	stream.bytes.p = data;
-	status = import_streams(command->root, resolved, &stream, 1);
+	status = import_streams(command->root, NULL, resolved, &stream, 1);
 	free(data);
 	return status;
 }
