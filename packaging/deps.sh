@@ -9,14 +9,15 @@ declare -A packages=(
         libcurl4-openssl-dev"
     [test]="libcmocka-dev binutils tinycdb jq iproute2 wireguard-tools wireguard-go"
     [lab]="iproute2 nftables wireguard-tools wireguard-go openssh-server openssh-client keyutils pamtester
-        busybox util-linux procps sudo login python3"
+        busybox util-linux procps sudo login python3 nginx-light
+        openssl time"
     [interop]="npm"
     [vm]="qemu-system-x86 busybox kmod xz-utils"
     [trixie]="debootstrap debian-archive-keyring util-linux"
     [lint]="clang clang-format clang-tidy cppcheck shellcheck"
     [sanitize]="iproute2 util-linux valgrind"
     [fuzz]="clang libclang-rt-dev"
-    [bench]="util-linux dnsmasq-base nscd gnuplot-nox"
+    [bench]="util-linux curl dnsmasq-base nscd gnuplot-nox"
 )
 
 declare -A missing=()
@@ -69,7 +70,7 @@ apt-get update -q || echo "deps: apt-get update failed; trying with the lists th
 apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${!missing[@]}" </dev/null
 
 # nor at the next boot
-declare -A services=([openssh-server]=ssh [nscd]=nscd)
+declare -A services=([openssh-server]=ssh [nginx-light]=nginx [nscd]=nscd)
 for package in "${!services[@]}"; do
     [ -n "${missing[$package]:-}" ] || continue
     systemctl --quiet disable "${services[$package]}.service" 2>/dev/null || true
