@@ -51,7 +51,8 @@ static const struct verb {
 	{"watch", verb_watch, "",
 		"Stays, and keeps this host up to date: fetches every FetchEvery, syncs when the store,\n"
 		"the configuration or the identity change or a card ends, and, where the identity is,\n"
-		"renews each card that is past half of its life. SIGHUP: fetches and syncs at once."},
+		"renews each card that is past half of its life, also if it ended meanwhile.\n"
+		"SIGHUP: fetches and syncs at once."},
 	{"show", verb_show, "[--json] [NAME|AID|KEY|ADDRESS|LOGIN]",
 		"Says whose a name, key, address or login is, and how we know. Without one: a table.\n\n"
 		"--json: one object a line for each host, of these members; null: none, or not known:\n"

@@ -322,7 +322,8 @@ static void after_sync(struct watch *w, int status) {
 		(w->state == RELOADING && (w->blind || (!w->fetch.pid && w->fetch.at > now)));
 	if (ready)
 		w->state = READY;
-	notify("%sSTATUS=%s; %s", ready ? "READY=1\n" : "", w->summary, w->fetched);
+	notify("%sSTATUS=%s%s; %s", ready ? "READY=1\n" : "", w->blind ? "the last sync failed; " : "",
+		w->summary, w->fetched);
 }
 
 static void reap(struct watch *w, struct job *job) {
@@ -353,7 +354,7 @@ static void take_signals(struct watch *w) {
 	struct signalfd_siginfo info;
 
 	while (read(w->signals, &info, sizeof info) == sizeof info) {
-		if (info.ssi_signo == SIGHUP) {
+		if (info.ssi_signo == SIGHUP && w->state != ENDING) {
 			reload(w);
 		} else if (info.ssi_signo != SIGCHLD) {
 			w->state = ENDING;
