@@ -47,8 +47,8 @@ service() {
     on db1 tee "/etc/pam.d/$1" >/dev/null
 }
 
-# What the gate on db1 has said. From 9.8 on the process is not called sshd, and leaves PAM_RHOST out where it
-# does not know; then all of SSH_CONNECTION is told.
+# What the gate on db1 has said. From 9.8 on the process is not called sshd, and leaves PAM_RHOST out where
+# it does not know; then all of SSH_CONNECTION is told.
 gate_lines() {
     on db1 sed -nE 's/^.{15} db1 ([a-z.]+) [a-z-]+\[[0-9]+\]: (pam_verimesh\()/\1 \2/
         T; s/ from=UNKNOWN\?65535\?UNKNOWN\?65535: / from=UNKNOWN: /; p' /var/log/messages
@@ -80,8 +80,8 @@ whose() {
 
 # The line of a login of alice's from an address of a host, admitted in a phase; and of one refused.
 admitted() {
-    printf 'authpriv.info pam_verimesh(sshd:%s): admitted account=alice from=%s %s:' "$1" "$2" "$(whose "$3")"
-    printf ' login alice of %s becomes alice' "${NAME[$3]}"
+    printf 'authpriv.info pam_verimesh(sshd:%s): admitted account=alice from=%s ' "$1" "$2"
+    printf '%s: login alice of %s becomes alice' "$(whose "$3")" "${NAME[$3]}"
 }
 
 refused() {
