@@ -206,7 +206,8 @@ static bool receive(const struct sources_asker *asker, int in) {
 	uint8_t *data = NULL;
 	struct head head;
 
-	if (!file_receive(in, &head, sizeof head) || head.source >= asker->n || head.n > BODY_MAX)
+	if (!file_receive(in, &head, sizeof head) || head.source >= asker->n || head.n > BODY_MAX ||
+		is_file(asker->urls[head.source]))
 		return false;
 	head.error[sizeof head.error - 1] = 0;
 	if (!head.error[0]) {
