@@ -1,0 +1,314 @@
+/* test_confine.c: who reads a stream has no rights, and who writes for him writes nothing but the store. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <cmocka.h>
+
+#include "../../verimesh/confine.c"
+
+#define AID "EDP1vHcw_wc4M__Fj53-cJaBnZZASd-aMTaSyWEQ-PC2"
+#define FILES 3 /* that the directory has: kel, identity, identity/next */
+
+/* The state directory, and one for every user beside it. */
+static char dir[] = "/tmp/verimesh-test-XXXXXX";
+static struct file_dir state;
+
+static const char *in(const char *name) {
+	static char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	return path;
+}
+
+static void put_file(const char *name, const char *text) {
+	FILE *out = fopen(in(name), "w");
+
+	assert_non_null(out);
+	fputs(text, out);
+	assert_int_equal(fclose(out), 0);
+}
+
+static int make_dir(void **unused) {
+	struct err err;
+
+	(void)unused;
+	if (!mkdtemp(dir) || mkdir(in("kel"), 0755) != 0 || mkdir(in("identity"), 0777) != 0 ||
+		chmod(in("identity"), 0777) != 0 || chmod(dir, 0755) != 0)
+		return -1;
+	put_file("identity/next", "secret");
+	return file_dir_open(&state, dir, "", &err) ? 0 : -1;
+}
+
+static int remove_dir(void **unused) {
+	char command[PATH_MAX + 16];
+
+	(void)unused;
+	file_dir_close(&state);
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	return system(command); /* NOLINT(cert-env33-c): of our own name */
+}
+
+static int count_files(const char *path) {
+	char below[PATH_MAX];
+	struct dirent *entry;
+	DIR *d = opendir(path);
+	int n = 0;
+
+	while (d && (entry = readdir(d)))
+		if (entry->d_name[0] != '.') {
+			snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
+			n += 1 + (entry->d_type == DT_DIR ? count_files(below) : 0);
+		}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static bool has_text(const char *name, const char *text) {
+	uint8_t *data;
+	struct err err;
+	bool same;
+	size_t n;
+
+	if (!file_read(in(name), 1000, &data, &n, &err))
+		return false;
+	same = strcmp((char *)data, text) == 0;
+	free(data);
+	return same;
+}
+
+/* ---- rights ---- */
+
+/* What /proc says of this process, on the line that starts so. */
+static bool status_is(const char *name, const char *wanted) {
+	char line[256];
+	FILE *file = fopen("/proc/self/status", "re");
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof line, file)) {
+		line[strcspn(line, "\n")] = 0;
+		found = strncmp(line, name, strlen(name)) == 0 && strcmp(line + strlen(name), wanted) == 0;
+	}
+	if (file)
+		fclose(file);
+	if (!found)
+		fprintf(stderr, "not %s%s\n", name, wanted);
+	return found;
+}
+
+static int look_at_itself(void *ctx) {
+	const char *none = "\t0000000000000000", *nobody = "\t65534\t65534\t65534\t65534";
+	bool good = status_is("CapEff:", none) && status_is("CapPrm:", none) && status_is("CapInh:", none) &&
+		    status_is("CapAmb:", none) && status_is("NoNewPrivs:", "\t1") &&
+		    status_is("Seccomp:", "\t2");
+
+	if (*(const bool *)ctx)
+		good = good && status_is("CapBnd:", none) && status_is("Uid:", nobody) &&
+		       status_is("Gid:", nobody) && status_is("Groups:", "\t ");
+	return good ? 0 : 1;
+}
+
+/* Not of a user namespace that has nobody else. */
+static bool is_root(void) {
+	FILE *map = fopen("/proc/self/uid_map", "re");
+	unsigned long first, outside, n = 0;
+	bool found = map && fscanf(map, "%lu %lu %lu", &first, &outside, &n) == 3;
+
+	if (map)
+		fclose(map);
+	return geteuid() == 0 && found && n > NOBODY;
+}
+
+static void a_reader_has_no_rights(void **unused) {
+	bool root = is_root() && getpwnam(ACCOUNT) == NULL;
+	struct err err = {0};
+
+	(void)unused;
+	assert_int_equal(confined(&state, look_at_itself, &root, &err), 0);
+}
+
+static bool is_refused(long result) {
+	return result == -1 && errno == EPERM;
+}
+
+static int call_what_it_must_not(void *ctx) {
+	const char *name = in("identity/next");
+	char *const argv[] = {"true", NULL};
+
+	(void)ctx;
+	if (!is_refused(open(name, O_WRONLY | O_CLOEXEC)) || !is_refused(open(name, O_RDWR | O_CLOEXEC)) ||
+		!is_refused(open(in("identity/new"), O_RDONLY | O_CREAT | O_CLOEXEC, 0644)) ||
+		!is_refused(open(name, O_RDONLY | O_TRUNC | O_CLOEXEC)) ||
+		!is_refused(open(in("identity"), O_RDWR | O_TMPFILE | O_CLOEXEC, 0644)))
+		return 1;
+	if (!is_refused(unlink(name)) || !is_refused(rename(name, in("identity/other"))) ||
+		!is_refused(chmod(name, 0666)) || !is_refused(truncate(name, 0)))
+		return 2;
+	if (!is_refused(socket(AF_INET, SOCK_STREAM, 0)) || !is_refused(fork()) ||
+		!is_refused(execv("/bin/true", argv)) || !is_refused(kill(getppid(), 0)))
+		return 3;
+	return open("/dev/null", O_RDONLY | O_CLOEXEC) < 0;
+}
+
+static void a_reader_can_only_read(void **unused) {
+	struct err err = {0};
+
+	(void)unused;
+	assert_int_equal(chmod(in("identity/next"), 0666), 0);
+	assert_int_equal(confined(&state, call_what_it_must_not, NULL, &err), 0);
+	assert_true(has_text("identity/next", "secret"));
+	assert_int_equal(count_files(dir), FILES);
+}
+
+/* ---- what is written for it ---- */
+
+static int put(void *ctx) {
+	struct err err;
+
+	return state.put(state.ctx, ctx, span_str("text"), 0644, &err) ? 0 : 1;
+}
+
+static int take_away(void *ctx) {
+	struct err err;
+
+	return state.put(state.ctx, ctx, span_of(NULL, 0), 0644, &err) ? 0 : 1;
+}
+
+static void the_files_of_the_store_are_written(void **unused) {
+	const char *const names[] = {"ledger", "verified", "kel/" AID ".cesr", "kel/" AID ".duplicity"};
+	struct err err = {0};
+	struct stat st;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		assert_int_equal(confined(&state, put, (void *)(uintptr_t)names[i], &err), 0);
+		state.put = NULL;
+		assert_true(has_text(names[i], "text"));
+		assert_int_equal(stat(in(names[i]), &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0644);
+		assert_int_equal(confined(&state, take_away, (void *)(uintptr_t)names[i], &err), 0);
+		assert_int_not_equal(access(in(names[i]), F_OK), 0);
+	}
+	assert_int_equal(count_files(dir), FILES);
+}
+
+static void no_other_file_is(void **unused) {
+	const char *const names[] = {"", ".", "/", "peers.cdb", "lock", "ledger/", "ledger2", "./ledger",
+		"../ledger", "verified.new", "identity/next", "/etc/passwd", "kel", "kel/", "kel/.cesr",
+		"kel/../x.cesr", "kel/x.cesr", "kel/" AID, "kel/" AID ".new", "kel/" AID ".cesr/",
+		"kel/" AID ".cesr.new", "kel/../" AID ".cesr", "kel/" AID AID ".cesr", "KEL/" AID ".cesr",
+		"kel/../../../../../../../../../../tmp/verimesh.cesr",
+		"kel/EDP1vHcw_wc4M__Fj53-cJaBnZZASd/aMTaSyWEQ-PC2.cesr"};
+	struct err err = {0};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		assert_int_not_equal(confined(&state, put, (void *)(uintptr_t)names[i], &err), 0);
+		assert_int_not_equal(confined(&state, take_away, (void *)(uintptr_t)names[i], &err), 0);
+		assert_true(has_text("identity/next", "secret"));
+		assert_int_equal(count_files(dir), FILES);
+	}
+}
+
+/* What a reader sends that is not itself any more. */
+static int send_raw(void *ctx) {
+	const int *fd = state.ctx;
+	const struct span *bytes = ctx;
+
+	return file_send(*fd, bytes->p, bytes->n) ? 0 : 1;
+}
+
+static void requests_that_lie_change_nothing(void **unused) {
+	struct request request = {.name = "ledger", .n = PUT_MAX + 1};
+	struct span bytes = span_of((const uint8_t *)&request, sizeof request);
+	struct err err = {0};
+
+	(void)unused;
+	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
+	request.n = UINT64_MAX - 1;
+	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
+	request.n = 1000; /* and ends before */
+	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
+	bytes.n -= 1;
+	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
+	memset(request.name, 'x', sizeof request.name);
+	bytes.n += 1;
+	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
+	assert_int_equal(count_files(dir), FILES);
+}
+
+/* ---- how it ends ---- */
+
+static int give(void *ctx) {
+	return *(const int *)ctx;
+}
+
+static int crash(void *ctx) {
+	signal(SIGSEGV, SIG_DFL); /* a sanitizer's */
+	return *(volatile int *)ctx;
+}
+
+static void how_it_ended_is_told(void **unused) {
+	int status = 42;
+	struct err err = {0};
+
+	(void)unused;
+	assert_int_equal(confined(&state, give, &status, &err), 42);
+	assert_string_equal(err.text, "");
+	assert_int_equal(confined(&state, crash, NULL, &err), -1);
+	assert_string_equal(err.text, "the process that read it died: Segmentation fault");
+	assert_int_equal(err.status, ERR_ENV);
+}
+
+static int wait_for_ever(void *ctx) {
+	char byte;
+
+	while (read(*(const int *)ctx, &byte, 1) >= 0)
+		continue;
+	return 0;
+}
+
+/* The other end of a pipe that only the processes have is closed when the last of them is gone. */
+static void it_ends_with_its_parent(void **unused) {
+	int held[2], never[2], status;
+	struct err err;
+	pid_t parent;
+	char byte;
+
+	(void)unused;
+	assert_int_equal(pipe2(held, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(never, O_CLOEXEC), 0);
+	parent = fork();
+	if (parent == 0) {
+		close(held[0]);
+		confined(&state, wait_for_ever, &never[0], &err);
+		_exit(0);
+	}
+	close(held[1]);
+	usleep(200000);
+	assert_int_equal(kill(parent, SIGKILL), 0);
+	assert_int_equal(waitpid(parent, &status, 0), parent);
+	assert_int_equal(read(held[0], &byte, 1), 0);
+	close(held[0]);
+	close(never[0]);
+	close(never[1]);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reader_has_no_rights),
+		cmocka_unit_test(a_reader_can_only_read),
+		cmocka_unit_test(the_files_of_the_store_are_written),
+		cmocka_unit_test(no_other_file_is),
+		cmocka_unit_test(requests_that_lie_change_nothing),
+		cmocka_unit_test(how_it_ended_is_told),
+		cmocka_unit_test(it_ends_with_its_parent),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
