@@ -353,48 +353,66 @@ void gate_decide(const struct gate_request *request, struct gate_decision *decis
 	errno = saved;
 }
 
-static bool socket_peer(int fd, struct addr *peer) {
+/* 0, ENOTCONN for what is no connection by IP, or why there is no telling. */
+static int socket_peer(int fd, struct addr *peer) {
 	struct sockaddr_storage end = {0};
 	socklen_t end_size = sizeof end, type_size = sizeof(int);
 	int type;
 
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == SOCK_STREAM &&
-	       getpeername(fd, (struct sockaddr *)&end, &end_size) == 0 &&
-	       addr_from_sockaddr((struct sockaddr *)&end, peer);
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0)
+		return errno == ENOTSOCK || errno == EBADF ? ENOTCONN : errno;
+	if (type != SOCK_STREAM)
+		return ENOTCONN;
+	if (getpeername(fd, (struct sockaddr *)&end, &end_size) != 0)
+		return errno;
+	return addr_from_sockaddr((struct sockaddr *)&end, peer) ? 0 : ENOTCONN;
 }
 
 /* Looks through the process's descriptors for the connected socket whose peer is *end, or, where
  * that has no family, whose peer is the only distinct one, which *end becomes. *fd stays when there
- * is no connected socket at all. False when there are only others, or no telling. */
-static bool find_socket(DIR *descriptors, struct addr *end, int *fd) {
+ * is no connected socket at all. 0, or an errno value: ENOTUNIQ when there are only others, or no telling.
+ */
+static int find_socket(struct addr *end, int *fd) {
 	const bool wanted = end->family != 0;
+	DIR *descriptors = opendir("/proc/self/fd");
 	const struct dirent *entry;
-	int number, found = -1, others = 0;
+	int number, found = -1, others = 0, rc = 0;
 	struct addr peer;
 
-	while (errno = 0, (entry = readdir(descriptors))) {
+	if (!descriptors)
+		return errno;
+	while (rc == 0) {
+		errno = 0;
+		entry = readdir(descriptors);
+		if (!entry)
+			break;
 		number = (int)strtol(entry->d_name, NULL, 10);
-		if (entry->d_name[0] == '.' || !socket_peer(number, &peer))
+		rc = entry->d_name[0] == '.' ? ENOTCONN : socket_peer(number, &peer);
+		if (rc == ENOTCONN) {
+			rc = 0;
 			continue;
-		if (!end->family)
+		}
+		if (rc == 0 && !end->family)
 			*end = peer;
-		if (!addr_eq(&peer, end))
+		if (rc == 0 && !addr_eq(&peer, end))
 			others++;
 		else if (found < 0)
 			found = number;
 	}
-	if (errno || (others && (found < 0 || !wanted)))
-		return false;
-	*fd = found;
-	return true;
+	if (rc == 0)
+		rc = errno;
+	closedir(descriptors);
+	if (rc == 0 && others && (found < 0 || !wanted))
+		rc = ENOTUNIQ;
+	if (rc == 0)
+		*fd = found;
+	return rc;
 }
 
 enum gate_remote gate_remote_end(
 	const char *rhost, const char *connection, bool sockets, struct addr *out, int *fd) {
 	const bool spoken = connection || (rhost && *rhost);
 	struct addr by_rhost = {0};
-	DIR *descriptors;
-	bool found;
 
 	*out = by_rhost;
 	*fd = -1;
@@ -405,16 +423,9 @@ enum gate_remote gate_remote_end(
 			return GATE_REMOTE_REFUSE;
 		*out = by_rhost;
 	}
-	descriptors = sockets ? opendir("/proc/self/fd") : NULL;
-	if (descriptors) {
-		found = find_socket(descriptors, out, fd);
-		closedir(descriptors);
-		if (!found)
-			return GATE_REMOTE_REFUSE;
-	} else if (sockets && spoken) {
-		/* but a console, of which nothing speaks, stays open when /proc is broken */
+	/* but a console, of which nothing speaks, stays open when sockets cannot be looked for */
+	if (sockets && find_socket(out, fd) != 0 && (spoken || out->family))
 		return GATE_REMOTE_REFUSE;
-	}
 	if (out->family)
 		return GATE_REMOTE_ADDR;
 	return spoken ? GATE_REMOTE_OUTSIDE : GATE_REMOTE_NONE;
