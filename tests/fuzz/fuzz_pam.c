@@ -80,7 +80,7 @@ void pam_syslog(const pam_handle_t *pamh, int priority, const char *fmt, ...) {
 	vsnprintf(line, sizeof line, fmt, args);
 	va_end(args);
 	for (const char *c = line; *c; c++)
-		assert((*c >= ' ' && *c <= '~') || (pamh->record && *c != '\n'));
+		assert((*c >= ' ' && *c <= '~') || pamh->record || pamh->key);
 	((struct pam_handle *)(uintptr_t)pamh)->lines += priority == LOG_INFO || priority == LOG_NOTICE;
 }
 
@@ -210,7 +210,7 @@ static void put(struct pam_handle *h, char *line) {
 	if (*line == 'o' && h->noptions < OPTIONS_MAX)
 		h->options[h->noptions++] = line + 1;
 	if (*line == 'p')
-		h->phase = (unsigned)line[1] % 5;
+		h->phase = (unsigned)(line[1] - '0') % 5;
 	if (*line == 'f')
 		h->keeps_nothing = true;
 }
