@@ -182,7 +182,7 @@ $(FLOOR): tests/bench/floor.c
 	$(call say,CC,$@)
 	$Qmkdir -p $(@D)
 	$Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared -Wl,-z,nodelete,-soname,$(@F) -o $@ $<
-$B/bench/sync: $(patsubst %,$B/o/verimesh/%.o,clock confine identity interface parcel run sync wireguard)
+$B/bench/sync: $(patsubst %,$B/o/verimesh/%.o,clock confine identity interface run sync wireguard)
 $B/bench/%: tests/bench/%.c $B/libcommon.a
 	$(call say,CC,$@)
 	$Qmkdir -p $(@D)

@@ -80,7 +80,8 @@ static const unsigned short calls[] = {SYS_read, SYS_pread64, SYS_write, SYS_wri
 #endif
 	SYS_mmap, SYS_mprotect, SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_futex, SYS_set_robust_list,
 	SYS_rseq, SYS_sched_getaffinity, SYS_sched_yield, SYS_rt_sigaction, SYS_rt_sigprocmask,
-	SYS_rt_sigreturn, SYS_clock_gettime, SYS_getrandom, SYS_restart_syscall, SYS_exit, SYS_exit_group};
+	SYS_rt_sigreturn, SYS_sigaltstack, SYS_clock_gettime, SYS_getrandom, SYS_restart_syscall, SYS_exit,
+	SYS_exit_group};
 
 #define CALLS (sizeof calls / sizeof calls[0])
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))

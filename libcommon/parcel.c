@@ -22,6 +22,11 @@ struct packed_account {
 	struct account account;
 };
 
+static void put(FILE *out, const void *items, size_t size, size_t n) {
+	if (n)
+		fwrite(items, size, n, out);
+}
+
 bool parcel_make(FILE *out, const struct roster *roster) {
 	const struct policy_peer *peers = roster->policy->peers;
 	struct head head;
@@ -36,10 +41,10 @@ bool parcel_make(FILE *out, const struct roster *roster) {
 		struct packed_host packed = {(size_t)(h->peer - peers), *h};
 
 		fwrite(&packed, sizeof packed, 1, out);
-		fwrite(h->addrs, sizeof *h->addrs, h->naddrs, out);
-		fwrite(h->routes, sizeof *h->routes, h->nroutes, out);
-		fwrite(h->logins, sizeof *h->logins, h->nlogins, out);
-		fwrite(h->loginkeys.p, 1, h->loginkeys.n, out);
+		put(out, h->addrs, sizeof *h->addrs, h->naddrs);
+		put(out, h->routes, sizeof *h->routes, h->nroutes);
+		put(out, h->logins, sizeof *h->logins, h->nlogins);
+		put(out, h->loginkeys.p, 1, h->loginkeys.n);
 	}
 	for (const struct account *a = roster->accounts; a < roster->accounts + roster->naccounts; a++) {
 		struct packed_account packed = {
@@ -73,6 +78,13 @@ static bool is_text(const char *text, size_t size) {
 	return memchr(text, 0, size);
 }
 
+static bool is_bool(const bool *value) {
+	uint8_t byte;
+
+	memcpy(&byte, value, sizeof byte);
+	return byte <= 1;
+}
+
 static bool is_addr(const struct addr *addr) {
 	return addr->family == AF_INET || addr->family == AF_INET6;
 }
@@ -97,9 +109,9 @@ static bool is_good_host(const struct roster_host *host) {
 		if (!admitted || admitted->root || strcmp(admitted->account, login->account) != 0)
 			return false;
 	}
-	return is_text(host->label, sizeof host->label) && label_valid(span_str(host->label)) &&
-	       is_text(host->said, sizeof host->said) && cesr_is_aid(span_str(host->said)) &&
-	       (!host->endpoint.family || is_addr(&host->endpoint)) &&
+	return is_bool(&host->self) && is_bool(&host->lapsed) && is_text(host->label, sizeof host->label) &&
+	       label_valid(span_str(host->label)) && is_text(host->said, sizeof host->said) &&
+	       cesr_is_aid(span_str(host->said)) && (!host->endpoint.family || is_addr(&host->endpoint)) &&
 	       (!host->next.endpoint.family || is_addr(&host->next.endpoint));
 }
 
