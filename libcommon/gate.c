@@ -160,11 +160,13 @@ static bool check_route(struct gate *g) {
 	struct addr from = {0};
 	char name[IFNAMSIZ];
 	uint32_t oif = 0;
-	int rc;
+	int fd = g->request->fd, rc = 0;
 
-	if (getsockname(g->request->fd, (struct sockaddr *)&local, &size) == 0)
-		addr_from_sockaddr((struct sockaddr *)&local, &from);
-	rc = find_route(&g->request->remote, &from, &oif);
+	if (fd >= 0 && getsockname(fd, (struct sockaddr *)&local, &size) != 0)
+		rc = errno;
+	addr_from_sockaddr((struct sockaddr *)&local, &from);
+	if (rc == 0)
+		rc = find_route(&g->request->remote, &from, &oif);
 	if (rc != 0)
 		return say(g, false, "no route to %s: %s", g->address, strerror(rc));
 	return say(g, oif == g->ifindex, "the reply to %s leaves through %s", g->address,

@@ -351,5 +351,7 @@ int tunnel_owner(const char *interface, const struct addr *addr, uint8_t key[sta
 		*by = (struct prefix){0};
 		rc = tunnel_read(interface, look_at, &s, NULL);
 	}
-	return rc == 0 && !by->addr.family ? ENOENT : rc;
+	if (rc == 0)
+		return by->addr.family ? 0 : ENOENT;
+	return rc == ENOENT ? EPROTO : rc; /* not known is not nobody's */
 }

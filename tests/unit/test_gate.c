@@ -410,8 +410,8 @@ static void test_ingress_unknown(void **state) {
 	expect_refused(ask_for("10.77.2.5", "alice", fd), GATE_INGRESS,
 		"the connection of 10.77.2.5 arrived on no interface");
 	close(fd);
-	expect_refused(ask_for("10.77.2.5", "alice", fd), GATE_INGRESS, "where 10.77.2.5 came from: %s",
-		strerror(EBADF));
+	expect_refused(
+		ask_for("10.77.2.5", "alice", fd), GATE_ROUTE, "no route to 10.77.2.5: %s", strerror(EBADF));
 	close(listener);
 }
 
