@@ -297,7 +297,7 @@ static void do_session(char *text) {
 
 /* The module's own code is the stack's; where it ignores the call the next module speaks. */
 static void write_service(void) {
-	static const char *const types[][2] = {{"auth", "auth=cred_unavail"},
+	static const char *const types[][2] = {{"auth", "auth=cred_unavail cred=cred_unavail"},
 		{"account", "acct=cred_unavail"},
 		{"session", "open_session=cred_unavail close_session=cred_unavail"}};
 	FILE *out = fopen(SERVICES "/" SERVICE, "w");
