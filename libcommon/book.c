@@ -172,6 +172,7 @@ static bool cut_delegates(struct book *book, struct book_log *log, uint64_t sn, 
 		if (est && strcmp(est->anchor, said) == 0 && !(other->in_cut && other->cut <= d->sn)) {
 			p = pending_add(&book->waiting, &other->waiting, other, d->number, &est->ev,
 				span_of(NULL, 0));
+			book->unsettled = true;
 			good = good && p &&
 			       pending_wait(&book->waiting, p, KEL_NO_DELEGATOR,
 				       "the delegator's event that sealed it was superseded");
@@ -264,6 +265,7 @@ static bool reject(struct book *book, struct book_log *log, uint64_t number, con
 		return no_memory(book);
 	late = kel_late(&log->kel, event, outcome == KEL_DUPLICITOUS);
 	log->closed = !late;
+	book->unsettled = true;
 	if (outcome == KEL_DUPLICITOUS && book->record && !late) {
 		log->frozen = true;
 		if (!append(&log->evidence, &log->nevidence, event->body) ||
@@ -346,6 +348,7 @@ static bool take_new_event(struct book *book, struct book_log *log, uint64_t num
 	outcome = apply(book, log, event, attachments, &progress, &err);
 	if (waits(outcome) || (outcome == KEL_GAP && !LIST_EMPTY(&log->waiting))) {
 		p = pending_add(&book->waiting, &log->waiting, log, number, event, attachments);
+		book->unsettled = true;
 		if (!p) {
 			kel_progress_free(&progress);
 			return no_memory(book);
@@ -461,7 +464,7 @@ static bool take_message(struct book *book, uint64_t number, const struct window
 	if (!in->parsed) {
 		log = tree_find(&book->log_tree, event->aid);
 		if (log)
-			log->closed = true;
+			log->closed = book->unsettled = true;
 		return refuse(book, verdict_on(VERDICT_REFUSED, number, event, err.text));
 	}
 	if (event->ilk == EVENT_RCT)
@@ -480,8 +483,12 @@ static bool take_message(struct book *book, uint64_t number, const struct window
 
 /* The end of the input: whatever still waits is not accepted. */
 static void give_up_waiting(struct book *book) {
-	const struct pending *first = first_waiting(book);
+	const struct pending *first;
 
+	if (!book->unsettled)
+		return; /* of many streams most are good: the logs need not be looked through for each */
+	book->unsettled = false;
+	first = first_waiting(book);
 	if (first && !book->forgiving && !book->failed)
 		refuse(book, verdict_on_pending(first));
 	for (size_t i = 0; i < book->nlogs; i++) {

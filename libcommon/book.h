@@ -102,8 +102,9 @@ struct book {
 	void (*report)(void *ctx, const struct verdict *verdict);
 	void (*progress)(void *ctx, uint64_t events); /* now and then; or NULL */
 	void *ctx;
-	bool failed;  /* something since the last book_finish was not accepted */
-	bool starved; /* memory ran out: what the book has is not what was read */
+	bool unsettled; /* since the last book_finish, some event waited or some log was closed */
+	bool failed;	/* something since the last book_finish was not accepted */
+	bool starved;	/* memory ran out: what the book has is not what was read */
 };
 
 /* Zero-initialised, with the flags and the report set, a book is empty. Reads a stream, or the next part of
