@@ -175,7 +175,7 @@ bench:
 	$Q[ -n "$(ROOT)" ] || { echo "make bench needs root; run: sudo make bench" >&2; exit 1; }
 	$(call need,build test lab bench)
 	$(build) all benches
-	$Qmet=0; for bench in verify sync nss; do B=$B tests/bench/$$bench.sh || met=1; done; exit $$met
+	$Qmet=0; for bench in verify sync fetch nss; do B=$B tests/bench/$$bench.sh || met=1; done; exit $$met
 FLOOR := $B/bench/libnss_vmfloor.so.2
 benches: $(filter-out $B/bench/floor,$(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/*.c))) $(FLOOR)
 $(FLOOR): tests/bench/floor.c
