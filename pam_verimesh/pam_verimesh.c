@@ -126,6 +126,8 @@ static int put_question(
 	login->remote =
 		gate_remote_end(rhost, connection, getuid() == 0 && !*ruser, &request->remote, &request->fd);
 	gate_quote(login->from, sizeof login->from, *rhost ? rhost : connection ? connection : "-");
+	if (!*rhost) /* of a connection, where it comes from */
+		login->from[strcspn(login->from, "?")] = 0;
 	if (login->remote == GATE_REMOTE_ADDR)
 		addr_format(&request->remote, login->from);
 	read_session(login->session);

@@ -47,11 +47,9 @@ service() {
     on db1 tee "/etc/pam.d/$1" >/dev/null
 }
 
-# What the gate on db1 has said. From 9.8 on the process is not called sshd, and leaves PAM_RHOST out where
-# it does not know; then all of SSH_CONNECTION is told.
+# What the gate on db1 has said. From 9.8 on the process is not called sshd.
 gate_lines() {
-    on db1 sed -nE 's/^.{15} db1 ([a-z.]+) [a-z-]+\[[0-9]+\]: (pam_verimesh\()/\1 \2/
-        T; s/ from=UNKNOWN\?65535\?UNKNOWN\?65535: / from=UNKNOWN: /; p' /var/log/messages
+    on db1 sed -nE 's/^.{15} db1 ([a-z.]+) [a-z-]+\[[0-9]+\]: (pam_verimesh\()/\1 \2/p' /var/log/messages
 }
 
 news() {
