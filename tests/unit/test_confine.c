@@ -82,6 +82,17 @@ static bool has_text(const char *name, const char *text) {
 	return same;
 }
 
+/* A case that cannot run: valgrind makes calls of its own, which a reader is refused. */
+static bool is_possible(void) {
+	const char *preload = getenv("LD_PRELOAD");
+
+	if (preload && strstr(preload, "vgpreload")) {
+		printf("valgrind makes system calls of its own\n");
+		return false;
+	}
+	return true;
+}
+
 /* ---- rights ---- */
 
 /* What /proc says of this process, on the line that starts so. */
@@ -129,6 +140,8 @@ static void a_reader_has_no_rights(void **unused) {
 	struct err err = {0};
 
 	(void)unused;
+	if (!is_possible())
+		skip();
 	assert_int_equal(confined(&state, look_at_itself, &root, &err), 0);
 }
 
@@ -159,6 +172,8 @@ static void a_reader_can_only_read(void **unused) {
 	struct err err = {0};
 
 	(void)unused;
+	if (!is_possible())
+		skip();
 	assert_int_equal(chmod(in("identity/next"), 0666), 0);
 	assert_int_equal(confined(&state, call_what_it_must_not, NULL, &err), 0);
 	assert_true(has_text("identity/next", "secret"));
@@ -185,6 +200,8 @@ static void the_files_of_the_store_are_written(void **unused) {
 	struct stat st;
 
 	(void)unused;
+	if (!is_possible())
+		skip();
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		assert_int_equal(confined(&state, put, (void *)(uintptr_t)names[i], &err), 0);
 		state.put = NULL;
@@ -207,6 +224,8 @@ static void no_other_file_is(void **unused) {
 	struct err err = {0};
 
 	(void)unused;
+	if (!is_possible())
+		skip();
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		assert_int_not_equal(confined(&state, put, (void *)(uintptr_t)names[i], &err), 0);
 		assert_int_not_equal(confined(&state, take_away, (void *)(uintptr_t)names[i], &err), 0);
@@ -229,6 +248,8 @@ static void requests_that_lie_change_nothing(void **unused) {
 	struct err err = {0};
 
 	(void)unused;
+	if (!is_possible())
+		skip();
 	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
 	request.n = UINT64_MAX - 1;
 	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
@@ -249,8 +270,9 @@ static int give(void *ctx) {
 }
 
 static int crash(void *ctx) {
-	signal(SIGSEGV, SIG_DFL); /* a sanitizer's */
-	return *(volatile int *)ctx;
+	(void)ctx;
+	signal(SIGILL, SIG_DFL); /* cmocka's */
+	__builtin_trap();
 }
 
 static void how_it_ended_is_told(void **unused) {
@@ -258,10 +280,12 @@ static void how_it_ended_is_told(void **unused) {
 	struct err err = {0};
 
 	(void)unused;
+	if (!is_possible())
+		skip();
 	assert_int_equal(confined(&state, give, &status, &err), 42);
 	assert_string_equal(err.text, "");
 	assert_int_equal(confined(&state, crash, NULL, &err), -1);
-	assert_string_equal(err.text, "the process that read it died: Segmentation fault");
+	assert_memory_equal(err.text, "the process that read it died: ", 31);
 	assert_int_equal(err.status, ERR_ENV);
 }
 
