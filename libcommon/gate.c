@@ -37,11 +37,10 @@ struct gate {
 	struct span logins;
 };
 
-void gate_quote(char *out, size_t size, const char *text) {
-	snprintf(out, size, "%s", text);
-	for (; *out; out++)
-		if (*out <= ' ' || *out > '~')
-			*out = '?';
+void gate_quote(char *text) {
+	for (; *text; text++)
+		if (*text <= ' ' || *text > '~')
+			*text = '?';
 }
 
 /* Notes a condition's detail, cut to fit. Returns met. */
@@ -337,7 +336,8 @@ void gate_decide(const struct gate_request *request, struct gate_decision *decis
 	*decision = (struct gate_decision){.verdict = GATE_REFUSE};
 	snprintf(g.address, sizeof g.address, "%s",
 		request->remote.family ? addr_format(&request->remote, text) : "what is no address");
-	gate_quote(g.account, sizeof g.account, request->account);
+	snprintf(g.account, sizeof g.account, "%s", request->account);
+	gate_quote(g.account);
 	for (c = 0; c < GATE_CONDITIONS; c++) {
 		if (!applies(request, c))
 			continue;

@@ -67,8 +67,8 @@ void gate_decide(const struct gate_request *request, struct gate_decision *decis
 int gate_record(const struct gate_request *request, const struct gate_decision *decision,
 	const char *session, int32_t *record);
 
-/* Copies text for a line of the log: cut to fit, and without anything that could pass for another field. */
-void gate_quote(char *out, size_t size, const char *text);
+/* Takes out of a word for the log what could pass for another field, or line. */
+void gate_quote(char *text);
 
 /* A short name for a condition ("address owned by one peer"), for `verimesh gate`. */
 const char *gate_condition_name(enum gate_condition condition);

@@ -54,7 +54,8 @@ static bool set_options(pam_handle_t *pamh, int argc, const char **argv, struct 
 
 	for (int i = 0; i < argc; i++)
 		if (!set_option(options, argv[i])) {
-			gate_quote(text, sizeof text, argv[i]);
+			snprintf(text, sizeof text, "%s", argv[i]);
+			gate_quote(text);
 			pam_syslog(pamh, LOG_ERR, "unknown option or value: %s", text);
 			return false;
 		}
@@ -81,7 +82,8 @@ static void report(pam_handle_t *pamh, const struct options *options, int rc, co
 		if (d->answers[c] != GATE_NOT_ASKED)
 			pam_syslog(pamh, LOG_DEBUG, "%s: %s: %s", gate_condition_name(c),
 				d->answers[c] == GATE_MET ? "yes" : "no", d->details[c]);
-	gate_quote(account, sizeof account, login->request.account);
+	snprintf(account, sizeof account, "%s", login->request.account);
+	gate_quote(account);
 	if (d->aid[0])
 		snprintf(who, sizeof who, " host=%s aid=%s sn=%" PRIu64, d->host, d->aid, d->sn);
 	if (priority != LOG_DEBUG || options->debug)
@@ -125,9 +127,10 @@ static int put_question(
 	/* a caller who is named, or is not root, could have handed a socket in */
 	login->remote =
 		gate_remote_end(rhost, connection, getuid() == 0 && !*ruser, &request->remote, &request->fd);
-	gate_quote(login->from, sizeof login->from, *rhost ? rhost : connection ? connection : "-");
+	snprintf(login->from, sizeof login->from, "%s", *rhost ? rhost : connection ? connection : "-");
 	if (!*rhost) /* of a connection, where it comes from */
-		login->from[strcspn(login->from, "?")] = 0;
+		login->from[strcspn(login->from, " ")] = 0;
+	gate_quote(login->from);
 	if (login->remote == GATE_REMOTE_ADDR)
 		addr_format(&request->remote, login->from);
 	read_session(login->session);
