@@ -9,7 +9,7 @@ declare -A packages=(
         libcurl4-openssl-dev"
     [test]="libcmocka-dev binutils tinycdb jq iproute2 wireguard-tools wireguard-go"
     [lab]="iproute2 nftables wireguard-tools wireguard-go openssh-server openssh-client keyutils pamtester
-        busybox util-linux procps sudo login python3 nginx-light
+        busybox util-linux procps sudo login python3 nginx-light curl
         openssl time"
     [interop]="npm"
     [vm]="qemu-system-x86 busybox kmod xz-utils"

@@ -77,12 +77,12 @@ def tiny_messages(out):
 
 @lie
 def gzip_bomb(out):
-    answer(out, gzip.compress(bytes(256 * MIB)), Content_Encoding="gzip")
+    answer(out, gzip.compress(bytes(64 * MIB)), Content_Encoding="gzip")
 
 
 @lie
 def gzip_chunked_bomb(out):
-    bomb = gzip.compress(bytes(256 * MIB))
+    bomb = gzip.compress(bytes(64 * MIB))
     out.sendall(head(Transfer_Encoding="gzip, chunked"))
     out.sendall(b"%x\r\n" % len(bomb) + bomb + b"\r\n0\r\n\r\n")
 

@@ -68,7 +68,7 @@ fetch() { # fetch LIE
     local host=$LAB/host/$1 pid status=0
     /usr/bin/time -o "$host/cost" -f '%e %M' "$verimesh" fetch --root "$host" >"$host/out" 2>"$host/err" &
     pid=$!
-    sleep 5
+    sleep 8
     if [ -d "/proc/$pid" ]; then
         has "$honest" honest.newer && echo yes >"$host/early" || echo no >"$host/early"
     fi
