@@ -25,6 +25,7 @@
 #define CONNECT_TIME 10L	    /* seconds */
 #define TIME_LEAST 10
 #define TIME_MOST 60
+#define GRACE 5		  /* more seconds, before the process that asks is given up */
 #define SPEED_LEAST 1024L /* bytes a second, over CONNECT_TIME */
 #define REDIRECTS 3L
 
@@ -34,6 +35,12 @@ struct head {
 	char error[CURL_ERROR_SIZE]; /* "": none, and n bytes follow */
 	uint64_t n;
 };
+
+static long seconds_for_one(const struct sources_asker *asker) {
+	if (asker->seconds < TIME_LEAST)
+		return TIME_LEAST;
+	return asker->seconds > TIME_MOST ? TIME_MOST : (long)asker->seconds;
+}
 
 static bool is_file(const char *url) {
 	return strncmp(url, "file:", 5) == 0;
@@ -89,14 +96,12 @@ static bool ask(struct client *client, struct transfer *t, const char *url) {
 		{CURLOPT_LOW_SPEED_TIME, CONNECT_TIME},
 		{CURLOPT_NOSIGNAL, 1},
 	};
-	const long wanted = client->asker->seconds;
-	const long time = wanted < TIME_LEAST ? TIME_LEAST : wanted > TIME_MOST ? TIME_MOST : wanted;
 	CURL *curl = t->curl;
 
 	curl_easy_reset(curl);
 	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
 		curl_easy_setopt(curl, limits[i].option, limits[i].value);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, time);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, seconds_for_one(client->asker));
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	/* what is asked for in private is not taken in public */
@@ -221,18 +226,29 @@ static bool receive(const struct sources_asker *asker, int in) {
 	return true;
 }
 
+/* Waits for an answer; one of those who are asked must end within the time that each has. False: the process
+ * that asks is held up. */
+static bool comes(const struct sources_asker *asker, int in) {
+	struct pollfd answer = {.fd = in, .events = POLLIN};
+
+	for (long left = seconds_for_one(asker) + GRACE; left > 0; left--) {
+		if (poll(&answer, 1, 1000) != 0)
+			return true;
+		if (asker->idle)
+			asker->idle(asker->ctx);
+	}
+	return false;
+}
+
 static bool ask_network(const struct sources_asker *asker, struct err *err) {
-	struct pollfd answer = {.events = POLLIN};
-	pid_t pid = start_client(asker, &answer.fd, err);
-	int status = 0;
+	int status = 0, in;
+	pid_t pid = start_client(asker, &in, err);
 
 	if (pid < 0)
 		return false;
-	do
-		while (asker->idle && poll(&answer, 1, 1000) == 0)
-			asker->idle(asker->ctx);
-	while (receive(asker, answer.fd));
-	close(answer.fd);
+	while (comes(asker, in) && receive(asker, in))
+		continue;
+	close(in);
 	kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		continue;

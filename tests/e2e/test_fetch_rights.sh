@@ -63,6 +63,7 @@ new_host() { # new_host SOURCE...
     cat >"$host/etc/verimesh/verimesh.conf" <<END
 [Interface]
 Self = me
+FetchEvery = 1s
 [Peer victim]
 AID = $victim
 $(printf 'Source = %s\n' "$@")
@@ -116,6 +117,20 @@ kill -SEGV "$CHILD"
 status=0 && wait $pid || status=$?
 [ $status -eq 3 ] || fail "status $status"
 grep -qx 'verimesh: the process that asks Sources died; some were not asked' "$LAB/err" || fail 'it says nothing'
+ok "$STEP"
+
+STEP='when who asks is held up for longer than any Source may be, that is the same'
+new_host http://127.0.0.1:8080/stalls_in_middle
+"$verimesh" fetch --root "$host" 2>"$LAB/err" &
+pid=$!
+soon child_of $pid || fail 'it has no child without rights'
+kill -STOP "$CHILD"
+start=$SECONDS status=0
+wait $pid || status=$?
+[ $status -eq 3 ] || fail "status $status"
+[ $((SECONDS - start)) -lt 25 ] || fail "it took $((SECONDS - start)) s"
+grep -qx 'verimesh: the process that asks Sources died; some were not asked' "$LAB/err" || fail 'it says nothing'
+[ ! -e "/proc/$CHILD/exe" ] || fail 'a child is left'
 ok "$STEP"
 
 STEP='who reads what a Source showed has no rights'
