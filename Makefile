@@ -170,12 +170,12 @@ $B/seeds: tests/fuzz/seeds.c $B/libcommon.a
 	$(call say,CC,$@)
 	$Q$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -o $@ $< $B/libcommon.a -lsodium -lcdb
 
-# Exits 1 if a goal is missed; tests/bench/*.sh run alone, too.
+# Exits 1 if a goal is missed, but for those of pam.sh; tests/bench/*.sh run alone, too.
 bench:
 	$Q[ -n "$(ROOT)" ] || { echo "make bench needs root; run: sudo make bench" >&2; exit 1; }
 	$(call need,build test lab bench)
 	$(build) all benches
-	$Qmet=0; for bench in verify sync fetch nss; do B=$B tests/bench/$$bench.sh || met=1; done; exit $$met
+	$Qmet=0; for bench in verify sync fetch pam nss; do B=$B tests/bench/$$bench.sh || met=1; done; exit $$met
 FLOOR := $B/bench/libnss_vmfloor.so.2
 benches: $(filter-out $B/bench/floor,$(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/*.c))) $(FLOOR)
 $(FLOOR): tests/bench/floor.c
@@ -183,6 +183,11 @@ $(FLOOR): tests/bench/floor.c
 	$Qmkdir -p $(@D)
 	$Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared -Wl,-z,nodelete,-soname,$(@F) -o $@ $<
 $B/bench/sync: $(patsubst %,$B/o/verimesh/%.o,clock confine identity interface run sync wireguard)
+# As little as a login service has: what the modules need they load.
+$B/bench/pam: tests/bench/pam.c
+	$(call say,CC,$@)
+	$Qmkdir -p $(@D)
+	$Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< -lpam
 $B/bench/%: tests/bench/%.c $B/libcommon.a
 	$(call say,CC,$@)
 	$Qmkdir -p $(@D)
