@@ -79,7 +79,7 @@ static void fill(struct scene *s, unsigned hosts) {
 		bench_aid(i, peer->aid);
 		snprintf(logins[i].login, sizeof logins[i].login, "u%u", i);
 		bench_user(i, logins[i].account);
-		accounts[i] = (struct account){peer, &logins[i], bench_uid(i), bench_gid(i)};
+		accounts[i] = (struct account){peer, &logins[i], bench_uid(i), bench_gid(i), NEVER};
 		fill_host(&list[i], peer, i);
 	}
 	s->roster = (struct roster){&s->policy, list, hosts, accounts, hosts, NULL, 0};
