@@ -379,7 +379,7 @@ static int find_socket(struct addr *end, int *fd) {
 	DIR *descriptors = opendir("/proc/self/fd");
 	const struct dirent *entry;
 	int number, found = -1, others = 0, rc = 0;
-	struct addr peer;
+	struct addr peer = {0};
 
 	if (!descriptors)
 		return errno;

@@ -12,7 +12,7 @@
 #include "paths.h"
 
 static char root[] = "/tmp/fuzz-ledger-XXXXXX", path[PATH_MAX];
-static struct file_dir dir;
+static struct file_dir place;
 
 static void remove_root(void) {
 	char dir[PATH_MAX];
@@ -30,7 +30,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 	(void)argc;
 	(void)argv;
 	assert(mkdtemp(root) && file_path(path, root, PATH_STATE, NULL, NULL));
-	assert(file_mkdir(path, 0700, NULL) && file_dir_open(&dir, root, PATH_STATE, NULL));
+	assert(file_mkdir(path, 0700, NULL) && file_dir_open(&place, root, PATH_STATE, NULL));
 	assert(file_path(path, root, PATH_LEDGER, NULL, NULL));
 	return atexit(remove_root);
 }
@@ -50,12 +50,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 	assert(fd >= 0 && write(fd, data, size) == (ssize_t)size);
 	close(fd);
-	if (!ledger_open(&ledger, &dir, &err)) {
+	if (!ledger_open(&ledger, &place, &err)) {
 		assert(err.text[0]);
 		return 0;
 	}
 	ledger.changed = true;
-	assert(ledger_save(&ledger, &dir, &err));
+	assert(ledger_save(&ledger, &place, &err));
 	assert(span_eq(read_back(&back), span_of(data, size)));
 	free(back);
 	ledger_free(&ledger);
