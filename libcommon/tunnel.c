@@ -180,12 +180,15 @@ static int digit(char c) {
 	return c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
-static bool parse_hex_key(const char *text, uint8_t key[static WG_KEY_BYTES]) {
-	bool good = strspn(text, "0123456789abcdef") == 2 * WG_KEY_BYTES && !text[2 * WG_KEY_BYTES];
+static bool parse_key(struct reading *r, const char *text) {
+	uint8_t key[WG_KEY_BYTES];
 
-	for (size_t i = 0; good && i < WG_KEY_BYTES; i++)
+	if (strspn(text, "0123456789abcdef") != 2 * WG_KEY_BYTES || text[2 * WG_KEY_BYTES])
+		return false;
+	for (size_t i = 0; i < WG_KEY_BYTES; i++)
 		key[i] = (uint8_t)(digit(text[2 * i]) << 4 | digit(text[2 * i + 1]));
-	return good;
+	begin_peer(r, key);
+	return true;
 }
 
 static bool parse_prefix(const struct reading *r, char *text) {
@@ -201,58 +204,51 @@ static bool parse_prefix(const struct reading *r, char *text) {
 }
 
 /* "198.51.100.7:51820" or "[fe80::1%eth0]:51820". One of another form is none. */
-static void parse_endpoint(struct tunnel_peer *peer, char *text) {
-	char *colon = strrchr(text, ':');
+static void parse_endpoint(struct tunnel_peer *peer, const char *text) {
+	const bool v6 = *text == '[';
+	struct span address = span_of(text + v6, strcspn(text + v6, v6 ? "%]" : ":"));
+	const char *colon = strchr(text + v6 + address.n, ':');
 
-	if (!colon)
-		return;
-	*colon = 0;
-	text += *text == '[';
-	text[strcspn(text, "%]")] = 0;
-	if (addr_parse(span_str(text), &peer->endpoint))
+	if (colon && addr_parse(address, &peer->endpoint))
 		peer->endpoint_port = (uint16_t)strtoul(colon + 1, NULL, 10);
 }
 
 /* 0, DONE, or an errno value. What is not asked for, or not known, is passed over. */
 static int parse_line(struct reading *r, char *line) {
 	char *value = strchr(line, '=');
-	uint8_t key[WG_KEY_BYTES];
+	struct span name;
 	bool good = true;
 
 	if (!value)
 		return EPROTO;
-	*value++ = 0;
-	if (strcmp(line, "errno") == 0)
+	name = span_of(line, (size_t)(value++ - line));
+	if (span_is(name, "errno"))
 		return strcmp(value, "0") == 0 ? DONE : EPROTO;
-	if (strcmp(line, "public_key") == 0) {
-		good = parse_hex_key(value, key);
-		if (good)
-			begin_peer(r, key);
-	} else if (strcmp(line, "allowed_ip") == 0) {
+	if (span_is(name, "public_key"))
+		good = parse_key(r, value);
+	else if (span_is(name, "allowed_ip"))
 		good = parse_prefix(r, value);
-	} else if (strcmp(line, "last_handshake_time_sec") == 0) {
+	else if (span_is(name, "last_handshake_time_sec"))
 		good = parse_number(value, INT64_MAX, &r->peer.handshake);
-	} else if (strcmp(line, "persistent_keepalive_interval") == 0) {
+	else if (span_is(name, "persistent_keepalive_interval"))
 		r->peer.keepalive = (uint16_t)strtoul(value, NULL, 10);
-	} else if (strcmp(line, "listen_port") == 0) {
+	else if (span_is(name, "listen_port"))
 		r->port = (uint16_t)strtoul(value, NULL, 10);
-	} else if (strcmp(line, "endpoint") == 0) {
+	else if (span_is(name, "endpoint"))
 		parse_endpoint(&r->peer, value);
-	}
 	return good ? 0 : EPROTO;
 }
 
 /* Parses the whole lines among the n bytes and moves what is left of them to the start. */
 static int parse_lines(struct reading *r, char *buf, size_t *n) {
-	char *line = buf, *end = memchr(buf, '\n', *n);
-	int rc = 0;
+	char *line = buf, *end;
+	int rc = memchr(buf, 0, *n) ? EPROTO : 0;
 
-	while (rc == 0 && end) {
+	while (rc == 0 && (end = memchr(line, '\n', *n)) != NULL) {
 		*end = 0;
-		rc = strlen(line) == (size_t)(end - line) ? parse_line(r, line) : EPROTO;
+		rc = parse_line(r, line);
 		*n -= (size_t)(end + 1 - line);
 		line = end + 1;
-		end = memchr(line, '\n', *n);
 	}
 	memmove(buf, line, *n);
 	return rc;
@@ -269,8 +265,9 @@ static int read_lines(struct reading *r, int fd) {
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (rc == 0) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
+		poll(&readable, 1, PATIENCE * 1000);
 		got = recv(fd, buf + n, sizeof buf - n, MSG_DONTWAIT);
+		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (now.tv_sec - start.tv_sec >= PATIENCE) {
 			rc = ETIMEDOUT;
 		} else if (got > 0) {
@@ -278,8 +275,6 @@ static int read_lines(struct reading *r, int fd) {
 			rc = parse_lines(r, buf, &n);
 		} else if (got == 0 || errno != EAGAIN) {
 			rc = EPROTO; /* it closed early, or the line does not end */
-		} else if (poll(&readable, 1, PATIENCE * 1000) == 0) {
-			rc = ETIMEDOUT;
 		}
 	}
 	explicit_bzero(buf, sizeof buf);
@@ -299,11 +294,10 @@ static int read_uapi(const char *interface, struct reading *r) {
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return errno;
-	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-		send(fd, "get=1\n\n", 7, MSG_NOSIGNAL) == 7)
-		rc = read_lines(r, fd);
-	else
-		rc = errno;
+	rc = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+			     send(fd, "get=1\n\n", 7, MSG_NOSIGNAL) == 7
+		     ? read_lines(r, fd)
+		     : errno;
 	close(fd);
 	return rc;
 }
