@@ -213,15 +213,16 @@ static void parse_endpoint(struct tunnel_peer *peer, const char *text) {
 		peer->endpoint_port = (uint16_t)strtoul(colon + 1, NULL, 10);
 }
 
-/* 0, DONE, or an errno value. What is not asked for, or not known, is passed over. */
-static int parse_line(struct reading *r, char *line) {
-	char *value = strchr(line, '=');
+/* 0, DONE, or an errno value. What is not asked for, or not known, is passed over. At end is the newline. */
+static int parse_line(struct reading *r, char *line, char *end) {
+	char *value = memchr(line, '=', (size_t)(end - line));
 	struct span name;
 	bool good = true;
 
 	if (!value)
 		return EPROTO;
 	name = span_of(line, (size_t)(value++ - line));
+	*end = 0;
 	if (span_is(name, "errno"))
 		return strcmp(value, "0") == 0 ? DONE : EPROTO;
 	if (span_is(name, "public_key"))
@@ -245,8 +246,7 @@ static int parse_lines(struct reading *r, char *buf, size_t *n) {
 	int rc = memchr(buf, 0, *n) ? EPROTO : 0;
 
 	while (rc == 0 && (end = memchr(line, '\n', *n)) != NULL) {
-		*end = 0;
-		rc = parse_line(r, line);
+		rc = parse_line(r, line, end);
 		*n -= (size_t)(end + 1 - line);
 		line = end + 1;
 	}

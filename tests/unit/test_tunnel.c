@@ -397,29 +397,119 @@ static void damaged_text_does_no_harm(void **state) {
 	(void)state;
 	for (int i = 0; i < 20000; i++) {
 		struct reading r = {.visit = note, .ctx = &rec};
-		char copy[sizeof text], *rest = copy, *line;
+		char copy[sizeof text];
+		size_t n = sizeof text - 1;
 
 		memcpy(copy, text, sizeof text);
 		for (int changes = 0; changes < 2; changes++) {
 			seed = seed * 1103515245 + 12345;
 			copy[seed / 65536 % (sizeof text - 1)] = (char)(seed >> 8);
 		}
-		while ((line = strsep(&rest, "\n")) != NULL && parse_line(&r, line) == 0)
-			;
+		parse_lines(&r, copy, &n);
 		record_end(&rec);
 	}
 }
 
-enum server { SILENT, DRIPPING, ENDLESS, SERVERS };
+/* As feed, but the text comes in two pieces, and the other end stays open: nothing ends but by what is
+ * read. */
+static int feed_pieces(const char *text, size_t n, size_t first, struct record *rec) {
+	struct reading r = {.visit = note, .ctx = rec};
+	int fds[2], rc;
+
+	record_end(rec);
+	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), errno);
+	if (first > 0)
+		assert_int_equal(send(fds[1], text, first, 0), first);
+	assert_int_equal(send(fds[1], text + first, n - first, 0), n - first);
+	rc = read_lines(&r, fds[0]);
+	tell(&r, NULL);
+	close(fds[0]);
+	close(fds[1]);
+	return rc;
+}
+
+static const char device[] = "private_key=" HEX2 "\nlisten_port=51820\npublic_key=" HEX1
+			     "\nendpoint=192.0.2.1:5\nlast_handshake_time_sec=17\nallowed_ip=10.0.0.0/8\n"
+			     "allowed_ip=fd00::/8\npublic_key=" HEX2 "\nallowed_ip=10.1.2.3/32\nerrno=0\n";
+static const char device_read[] = "A " KEY1 " 10.0.0.0/8\nA " KEY1 " fd00::/8\nP " KEY1
+				  " 17 192.0.2.1:5 0\nA " KEY2 " 10.1.2.3/32\nP " KEY2 " 0 :0 0\n";
+
+static void an_answer_may_come_in_pieces_cut_anywhere(void **state) {
+	struct record rec = {0};
+
+	(void)state;
+	for (size_t first = 0; first < sizeof device - 1; first++) {
+		assert_int_equal(feed_pieces(device, sizeof device - 1, first, &rec), 0);
+		assert_string_equal(rec.text, device_read);
+	}
+	record_end(&rec);
+}
+
+static void a_nul_anywhere_is_an_error(void **state) {
+	struct record rec = {0};
+	char text[sizeof device];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof device - 1; i++) {
+		memcpy(text, device, sizeof device);
+		text[i] = 0;
+		assert_int_equal(feed_pieces(text, sizeof device - 1, 0, &rec), EPROTO);
+		assert_int_equal(feed_pieces(text, sizeof device - 1, i, &rec), EPROTO);
+	}
+	record_end(&rec);
+}
+
+#define BUFFER 16384 /* that of read_lines */
+
+/* Wherever the buffer ends, in one line or at its end. */
+static void a_line_across_the_buffers_end_is_whole(void **state) {
+	static char text[BUFFER + sizeof device];
+	struct record rec = {0};
+
+	(void)state;
+	for (size_t before = BUFFER - sizeof device; before <= BUFFER; before++) {
+		memset(text, 'x', before - 1);
+		text[1] = '=';
+		text[before - 1] = '\n';
+		memcpy(text + before, device, sizeof device);
+		assert_int_equal(feed(text, before + sizeof device - 1, &rec), 0);
+		assert_string_equal(rec.text, device_read);
+	}
+	record_end(&rec);
+}
+
+static void a_line_longer_than_the_buffer_is_an_error(void **state) {
+	static char text[2 * BUFFER];
+	struct record rec = {0};
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	text[1] = '=';
+	text[BUFFER - 1] = '\n';
+	memcpy(text + BUFFER, device, sizeof device);
+	assert_int_equal(feed(text, BUFFER + sizeof device - 1, &rec), 0);
+	text[BUFFER - 1] = 'x';
+	text[BUFFER] = '\n';
+	assert_int_equal(feed(text, BUFFER + sizeof device - 1, &rec), EPROTO);
+	memset(text + BUFFER, 'x', BUFFER);
+	assert_int_equal(feed(text, sizeof text, &rec), EPROTO);
+	record_end(&rec);
+}
+
+enum server { SILENT, DRIPPING, ENDLESS, PEERS, SERVERS };
 
 static void serve(enum server kind, int fd) {
-	static char lines[9 * 4096];
-	bool drips = kind == DRIPPING;
+	const char *text = kind == PEERS ? "public_key=" HEX1 "\nallowed_ip=10.0.0.0/8\npublic_key=" HEX2
+					   "\n"
+					 : "fwmark=0\n";
+	const bool drips = kind == DRIPPING;
+	static char lines[256 * 256];
+	size_t n = 0;
 
-	for (size_t i = 0; i < sizeof lines; i++)
-		lines[i] = "fwmark=0\n"[i % 9];
+	for (; n + strlen(text) < sizeof lines; n += strlen(text))
+		memcpy(lines + n, text, strlen(text));
 	for (size_t i = 0; kind != SILENT; i++) {
-		if (send(fd, lines + (drips ? i % 9 : 0), drips ? 1 : sizeof lines, MSG_NOSIGNAL) < 0)
+		if (send(fd, lines + (drips ? i % n : 0), drips ? 1 : n, MSG_NOSIGNAL) < 0)
 			_exit(0);
 		if (drips)
 			usleep(50 * 1000);
@@ -472,12 +562,12 @@ static void a_mapped_prefix_owns_no_ipv4_address(void **state) {
 	struct prefix by = {0};
 	struct search search = {&addr, key, &by};
 	struct reading r = {.visit = look_at, .ctx = &search};
-	char copy[sizeof text], *rest = copy, *line;
+	char copy[sizeof text];
+	size_t n = sizeof text - 1;
 
 	(void)state;
 	memcpy(copy, text, sizeof text);
-	while ((line = strsep(&rest, "\n")) != NULL && parse_line(&r, line) == 0)
-		;
+	assert_int_equal(parse_lines(&r, copy, &n), DONE);
 	key_of(2, expect);
 	assert_memory_equal(key, expect, sizeof key);
 	assert_int_equal(by.bits, 8);
@@ -804,6 +894,10 @@ int main(void) {
 		cmocka_unit_test(an_endpoint_of_another_form_is_none),
 		cmocka_unit_test(what_is_not_the_protocol_is_an_error),
 		cmocka_unit_test(damaged_text_does_no_harm),
+		cmocka_unit_test(an_answer_may_come_in_pieces_cut_anywhere),
+		cmocka_unit_test(a_nul_anywhere_is_an_error),
+		cmocka_unit_test(a_line_across_the_buffers_end_is_whole),
+		cmocka_unit_test(a_line_longer_than_the_buffer_is_an_error),
 		cmocka_unit_test(a_server_that_does_not_end_is_left),
 		cmocka_unit_test(a_mapped_prefix_owns_no_ipv4_address),
 		cmocka_unit_test(an_interface_that_is_not_here_is_refused),
