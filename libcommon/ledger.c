@@ -124,6 +124,7 @@ static bool read_lines(struct ledger *ledger, struct span text, const char *path
 
 bool ledger_open(struct ledger *ledger, const struct file_dir *state, struct err *err) {
 	char path[PATH_MAX];
+	struct err unread;
 	uint8_t *data;
 	bool good;
 	size_t n;
@@ -131,8 +132,8 @@ bool ledger_open(struct ledger *ledger, const struct file_dir *state, struct err
 	*ledger = (struct ledger){0};
 	if (!file_path(path, state->path, "", NAME_LEDGER, err))
 		return false;
-	if (!file_dir_read(state, NAME_LEDGER, LEDGER_MAX, &data, &n, err))
-		return errno == ENOENT;
+	if (!file_dir_read(state, NAME_LEDGER, LEDGER_MAX, &data, &n, &unread))
+		return errno == ENOENT || err_set(err, unread.status, "%s", unread.text);
 	good = read_lines(ledger, span_of(data, n), path, err);
 	free(data);
 	if (!good)

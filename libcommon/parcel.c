@@ -5,6 +5,8 @@
 
 #include "parcel.h"
 
+#define FIRST_ID 1000 /* IdRange has no lower number */
+
 /* In front of the hosts and the accounts. */
 struct head {
 	size_t nhosts, naccounts, self; /* self: its place, or nhosts */
@@ -89,15 +91,34 @@ static bool is_addr(const struct addr *addr) {
 	return addr->family == AF_INET || addr->family == AF_INET6;
 }
 
+/* The host's own by its name, or within what its peer may have. */
+static bool may_have(const struct roster_host *host, const struct prefix *prefix) {
+	struct addr derived = derived_addr(host->peer->aid, span_str(host->label));
+	struct prefix own = prefix_host(&derived);
+
+	for (size_t i = 0; i < host->peer->nallowed; i++)
+		if (prefix_contains(&host->peer->allowed[i], prefix))
+			return true;
+	return prefix_contains(&own, prefix);
+}
+
 static bool is_good_host(const struct roster_host *host) {
 	const struct policy_login *admitted;
+	struct prefix prefix;
 
-	for (size_t i = 0; i < host->naddrs; i++)
+	if (!is_text(host->label, sizeof host->label) || !label_valid(span_str(host->label)))
+		return false;
+	for (size_t i = 0; i < host->naddrs; i++) {
 		if (!is_addr(&host->addrs[i]))
 			return false;
+		prefix = prefix_host(&host->addrs[i]);
+		if (!may_have(host, &prefix))
+			return false;
+	}
 	for (size_t i = 0; i < host->nroutes; i++)
 		if (!is_addr(&host->routes[i].addr) ||
-			host->routes[i].bits > addr_size(&host->routes[i].addr) * 8)
+			host->routes[i].bits > addr_size(&host->routes[i].addr) * 8 ||
+			!may_have(host, &host->routes[i]))
 			return false;
 	for (size_t i = 0; i < host->nlogins; i++) {
 		const struct roster_login *login = &host->logins[i];
@@ -109,8 +130,7 @@ static bool is_good_host(const struct roster_host *host) {
 		if (!admitted || admitted->root || strcmp(admitted->account, login->account) != 0)
 			return false;
 	}
-	return is_bool(&host->self) && is_bool(&host->lapsed) && is_text(host->label, sizeof host->label) &&
-	       label_valid(span_str(host->label)) && is_text(host->said, sizeof host->said) &&
+	return is_bool(&host->self) && is_bool(&host->lapsed) && is_text(host->said, sizeof host->said) &&
 	       cesr_is_aid(span_str(host->said)) && (!host->endpoint.family || is_addr(&host->endpoint)) &&
 	       (!host->next.endpoint.family || is_addr(&host->next.endpoint));
 }
@@ -135,9 +155,15 @@ static bool take_host(struct span *rest, struct roster *roster) {
 	       take(rest, host->loginkeys.n, 1, &host->loginkeys) && is_good_host(host);
 }
 
-static bool take_account(struct span *rest, struct roster *roster) {
+/* Settled by hand, or neither the system's (DESIGN.md 5.5, IdRange) nor a local user's or group's. */
+static bool is_free(uint32_t number, uint32_t by_hand, const struct locals_ids *taken) {
+	return number && (number == by_hand || (number >= FIRST_ID && !locals_have(taken, number)));
+}
+
+static bool take_account(struct span *rest, const struct locals *locals, struct roster *roster) {
 	struct account *account = &roster->accounts[roster->naccounts];
 	struct packed_account packed;
+	uint32_t by_hand = 0;
 	struct span bytes;
 
 	if (!take(rest, 1, sizeof packed, &bytes))
@@ -150,10 +176,15 @@ static bool take_account(struct span *rest, struct roster *roster) {
 	account->peer = &roster->policy->peers[packed.peer];
 	account->login = &account->peer->logins[packed.login];
 	roster->naccounts++;
-	return account->uid && account->gid;
+	for (size_t i = 0; i < account->peer->nuids; i++)
+		if (strcmp(account->peer->uids[i].login, account->login->login) == 0)
+			by_hand = account->peer->uids[i].uid;
+	return account->peer->accounts && !account->login->written &&
+	       is_free(account->uid, by_hand, &locals->users) &&
+	       is_free(account->gid, account->peer->gid, &locals->groups);
 }
 
-static bool take_all(struct roster *roster, struct span rest) {
+static bool take_all(struct roster *roster, const struct locals *locals, struct span rest) {
 	struct span bytes;
 	struct head head;
 	bool good;
@@ -171,16 +202,17 @@ static bool take_all(struct roster *roster, struct span rest) {
 	while (good && roster->nhosts < head.nhosts)
 		good = take_host(&rest, roster);
 	while (good && roster->naccounts < head.naccounts)
-		good = take_account(&rest, roster);
+		good = take_account(&rest, locals, roster);
 	roster->refused = head.refused;
 	if (good && head.self < head.nhosts)
 		roster->self = &roster->hosts[head.self];
 	return good && rest.n == 0;
 }
 
-bool parcel_open(struct roster *roster, const struct policy *policy, struct span bytes) {
+bool parcel_open(
+	struct roster *roster, const struct policy *policy, const struct locals *locals, struct span bytes) {
 	*roster = (struct roster){.policy = policy};
-	if (take_all(roster, bytes))
+	if (take_all(roster, locals, bytes))
 		return true;
 	roster_free(roster);
 	return false;

@@ -15,6 +15,7 @@ bool parcel_make(FILE *out, const struct roster *roster);
 /* Rebuilds it from bytes that may be anybody's: nothing in it is out of bounds, and no login is in it that
  * the policy, which is the same, does not admit. The roster points into the policy and into bytes;
  * roster_free releases the rest. False: it is not whole. */
-bool parcel_open(struct roster *roster, const struct policy *policy, struct span bytes);
+bool parcel_open(
+	struct roster *roster, const struct policy *policy, const struct locals *locals, struct span bytes);
 
 #endif

@@ -478,24 +478,34 @@ static void wake_sealing(struct book *book) {
 	}
 }
 
-bool store_commit(struct store *store, struct err *err) {
-	bool all = !ledger_has_claims(&store->ledger); /* none yet, or they were lost */
+/* What cannot be written is as if it had not come; the others go on. */
+static bool commit_logs(struct store *store, bool all, struct err *err) {
+	bool good = true;
 
-	wake_sealing(&store->book);
 	for (size_t i = 0; i < store->book.nlogs; i++) {
 		struct book_log *log = store->book.logs[i];
 
 		if (log->kel.count == 0 || log->damaged)
 			continue;
-		if (!log->resting && !commit_both(store, log, err))
+		if (!log->resting && !commit_both(store, log, good ? err : NULL))
+			log->damaged = true;
+		else if ((all || !log->resting) && !note_keys(store, &log->kel, good ? err : NULL))
 			return false;
-		if ((all || !log->resting) && !note_keys(store, &log->kel, err))
-			return false;
+		good = good && !log->damaged;
 	}
+	return good;
+}
+
+bool store_commit(struct store *store, struct err *err) {
+	/* none yet, or it was lost */
+	bool all = !ledger_has_claims(&store->ledger), good;
+
+	wake_sealing(&store->book);
+	good = commit_logs(store, all, err);
 	if (store->stale)
 		verified_write(&store->verified, &store->book, &store->state);
 	ledger_drop_claims(&store->ledger, is_known, store);
-	return ledger_save(&store->ledger, &store->state, err);
+	return ledger_save(&store->ledger, &store->state, good ? err : NULL) && good;
 }
 
 void store_close(struct store *store) {

@@ -109,6 +109,8 @@ static bool read_stream(struct import *import, const struct import_stream *strea
 	import->complete = book_finish(book) && import->complete;
 	show_first(import);
 	progress_end(&import->progress);
+	if (book->starved && import->n > 1)
+		abort(); /* the others are read without it */
 	if (book->starved)
 		return err_set(err, ERR_ENV, "%s: out of memory; nothing was changed", stream->name);
 	log = stream->aid ? book_log(book, stream->aid) : NULL;
@@ -144,12 +146,10 @@ static bool commit(struct import *import, struct err *err) {
 	if (by_hand)
 		twalk_r(book->body_tree, complain, &complaint);
 	good = store_commit(&import->store, err);
-	if (good) {
-		complaint.committed = true;
-		if (by_hand)
-			twalk_r(book->body_tree, complain, &complaint);
-		show_added(book, before);
-	}
+	complaint.committed = true;
+	if (good && by_hand)
+		twalk_r(book->body_tree, complain, &complaint);
+	show_added(book, before);
 	free(before);
 	return good;
 }
@@ -214,7 +214,8 @@ static int read_all(struct import *import, bool *left) {
 
 	import->left = left;
 	import->complete = true;
-	while ((status = confined(&import->store.state, read_and_commit, import, &err)) < 0) {
+	*import->at = import->n;
+	while ((status = confined(&import->store.state, -1, read_and_commit, import, &err)) < 0) {
 		at = *import->at;
 		err_at(&err, "%s", import->streams[at < import->n ? at : 0].name);
 		status = problem(&err);

@@ -150,27 +150,40 @@ bool issue_card(struct store *store, const struct policy *policy, const struct i
 	return good;
 }
 
-/* In this host's own log. */
-static bool seal_card(struct store *store, bool withdraw, struct options *options, struct err *err) {
-	const char *root = store->root, *label = options->card.host;
+/* In the open store. */
+static bool seal_card(
+	struct store *store, const struct policy *policy, struct options *options, struct err *err) {
+	const char *label = options->card.host;
 	struct identity identity = {0};
-	struct policy policy = {0};
 	char said[CESR_TEXT];
-	bool good, configured = policy_load(root, &policy, err);
-	const struct kel *kel;
+	bool good = identity_load(store->root, &identity, err) &&
+		    issue_card(store, policy, &identity, options, said, err);
 
-	good = (withdraw || configured) && identity_load(root, &identity, err) &&
-	       (kel = store_own_kel(store, identity.aid, err)) &&
-	       (!configured || sources_agree(&policy, kel, err)) &&
-	       issue_card(store, withdraw ? NULL : &policy, &identity, options, said, err);
-	if (good && !withdraw && !policy.adopt && strcmp(label, policy.host) == 0)
-		good = identity_write_tunnel(root, PATH_IDENTITY, &identity, label, err);
+	if (good && policy && !policy->adopt && strcmp(label, policy->host) == 0)
+		good = identity_write_tunnel(store->root, PATH_IDENTITY, &identity, label, err);
 	identity_wipe(&identity);
-	policy_free(&policy);
 	if (good)
 		printf("%s: %s %s\n"
 		       "verimesh sync makes it known on this host, verimesh export to others.\n",
-			label, withdraw ? "withdrawn by card" : "card", said);
+			label, policy ? "card" : "withdrawn by card", said);
+	return good;
+}
+
+/* In this host's own log. Sources are asked before the seed is read, and before others have to wait. */
+static bool issue_own(const char *root, bool withdraw, struct options *options, struct err *err) {
+	struct policy policy = {0};
+	char aid[CESR_TEXT];
+	struct store store;
+	bool good, configured = policy_load(root, &policy, err);
+
+	good = (withdraw || configured) && identity_need(root, aid, err) &&
+	       (!configured || sources_agree(root, &policy, aid, err)) &&
+	       store_open(&store, root, true, err);
+	if (good) {
+		good = seal_card(&store, withdraw ? NULL : &policy, options, err);
+		store_close(&store);
+	}
+	policy_free(&policy);
 	return good;
 }
 
@@ -191,21 +204,28 @@ static bool print_draft(const struct store *store, const struct options *options
 	return true;
 }
 
+/* For another log than this host's own. */
+static bool draft(const char *root, const struct options *options, struct err *err) {
+	struct store store;
+	bool good;
+
+	if (!store_open(&store, root, false, err))
+		return false;
+	good = print_draft(&store, options, err);
+	store_close(&store);
+	return good;
+}
+
 static int issue(const struct command *command, enum options_verb verb) {
 	struct options options;
 	int status = options_read(&options, command, verb);
-	struct store store;
 	struct err err;
 	bool good;
 
 	if (status != 0)
 		return status;
-	good = store_open(&store, command->root, !options.aid, &err);
-	if (good) {
-		good = options.aid ? print_draft(&store, &options, &err)
-				   : seal_card(&store, verb == FOR_WITHDRAW, &options, &err);
-		store_close(&store);
-	}
+	good = options.aid ? draft(command->root, &options, &err)
+			   : issue_own(command->root, verb == FOR_WITHDRAW, &options, &err);
 	options_free(&options);
 	return good ? 0 : problem(&err);
 }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,6 +171,9 @@ static bool open_standard_streams(void) {
 
 static int run_verb(const struct verb *verb, const struct command *command) {
 	forbid_dumps();
+	/* ignored, as we may have inherited it, nobody would hear of a child; a limit is told as an error */
+	(void)signal(SIGCHLD, SIG_DFL);
+	(void)signal(SIGXFSZ, SIG_IGN);
 	umask(022);
 	if (sodium_init() < 0) {
 		fprintf(stderr, "verimesh: libsodium cannot start: no source of random numbers\n");

@@ -86,7 +86,8 @@ static bool add_due(struct renewal *renewal, const struct cards_entry *entries, 
 static bool seal(struct store *store, const struct policy *policy, const struct kel *kel,
 	const struct renewal *renewal, struct err *err) {
 	struct identity identity = {0};
-	bool good = sources_agree(policy, kel, err) && identity_load(store->root, &identity, err) &&
+	bool good = sources_agree(store->root, policy, kel->aid, err) &&
+		    identity_load(store->root, &identity, err) &&
 		    issue_sealed(store, &identity, (const char *)renewal->seals,
 			    span_of(renewal->cards, renewal->ncards), err);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "confine.h"
 #include "file.h"
 #include "sources.h"
+#include "store.h"
 #include "verimesh.h"
 
 #define BODY_MAX ((size_t)32 << 20) /* bytes of an answer */
@@ -28,6 +30,7 @@
 #define GRACE 5		  /* more seconds, before the process that asks is given up */
 #define SPEED_LEAST 1024L /* bytes a second, over CONNECT_TIME */
 #define REDIRECTS 3L
+#define ROOM (64 << 20) /* bytes of answers that wait between the processes */
 
 /* In front of an answer, on its way from the process that asks. */
 struct head {
@@ -177,20 +180,24 @@ static bool run_client(struct client *client) {
 
 /* Makes the process that asks; *in is where its answers come from. -1 with err. */
 static pid_t start_client(const struct sources_asker *asker, int *in, struct err *err) {
+	const struct timeval patience = {.tv_sec = seconds_for_one(asker) + GRACE};
 	struct client client = {.asker = asker};
-	int ends[2];
-	pid_t pid;
+	pid_t parent = getpid(), pid;
+	int ends[2], room = ROOM;
 
-	if (pipe2(ends, O_CLOEXEC) != 0) {
-		err_set(err, ERR_ENV, "pipe: %m");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+		err_set(err, ERR_ENV, "socketpair: %m");
 		return -1;
 	}
+	/* while we import, it can go on; and it cannot keep us waiting in the middle of an answer */
+	if (setsockopt(ends[1], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0)
+		setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	(void)fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
-		close(ends[0]);
 		client.out = ends[1];
-		if (!confine(CONFINE_CLIENT, err))
+		if (!confine(CONFINE_CLIENT, parent, &client.out, 1, err))
 			problem(err);
 		else if (run_client(&client))
 			_exit(0);
@@ -240,20 +247,22 @@ static bool comes(const struct sources_asker *asker, int in) {
 	return false;
 }
 
-static bool ask_network(const struct sources_asker *asker, struct err *err) {
-	int status = 0, in;
+/* Each Source answers once. */
+static bool ask_network(const struct sources_asker *asker, size_t n, struct err *err) {
+	size_t answers = 0;
+	int in;
 	pid_t pid = start_client(asker, &in, err);
 
 	if (pid < 0)
 		return false;
-	while (comes(asker, in) && receive(asker, in))
-		continue;
+	while (answers < n && comes(asker, in) && receive(asker, in))
+		answers++;
 	close(in);
 	kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		continue;
-	return status == 0 ||
-	       err_set(err, ERR_ENV, "the process that asks Sources died; some were not asked");
+	return answers == n ||
+	       err_set(err, ERR_ENV, "the process that asks Sources died; %zu were not asked", n - answers);
 }
 
 static void ask_file(const struct sources_asker *asker, size_t source) {
@@ -278,42 +287,48 @@ static void ask_file(const struct sources_asker *asker, size_t source) {
 }
 
 bool sources_ask(const struct sources_asker *asker, struct err *err) {
-	bool network = false;
+	size_t network = 0;
 
 	for (size_t i = 0; i < asker->n; i++)
 		if (is_file(asker->urls[i]))
 			ask_file(asker, i);
 		else
-			network = true;
-	return !network || ask_network(asker, err);
+			network++;
+	return !network || ask_network(asker, network, err);
 }
 
 /* ---- the own log ---- */
 
 /* An answer that is compared with the own log; what comes of it is seen by who asked, too. */
 struct comparison {
-	const struct kel *kel;
-	const char *source;
+	struct store store;
+	const char *aid, *source;
 	struct span answer;
 	struct err *err; /* text "": they agree */
 };
 
 static int compare(void *ctx) {
-	const struct comparison *c = ctx;
+	struct comparison *c = ctx;
 	char ours[CESR_TEXT], theirs[CESR_TEXT];
 	struct book book = {.forgiving = true};
-	const struct kel *shown, *kel = c->kel;
+	const struct kel *shown, *kel;
 
+	if (!store_load(&c->store, NULL, c->err))
+		return 0;
+	c->err->text[0] = 0;
+	kel = book_awake(&c->store.book, c->aid);
 	book_read(&book, c->answer);
 	book_finish(&book);
-	shown = book_kel(&book, kel->aid);
-	if (shown && shown->count > kel->count)
+	shown = book_kel(&book, c->aid);
+	if (!kel || !shown)
+		return 0;
+	if (shown->count > kel->count)
 		err_set(c->err, ERR_NO,
 			"%s: has sn %" PRIu64 " of the own log, this host only sn %" PRIu64
 			"; verimesh import it first",
 			c->source, shown->count - 1, kel->count - 1);
-	else if (shown && kel_said(kel, shown->count - 1, ours) &&
-		 kel_said(shown, shown->count - 1, theirs) && strcmp(ours, theirs) != 0)
+	else if (kel_said(kel, shown->count - 1, ours) && kel_said(shown, shown->count - 1, theirs) &&
+		 strcmp(ours, theirs) != 0)
 		err_set(c->err, ERR_NO,
 			"%s: has another event at sn %" PRIu64 " of the own log; find out which one holds",
 			c->source, shown->count - 1);
@@ -329,21 +344,20 @@ struct own {
 static void take_own(void *ctx, size_t source, uint8_t *data, size_t n, const char *error) {
 	struct own *own = ctx;
 	struct comparison *c = &own->comparison;
-	struct file_dir nowhere = {.fd = -1};
 
 	(void)error;
 	c->source = own->peer->sources[source];
 	c->answer = span_of(data, n);
 	if (data && !c->err->text[0])
-		confined(&nowhere, compare, c, NULL);
+		confined(&c->store.state, -1, compare, c, NULL);
 	free(data);
 }
 
-bool sources_agree(const struct policy *policy, const struct kel *kel, struct err *err) {
+bool sources_agree(const char *root, const struct policy *policy, const char *aid, struct err *err) {
 	const struct policy_peer *peer = policy_peer(policy, policy->self);
-	struct err *shared;
-	struct own own = {.peer = peer, .comparison.kel = kel};
+	struct own own = {.peer = peer};
 	struct sources_asker asker = {.seconds = TIME_LEAST, .answer = take_own, .ctx = &own};
+	struct err *shared;
 	bool good;
 
 	if (!peer || !peer->nsources)
@@ -351,10 +365,15 @@ bool sources_agree(const struct policy *policy, const struct kel *kel, struct er
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		return err_set(err, ERR_ENV, "out of memory");
+	good = store_enter(&own.comparison.store, root, false, err);
+	own.comparison.aid = aid;
 	own.comparison.err = shared;
 	asker.urls = peer->sources;
 	asker.n = peer->nsources;
-	good = sources_ask(&asker, err);
+	if (good) {
+		good = sources_ask(&asker, err);
+		store_close(&own.comparison.store);
+	}
 	shared->text[sizeof shared->text - 1] = 0;
 	if (good && shared->text[0])
 		good = err_set(err, shared->status, "%s", shared->text);

@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #include "err.h"
-#include "kel.h"
 #include "policy.h"
 
 /* Who asks Sources. */
@@ -30,6 +29,6 @@ bool sources_ask(const struct sources_asker *asker, struct err *err);
 /* Refuses to add to the own log where a Source shows a longer one, or another one: this host was restored
  * from a backup, and what it signed would fork the identity. A Source that cannot be asked, or whose answer
  * does not verify, shows nothing. */
-bool sources_agree(const struct policy *policy, const struct kel *kel, struct err *err);
+bool sources_agree(const char *root, const struct policy *policy, const char *aid, struct err *err);
 
 #endif

@@ -208,24 +208,24 @@ static void wipe_secrets(struct mesh *mesh) {
 
 /* In front of the parcel that comes out of it. */
 struct outcome {
-	struct err err; /* text "": none */
-	bool damaged;
+	bool good, damaged;
+	struct err err; /* why it is not good */
 };
 
 static int compile_confined(void *ctx) {
 	const struct compile *c = ctx;
 	struct mesh *mesh = c->mesh;
 	struct outcome outcome = {0};
-	bool good;
 
 	wipe_secrets(mesh);
 	/* the number that an account got is on disk before anybody sees it */
-	good = compile_store(c, &outcome.err) &&
-	       ledger_save(&mesh->store.ledger, &mesh->store.state, &outcome.err);
+	outcome.good = compile_store(c, &outcome.err) &&
+		       ledger_save(&mesh->store.ledger, &mesh->store.state, &outcome.err);
 	outcome.damaged = mesh->damaged;
-	good = fwrite(&outcome, sizeof outcome, 1, c->out) == 1 &&
-	       (!good || parcel_make(c->out, &mesh->roster));
-	return good && fflush(c->out) == 0 ? 0 : ERR_ENV;
+	return fwrite(&outcome, sizeof outcome, 1, c->out) == 1 &&
+			       (!outcome.good || parcel_make(c->out, &mesh->roster)) && fflush(c->out) == 0
+		       ? 0
+		       : ERR_ENV;
 }
 
 /* Takes what the process without rights left in the file. */
@@ -242,10 +242,10 @@ static bool take_outcome(struct mesh *mesh, int fd, struct err *err) {
 		return err_set(err, ERR_ENV, "the process that read the store left nothing");
 	memcpy(&outcome, mesh->parcel, sizeof outcome);
 	outcome.err.text[sizeof outcome.err.text - 1] = 0;
-	if (outcome.err.text[0])
+	if (!outcome.good)
 		return err_set(err, outcome.err.status, "%s", outcome.err.text);
 	mesh->damaged = outcome.damaged;
-	return parcel_open(&mesh->roster, &mesh->policy,
+	return parcel_open(&mesh->roster, &mesh->policy, &mesh->locals,
 		       span_from(span_of(mesh->parcel, mesh->nparcel), sizeof outcome)) ||
 	       err_set(err, ERR_ENV, "the process that read the store left what makes no sense");
 }
@@ -258,7 +258,7 @@ static bool compile_apart(struct compile *c, struct err *err) {
 	c->out = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!c->out)
 		err_set(err, ERR_ENV, "memfd_create: %m");
-	else if (confined(&c->mesh->store.state, compile_confined, c, err) >= 0)
+	else if (confined(&c->mesh->store.state, fd, compile_confined, c, err) >= 0)
 		good = take_outcome(c->mesh, fd, err);
 	if (c->out)
 		fclose(c->out);

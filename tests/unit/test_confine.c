@@ -142,7 +142,100 @@ static void a_reader_has_no_rights(void **unused) {
 	(void)unused;
 	if (!is_possible())
 		skip();
-	assert_int_equal(confined(&state, look_at_itself, &root, &err), 0);
+	assert_int_equal(confined(&state, -1, look_at_itself, &root, &err), 0);
+}
+
+/* The number on a line of /proc/self/status. */
+static int status_number(const char *name) {
+	char line[256];
+	FILE *file = fopen("/proc/self/status", "re");
+	int number = -1;
+
+	while (file && number < 0 && fgets(line, sizeof line, file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			number = atoi(line + strlen(name));
+	if (file)
+		fclose(file);
+	return number;
+}
+
+static int look_at_what_it_holds(void *ctx) {
+	char byte;
+	DIR *fds = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (fds && readdir(fds))
+		n++;
+	if (fds)
+		closedir(fds);
+	if (n != *(const int *)ctx || read(STDIN_FILENO, &byte, 1) != 0)
+		return 1;
+	return status_number("NSsid:") == status_number("NSpid:") ? 0 : 2;
+}
+
+/* Neither a descriptor of who called, nor his input, his terminal's session, his keyrings. */
+static void a_reader_holds_nothing_of_others(void **unused) {
+	int lock = open(in("lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600), pair[2];
+	int n = 2 + 3 + 2 +
+		1; /* . and .., the standard streams, the channel and the state, the list itself */
+	struct err err = {0};
+
+	(void)unused;
+	assert_return_code(lock, errno);
+	assert_return_code(pipe2(pair, O_CLOEXEC), errno);
+	if (!is_possible())
+		skip();
+	assert_int_equal(confined(&state, -1, look_at_what_it_holds, &n, &err), 0);
+	n++;
+	assert_int_equal(confined(&state, pair[1], look_at_what_it_holds, &n, &err), 0);
+	n -= 2;
+	assert_int_equal(confined(NULL, -1, look_at_what_it_holds, &n, &err), 0);
+	close(lock);
+	close(pair[0]);
+	close(pair[1]);
+	unlink(in("lock"));
+}
+
+static int search_root_keyring(void *ctx) {
+	long id = 0;
+	struct err err;
+	pid_t parent = *(const pid_t *)ctx;
+
+	if (!confine(CONFINE_CLIENT, parent, NULL, 0, &err))
+		return 1;
+	id = keyctl_search(KEY_SPEC_SESSION_KEYRING, "user", "verimesh-test", 0);
+	if (id >= 0 || errno != EPERM)
+		return 2;
+	return syscall(SYS_add_key, "user", "verimesh-test-2", "x", 1, KEY_SPEC_SESSION_KEYRING) >= 0 ? 3
+												      : 0;
+}
+
+/* Who asks Sources is no possessor of what root's session possesses. */
+static void a_client_has_no_keys(void **unused) {
+	pid_t parent = getpid(), child = fork();
+	int status;
+
+	(void)unused;
+	if (child == 0)
+		_exit(search_root_keyring(&parent));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int put_somewhere(void *ctx) {
+	(void)ctx;
+	return state.put != NULL;
+}
+
+static void without_a_directory_nothing_is_written(void **unused) {
+	struct err err = {0};
+
+	(void)unused;
+	state.put = NULL;
+	if (!is_possible())
+		skip();
+	assert_int_equal(confined(NULL, -1, put_somewhere, NULL, &err), 0);
 }
 
 static bool is_refused(long result) {
@@ -175,7 +268,7 @@ static void a_reader_can_only_read(void **unused) {
 	if (!is_possible())
 		skip();
 	assert_int_equal(chmod(in("identity/next"), 0666), 0);
-	assert_int_equal(confined(&state, call_what_it_must_not, NULL, &err), 0);
+	assert_int_equal(confined(&state, -1, call_what_it_must_not, NULL, &err), 0);
 	assert_true(has_text("identity/next", "secret"));
 	assert_int_equal(count_files(dir), FILES);
 }
@@ -198,18 +291,24 @@ static void the_files_of_the_store_are_written(void **unused) {
 	const char *const names[] = {"ledger", "verified", "kel/" AID ".cesr", "kel/" AID ".duplicity"};
 	struct err err = {0};
 	struct stat st;
+	bool settled;
 
 	(void)unused;
 	if (!is_possible())
 		skip();
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		assert_int_equal(confined(&state, put, (void *)(uintptr_t)names[i], &err), 0);
+		assert_int_equal(confined(&state, -1, put, (void *)(uintptr_t)names[i], &err), 0);
 		state.put = NULL;
 		assert_true(has_text(names[i], "text"));
 		assert_int_equal(stat(in(names[i]), &st), 0);
 		assert_int_equal(st.st_mode & 07777, 0644);
-		assert_int_equal(confined(&state, take_away, (void *)(uintptr_t)names[i], &err), 0);
-		assert_int_not_equal(access(in(names[i]), F_OK), 0);
+		/* only what showed two versions goes, when it is settled */
+		settled = strstr(names[i], EVIDENCE);
+		assert_int_equal(
+			confined(&state, -1, take_away, (void *)(uintptr_t)names[i], &err) == 0, settled);
+		state.put = NULL;
+		assert_int_equal(access(in(names[i]), F_OK) != 0, settled);
+		assert_true(settled || unlink(in(names[i])) == 0);
 	}
 	assert_int_equal(count_files(dir), FILES);
 }
@@ -227,8 +326,8 @@ static void no_other_file_is(void **unused) {
 	if (!is_possible())
 		skip();
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		assert_int_not_equal(confined(&state, put, (void *)(uintptr_t)names[i], &err), 0);
-		assert_int_not_equal(confined(&state, take_away, (void *)(uintptr_t)names[i], &err), 0);
+		assert_int_not_equal(confined(&state, -1, put, (void *)(uintptr_t)names[i], &err), 0);
+		assert_int_not_equal(confined(&state, -1, take_away, (void *)(uintptr_t)names[i], &err), 0);
 		assert_true(has_text("identity/next", "secret"));
 		assert_int_equal(count_files(dir), FILES);
 	}
@@ -250,16 +349,16 @@ static void requests_that_lie_change_nothing(void **unused) {
 	(void)unused;
 	if (!is_possible())
 		skip();
-	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
+	(void)confined(&state, -1, send_raw, &bytes, &err);
 	request.n = UINT64_MAX - 1;
-	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
+	(void)confined(&state, -1, send_raw, &bytes, &err);
 	request.n = 1000; /* and ends before */
-	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
+	(void)confined(&state, -1, send_raw, &bytes, &err);
 	bytes.n -= 1;
-	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
+	(void)confined(&state, -1, send_raw, &bytes, &err);
 	memset(request.name, 'x', sizeof request.name);
 	bytes.n += 1;
-	assert_int_equal(confined(&state, send_raw, &bytes, &err), 0);
+	(void)confined(&state, -1, send_raw, &bytes, &err);
 	assert_int_equal(count_files(dir), FILES);
 }
 
@@ -282,9 +381,9 @@ static void how_it_ended_is_told(void **unused) {
 	(void)unused;
 	if (!is_possible())
 		skip();
-	assert_int_equal(confined(&state, give, &status, &err), 42);
+	assert_int_equal(confined(&state, -1, give, &status, &err), 42);
 	assert_string_equal(err.text, "");
-	assert_int_equal(confined(&state, crash, NULL, &err), -1);
+	assert_int_equal(confined(&state, -1, crash, NULL, &err), -1);
 	assert_memory_equal(err.text, "the process that read it died: ", 31);
 	assert_int_equal(err.status, ERR_ENV);
 }
@@ -310,7 +409,7 @@ static void it_ends_with_its_parent(void **unused) {
 	parent = fork();
 	if (parent == 0) {
 		close(held[0]);
-		confined(&state, wait_for_ever, &never[0], &err);
+		confined(&state, -1, wait_for_ever, &never[0], &err);
 		_exit(0);
 	}
 	close(held[1]);
@@ -326,6 +425,9 @@ static void it_ends_with_its_parent(void **unused) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reader_has_no_rights),
+		cmocka_unit_test(a_reader_holds_nothing_of_others),
+		cmocka_unit_test(a_client_has_no_keys),
+		cmocka_unit_test(without_a_directory_nothing_is_written),
 		cmocka_unit_test(a_reader_can_only_read),
 		cmocka_unit_test(the_files_of_the_store_are_written),
 		cmocka_unit_test(no_other_file_is),

@@ -3,6 +3,8 @@
 #include "parcel.h"
 #include "roster_scene.h"
 
+static const struct locals none;
+
 /* What a scene's roster looks like in a parcel. */
 static struct span packed(const struct roster *roster) {
 	char *bytes = NULL;
@@ -38,7 +40,7 @@ static void it_comes_out_as_it_went_in(void **state) {
 	struct text before = describe(s), after;
 
 	(void)state;
-	assert_true(parcel_open(&s->roster, &s->policy, parcel));
+	assert_true(parcel_open(&s->roster, &s->policy, &none, parcel));
 	after = describe(s);
 	assert_string_equal(after.p, before.p);
 	assert_ptr_equal(s->roster.self, find(s, "h1.a"));
@@ -73,7 +75,7 @@ static void an_empty_one_too(void **state) {
 	build(s, &(struct setting){0});
 	there = s->roster;
 	parcel = packed(&there);
-	assert_true(parcel_open(&s->roster, &s->policy, parcel));
+	assert_true(parcel_open(&s->roster, &s->policy, &none, parcel));
 	assert_int_equal(s->roster.nhosts, 0);
 	assert_null(s->roster.self);
 	roster_free(&there);
@@ -89,7 +91,7 @@ static bool opens(const struct policy *policy, const uint8_t *bytes, size_t n) {
 
 	assert_non_null(copy);
 	memcpy(copy, bytes, n);
-	good = parcel_open(&roster, policy, span_of(copy, n));
+	good = parcel_open(&roster, policy, &none, span_of(copy, n));
 	for (size_t i = 0; good && i < roster.nhosts; i++) {
 		struct span list = roster.hosts[i].loginkeys, text;
 
@@ -164,6 +166,63 @@ static void only_logins_that_the_policy_admits(void **state) {
 	end(s);
 }
 
+static bool repacked_opens(const struct scene *s, const struct locals *locals) {
+	struct span parcel = packed(&s->roster);
+	struct roster roster;
+	bool good = parcel_open(&roster, &s->policy, locals, parcel);
+
+	if (good)
+		roster_free(&roster);
+	free((void *)(uintptr_t)parcel.p);
+	return good;
+}
+
+/* Nor make anybody one of the system's own, or a neighbour. */
+static void only_numbers_that_are_free(void **state) {
+	struct scene *s = begin_scene();
+	struct account *account = &s->roster.accounts[0], was = *account;
+	uint32_t taken = was.uid;
+	struct locals locals = {0};
+
+	(void)state;
+	assert_true(repacked_opens(s, &locals));
+	account->uid = 33;
+	assert_false(repacked_opens(s, &locals));
+	account->uid = 0;
+	assert_false(repacked_opens(s, &locals));
+	*account = was;
+	account->gid = 6;
+	assert_false(repacked_opens(s, &locals));
+	*account = was;
+	locals.users = (struct locals_ids){&taken, 1};
+	assert_false(repacked_opens(s, &locals));
+	locals = (struct locals){0};
+	s->policy.peers[was.peer - s->policy.peers].accounts = false;
+	assert_false(repacked_opens(s, &locals));
+	end(s);
+}
+
+/* Nor take a neighbour's addresses. */
+static void only_addresses_that_the_policy_admits(void **state) {
+	struct scene *s = begin_scene();
+	struct roster_host *host = (struct roster_host *)(uintptr_t)find(s, "db1.b");
+
+	(void)state;
+	for (size_t i = 0; i < host->naddrs; i++) {
+		struct addr was = host->addrs[i];
+
+		host->addrs[i].bytes[0] ^= 1;
+		assert_false(repacked_opens(s, &none));
+		host->addrs[i] = was;
+	}
+	assert_int_equal(host->nroutes, 1);
+	host->routes[0].bits = 1;
+	assert_false(repacked_opens(s, &none));
+	host->routes[0].bits = 24;
+	assert_true(repacked_opens(s, &none));
+	end(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_comes_out_as_it_went_in),
@@ -171,6 +230,8 @@ int main(void) {
 		cmocka_unit_test(no_part_of_one_is_one),
 		cmocka_unit_test(whatever_its_bytes_are_nothing_is_out_of_bounds),
 		cmocka_unit_test(only_logins_that_the_policy_admits),
+		cmocka_unit_test(only_numbers_that_are_free),
+		cmocka_unit_test(only_addresses_that_the_policy_admits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
