@@ -192,7 +192,9 @@ static bool leave_session(void) {
 	if (fd > STDIN_FILENO)
 		close(fd);
 	setsid();
-	return good && (keyctl_join_session_keyring(NULL) >= 0 || errno == ENOSYS || errno == EPERM);
+	/* where that cannot be, or a quota is full, the filter still keeps it from all keyrings */
+	return good && (keyctl_join_session_keyring(NULL) >= 0 || errno == ENOSYS || errno == EPERM ||
+			       errno == EDQUOT);
 }
 
 bool confine(enum confinement kind, pid_t parent, const int *keep, size_t n, struct err *err) {

@@ -262,7 +262,7 @@ static bool ask_network(const struct sources_asker *asker, size_t n, struct err 
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		continue;
 	return answers == n ||
-	       err_set(err, ERR_ENV, "the process that asks Sources died; %zu were not asked", n - answers);
+	       err_set(err, ERR_ENV, "the process that asks Sources died; some were not asked");
 }
 
 static void ask_file(const struct sources_asker *asker, size_t source) {

@@ -95,7 +95,7 @@ new_host http://127.0.0.1:8080/stalls_in_middle
 "$verimesh" fetch --root "$host" 2>"$LAB/err" &
 pid=$!
 soon child_of $pid || fail 'it has no child without rights'
-without_rights "$CHILD" 0 65534
+without_rights "$CHILD" 2 65534
 soon has "$honest" || fail 'the other was not imported'
 timeout 5 "$verimesh" import "$streams/victim" --root "$host" >/dev/null || fail 'an import cannot begin'
 ok "$STEP"
