@@ -542,6 +542,21 @@ static void a_peer_with_a_source_lapses(void **state) {
 	}
 }
 
+/* Where a clock starts in 1970 and is set a little later, nobody lapses by that. */
+static void a_clock_that_was_not_set_mends_nothing(void **state) {
+	struct scene *s = begin();
+
+	(void)state;
+	issue(s, &s->b, "db1", 1, NULL);
+	answer(s, &s->b, NOW - 60);
+	s->ledger.changed = false;
+	build(s, &(struct setting){.interface = HOUR, .b = SOURCE, .now = 100});
+	assert_false(find(s, "db1.b")->lapsed);
+	assert_false(s->ledger.changed);
+	assert_int_equal(answered(s, &s->b), NOW - 60);
+	end(s);
+}
+
 /* There is no need of a host; the accounts of others stay. */
 static void accounts_lapse_with_their_peer(void **state) {
 	struct scene *s = begin();
@@ -643,6 +658,7 @@ int main(void) {
 		cmocka_unit_test(a_next_key_is_claimed),
 		cmocka_unit_test(a_peer_with_a_source_lapses),
 		cmocka_unit_test(accounts_lapse_with_their_peer),
+		cmocka_unit_test(a_clock_that_was_not_set_mends_nothing),
 		cmocka_unit_test(the_own_organisation_lapses_where_its_identity_is_not),
 		cmocka_unit_test(without_a_log_nothing_lapses),
 		cmocka_unit_test(a_peer_lapses_between_two_keys),

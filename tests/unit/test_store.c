@@ -969,6 +969,37 @@ static void what_cannot_be_written_is_told(void **state) {
 	drop(&s);
 }
 
+/* Nobody's log keeps others from being written, nor from having been heard of. */
+static void what_cannot_be_written_stops_no_other(void **state) {
+	struct id orgs[] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+	struct text stream = {0};
+	struct store store;
+	struct err err;
+	char path[PATH];
+	uint64_t when;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		incept(&stream, &orgs[i], "");
+	open_store(&store, true);
+	book_read(&store.book, text_span(&stream));
+	assert_true(book_finish(&store.book));
+	assert_true(ledger_put(&store.ledger, LEDGER_ANSWERED, orgs[0].aid, "-", 7));
+	assert_int_equal(mkdir(file_beside(orgs[1].aid, path), 0700), 0);
+	assert_false(store_commit(&store, &err));
+	assert_int_equal(err.status, ERR_ENV);
+	store_close(&store);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(count_of(orgs[0].aid), 1);
+	assert_int_equal(count_of(orgs[1].aid), 0);
+	assert_int_equal(count_of(orgs[2].aid), 1);
+	open_store(&store, false);
+	assert_true(ledger_find(&store.ledger, LEDGER_ANSWERED, orgs[0].aid, "-", &when) && when == 7);
+	store_close(&store);
+	import_text(&stream);
+	assert_int_equal(count_of(orgs[1].aid), 1);
+}
+
 #define test(f) cmocka_unit_test_setup(f, empty_root)
 
 int main(void) {
@@ -1003,6 +1034,7 @@ int main(void) {
 		test(a_second_writer_waits),
 		test(the_lock_is_not_inherited),
 		test(what_cannot_be_written_is_told),
+		test(what_cannot_be_written_stops_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, make_root, remove_root);
