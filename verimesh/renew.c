@@ -9,6 +9,7 @@
 #include "issue.h"
 #include "renew.h"
 #include "sources.h"
+#include "verimesh.h"
 
 /* What a renewal is made of: the cards, one behind the other, and the seals of its event. */
 struct renewal {
@@ -68,14 +69,18 @@ static bool add(struct renewal *renewal, const struct card *old, int64_t now, st
 	return good;
 }
 
-/* Those that are due by now. */
-static bool add_due(struct renewal *renewal, const struct cards_entry *entries, size_t n, int64_t now,
+/* Those that are due by now. One that cannot be issued again is told, left out, and stops no other. */
+static bool add_due(struct renewal *renewal, struct cards_entry *entries, size_t n, int64_t now,
 	int64_t *next, struct err *err) {
 	for (size_t i = 0; i < n; i++) {
 		int64_t when = due(&entries[i]);
 
-		if (when <= now && !add(renewal, &entries[i].card, now, err))
-			return false;
+		if (when <= now && !add(renewal, &entries[i].card, now, err)) {
+			if (err->status == ERR_ENV)
+				return false;
+			problem(err);
+			entries[i].last = false;
+		}
 		if (when > now && when / 1000000 < *next)
 			*next = when / 1000000 + 1;
 	}

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -29,14 +30,19 @@
 #include "verimesh.h"
 
 /* Milliseconds. */
-#define QUIET 200    /* a sync follows a change after so long without another, */
-#define LONGEST 1000 /* but at the latest after so long */
-#define RETRY 5000   /* the first wait when no Source answered; it doubles */
-#define EVERY 300000 /* FetchEvery, until a configuration says another one */
+#define QUIET 200     /* a sync follows a change after so long without another, */
+#define LONGEST 1000  /* but at the latest after so long */
+#define RETRY 5000    /* the first wait when no Source answered; it doubles */
+#define EVERY 300000  /* FetchEvery, until a configuration says another one */
+#define LIMIT 1800000 /* a job that is under way for so long hangs, and is ended, */
+#define GRACE 10000   /* by force after so long */
+
+#define MOST_TEXT (1 << 20) /* bytes of what a job prints that are told */
 
 /* What a sync tells of the state it made. */
 struct told {
-	uint32_t fetch_every; /* seconds; 0: the configuration, or the store, cannot be read */
+	uint32_t fetch_every; /* seconds; 0: the configuration cannot be read */
+	bool synced;	      /* the rest is known */
 	size_t hosts, peers;
 	int64_t next; /* when the next thing ends, begins or is due: seconds since 1970, or NEVER */
 };
@@ -55,6 +61,8 @@ struct job {
 	void (*after)(struct watch *w, int status);
 	int64_t at;	    /* when to start it, milliseconds as of now_ms; NEVER: not at all */
 	pid_t pid;	    /* 0: it is not under way */
+	int64_t limit;	    /* while it is: when to end it */
+	bool late;	    /* it was asked to end, because it hangs */
 	int problems;	    /* while it is: the file in memory that takes what it prints of them */
 	struct lines said;  /* in its last round that came to its end */
 	struct lines broke; /* in the last one since that did not */
@@ -68,7 +76,7 @@ struct watch {
 	struct job fetch, sync;
 	int64_t every;	 /* FetchEvery in milliseconds */
 	int64_t silent;	 /* how long to wait because no Source answered; 0: one did */
-	bool blind;	 /* the last sync could not read what it needs: the last good state stays */
+	bool blind;	 /* the last sync could not read the configuration */
 	int64_t changed; /* since when there are changes that no sync has seen; 0: none */
 	bool tells;	 /* the sync under way follows a change */
 	enum { STARTING, RELOADING, READY, ENDING } state;
@@ -104,19 +112,19 @@ __attribute__((format(printf, 1, 2))) static void notify(const char *format, ...
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	char text[256];
 	va_list args;
-	int fd, n;
+	int fd;
 
 	if (!path || !span_copy(span_str(path), to.sun_path, sizeof to.sun_path))
 		return;
 	if (*path == '@')
 		to.sun_path[0] = 0;
 	va_start(args, format);
-	n = vsnprintf(text, sizeof text, format, args);
+	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	sendto(fd, text, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&to,
+	sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to,
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
 	close(fd);
 }
@@ -151,14 +159,20 @@ static int64_t next_moment(const struct roster *roster) {
 
 /* What was renewed changes the store, so that another sync follows. */
 static int sync_and_renew(const char *root, struct told *told) {
+	struct policy policy;
 	struct mesh mesh;
 	struct err err;
 	int status;
 
+	if (policy_load(root, &policy, &err)) {
+		told->fetch_every = policy.fetch_every;
+		policy_free(&policy);
+	}
 	if (!mesh_open(&mesh, root, true, mesh_print, NULL, &err))
 		return problem(&err);
 	status = mesh_sync(&mesh);
 	*told = (struct told){.fetch_every = mesh.policy.fetch_every,
+		.synced = true,
 		.hosts = mesh.roster.nhosts,
 		.peers = mesh.policy.npeers,
 		.next = next_moment(&mesh.roster)};
@@ -195,13 +209,19 @@ static void free_lines(struct lines *lines) {
 
 /* Takes what a job printed, and prints what was not told yet. */
 static void read_lines(const struct watch *w, const struct job *job, struct lines *lines) {
+	struct stat st;
 	char *line;
 
+	if (fstat(job->problems, &st) == 0 && st.st_size > MOST_TEXT)
+		(void)!ftruncate(job->problems, MOST_TEXT);
 	lseek(job->problems, 0, SEEK_SET);
-	file_read_fd(job->problems, job->name, INT_MAX, (uint8_t **)&lines->text, &lines->n, NULL);
+	file_read_fd(job->problems, job->name, MOST_TEXT, (uint8_t **)&lines->text, &lines->n, NULL);
 	for (size_t at = 0; at < lines->n; at += strlen(line) + 1) {
 		line = lines->text + at;
 		*strchrnul(line, '\n') = 0;
+		for (char *p = line; *p; p++)
+			if (*p < ' ' || *p > '~')
+				*p = '?';
 		if (!is_told(w, line) && !tfind(line, &lines->tree, compare_lines))
 			fprintf(stderr, "%s\n", line);
 		tsearch(line, &lines->tree, compare_lines);
@@ -237,7 +257,8 @@ static void tell(const struct watch *w, struct job *job, bool broke) {
 
 /* ---- children ---- */
 
-/* In the child. It ends with its parent, and has the signals as anybody. */
+/* In the child. It ends with its parent, and has the signals as anybody. What it forks has no hold of told.
+ */
 __attribute__((noreturn)) static void work(const struct watch *w, const struct job *job, pid_t parent) {
 	sigset_t none;
 	int status;
@@ -245,7 +266,8 @@ __attribute__((noreturn)) static void work(const struct watch *w, const struct j
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (getppid() != parent || dup2(job->problems, STDERR_FILENO) < 0)
+	if (getppid() != parent || dup2(job->problems, STDERR_FILENO) < 0 ||
+		madvise(w->told, sizeof *w->told, MADV_DONTFORK) != 0)
 		_exit(ERR_ENV);
 	status = job->run(w->root, w->told);
 	(void)fflush(stdout);
@@ -257,6 +279,8 @@ static void start(struct watch *w, struct job *job) {
 	struct err err;
 
 	job->at = NEVER;
+	job->limit = now_ms() + LIMIT;
+	job->late = false;
 	job->problems = memfd_create(job->name, MFD_CLOEXEC);
 	job->pid = job->problems < 0 ? -1 : fork();
 	if (job->pid == 0)
@@ -309,20 +333,20 @@ static void after_sync(struct watch *w, int status) {
 	bool ready;
 
 	w->blind = !told->fetch_every;
-	if (!w->blind) {
+	if (!w->blind)
 		w->every = (int64_t)told->fetch_every * 1000;
+	if (told->synced)
 		note_summary(w, status);
-	}
-	wake_at(w, w->blind ? NEVER : told->next);
-	if (w->blind)
+	wake_at(w, told->synced ? told->next : NEVER);
+	if (!told->synced)
 		w->sync.at = earlier(w->sync.at, now + jittered(w->every));
-	else /* FetchEvery may be another */
+	if (!w->blind) /* FetchEvery may be another */
 		w->fetch.at = earlier(w->fetch.at, now + jittered(w->every));
 	ready = w->state == STARTING ||
 		(w->state == RELOADING && (w->blind || (!w->fetch.pid && w->fetch.at > now)));
 	if (ready)
 		w->state = READY;
-	notify("%sSTATUS=%s%s; %s", ready ? "READY=1\n" : "", w->blind ? "the last sync failed; " : "",
+	notify("%sSTATUS=%s%s; %s", ready ? "READY=1\n" : "", told->synced ? "" : "the last sync failed; ",
 		w->summary, w->fetched);
 }
 
@@ -334,6 +358,9 @@ static void reap(struct watch *w, struct job *job) {
 	job->pid = 0;
 	if (WIFEXITED(status))
 		code = WEXITSTATUS(status);
+	else if (job->late)
+		dprintf(job->problems, "verimesh: %s: hung for %d minutes and was ended\n", job->name,
+			LIMIT / 60000);
 	else
 		dprintf(job->problems, "verimesh: %s: killed by signal %d\n", job->name, WTERMSIG(status));
 	tell(w, job, code == ERR_USAGE || code == ERR_ENV);
@@ -369,7 +396,8 @@ static void take_signals(struct watch *w) {
  * state, which each sync writes, only the directories in it, which may come later. */
 static bool watch_dirs(struct watch *w, struct err *err) {
 	static const char *const dirs[] = {"/etc/verimesh", PATH_STORE, PATH_IDENTITY, PATH_STATE};
-	const uint32_t mask = IN_CREATE | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVE | IN_DELETE | IN_ONLYDIR;
+	const uint32_t mask = IN_CREATE | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVE | IN_DELETE | IN_MOVE_SELF |
+			      IN_DELETE_SELF | IN_ONLYDIR;
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
@@ -409,8 +437,19 @@ static void take_time(struct watch *w) {
 		w->sync.at = now_ms();
 }
 
+static void end_late(struct job *job, int64_t now) {
+	if (!job->pid || job->limit > now)
+		return;
+	kill(job->pid, job->late ? SIGKILL : SIGTERM);
+	job->late = true;
+	job->limit = now + GRACE;
+}
+
 static void start_due(struct watch *w) {
 	int64_t now = now_ms();
+
+	end_late(&w->sync, now);
+	end_late(&w->fetch, now);
 
 	if (!w->sync.pid && w->sync.at <= now) {
 		watch_dirs(w, NULL);
@@ -432,10 +471,9 @@ static void wait_for_more(struct watch *w) {
 		{.fd = w->timer, .events = POLLIN}};
 	int64_t until = w->dog, wait;
 
-	if (!w->sync.pid)
-		until = earlier(until, w->sync.at);
-	if (!w->fetch.pid && !w->blind)
-		until = earlier(until, w->fetch.at);
+	until = earlier(until, w->sync.pid ? w->sync.limit : w->sync.at);
+	if (w->fetch.pid || !w->blind)
+		until = earlier(until, w->fetch.pid ? w->fetch.limit : w->fetch.at);
 	wait = earlier(until - now_ms(), INT_MAX);
 	poll(fds, 3, wait > 0 ? (int)wait : 0);
 	take_signals(w);
@@ -473,8 +511,6 @@ static bool set_up(struct watch *w, struct err *err) {
 	sigaddset(&taken, SIGINT);
 	sigaddset(&taken, SIGTERM);
 	sigprocmask(SIG_BLOCK, &taken, NULL);
-	(void)signal(
-		SIGCHLD, SIG_DFL); /* ignored, as we may have inherited it, nobody would hear of a child */
 	w->signals = signalfd(-1, &taken, SFD_NONBLOCK | SFD_CLOEXEC);
 	w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	w->timer = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
