@@ -362,3 +362,23 @@ gave 0 '^VmRSS:'
 signal INT
 [ "$STATUS" -eq 0 ] || failed "exit status $STATUS"
 passed
+
+step 'a fresh host with no more than its configuration starts by watch alone'
+on hub sh -c 'verimesh down; rm -rf /var/lib/verimesh /run/verimesh; sed -i "/^\[Peer org1\]/,/^$/d" '$conf
+edit 's/^Self = .*/Self = org3/'
+publish
+fresh
+watch
+soon knows 10.77.2.9 || failed 'the Source was not asked'
+says 1 ': sn [0-9]+, [0-9]+ bytes added$'
+passed
+
+step 'the directory of the configuration is replaced: that is noticed at once'
+still
+fresh
+on hub sh -c 'cp -a /etc/verimesh /etc/new; echo nonsense >>/etc/new/verimesh.conf
+    mv /etc/verimesh /etc/old; mv /etc/new /etc/verimesh'
+says 1 '^verimesh: /etc/verimesh/verimesh.conf:[0-9]+: misplaced "nonsense"'
+signal TERM
+[ "$STATUS" -eq 0 ] || failed "exit status $STATUS"
+passed
