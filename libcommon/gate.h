@@ -83,8 +83,8 @@ enum gate_remote {
 
 /* rhost: PAM_RHOST or NULL; connection: SSH_CONNECTION of the PAM environment or NULL (callers in
  * session phases pass NULL); sockets: whether descriptors of this process may be looked at (not
- * with PAM_RUSER set, not with a real uid other than 0); where they cannot be looked at, whatever
- * speaks of a remote end is refused, and a console stays one. *fd is the socket that was used, or
+ * with PAM_RUSER set, not with a real uid other than 0); where looking fails, whatever speaks of a
+ * remote end is refused, and a console stays one. *fd is the socket that was used, or
  * -1; the process keeps owning it. May change errno. */
 enum gate_remote gate_remote_end(
 	const char *rhost, const char *connection, bool sockets, struct addr *out, int *fd);

@@ -294,6 +294,7 @@ static int read_uapi(const char *interface, struct reading *r) {
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return errno;
+	errno = EPROTO; /* it does not take the whole question */
 	rc = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
 			     send(fd, "get=1\n\n", 7, MSG_NOSIGNAL) == 7
 		     ? read_lines(r, fd)

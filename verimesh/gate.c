@@ -66,6 +66,7 @@ static void mend_login(const struct mesh *mesh, const struct gate_request *reque
 	const struct roster_host *host = mesh ? host_of_card(&mesh->roster, decision->said) : NULL;
 	const struct policy_login *listed;
 	char login[LOGIN_MAX + 1];
+	const char *meant;
 
 	if (!host) {
 		snprintf(mend, MEND_SIZE, "verimesh sync");
@@ -79,15 +80,17 @@ static void mend_login(const struct mesh *mesh, const struct gate_request *reque
 			host->label);
 		return;
 	}
+	meant = strcmp(login, request->account) == 0 ? "" : "if that is meant, ";
 	listed = policy_login(host->peer, span_str(login));
 	if (host->peer->line)
 		snprintf(mend, MEND_SIZE,
-			"set %s=%s in Logins of [Peer %s] (" PATH_CONF ":%u), then verimesh sync", login,
-			request->account, host->peer->name, listed ? listed->line : host->peer->line);
+			"%sset %s=%s in Logins of [Peer %s] (" PATH_CONF ":%u), then verimesh sync", meant,
+			login, request->account, host->peer->name, listed ? listed->line : host->peer->line);
 	else
 		snprintf(mend, MEND_SIZE,
-			"write [Peer %s] and below it Logins = %s=%s into " PATH_CONF ", then verimesh sync",
-			host->peer->name, login, request->account);
+			"%swrite [Peer %s] and below it Logins = %s=%s into " PATH_CONF
+			", then verimesh sync",
+			meant, host->peer->name, login, request->account);
 }
 
 bool gate_mend(const struct mesh *mesh, const struct gate_request *request,

@@ -579,7 +579,7 @@ explains alice "$address" "${met[@]}" "yes login that becomes the account login 
 gave 0
 ! grep -Ev '^(  (yes |-   ) .{36} [^ ]|[^ ])' <<<"$OUT" || failed 'not in columns'
 explains carol "$address" "${met[@]}" "no login that becomes the account no login of $host becomes carol" \
-    "mend set alice=carol in Logins of [Peer clinic-a] ($conf:$((section + 3))), then verimesh sync" \
+    "mend if that is meant, set alice=carol in Logins of [Peer clinic-a] ($conf:$((section + 3))), then verimesh sync" \
     'note this host has no account carol, so that sshd refuses it'
 gave 1
 passed
@@ -597,7 +597,7 @@ mends() { # mends CHANGE USER ADDRESS MEND COMMAND
     gave 0 ': admitted: '
     passed
 }
-mends "cp $conf conf" bob "$address" "set alice=bob in Logins of [Peer clinic-a] ($conf:$((section + 3))), then verimesh sync" \
+mends "cp $conf conf" bob "$address" "if that is meant, set alice=bob in Logins of [Peer clinic-a] ($conf:$((section + 3))), then verimesh sync" \
     "sed -i 's/^Logins = alice bob/Logins = alice=bob/' $conf && verimesh sync"
 run db1 "mv conf $conf; verimesh sync"
 mends "rm $map" alice "$address" 'verimesh sync' 'verimesh sync'
