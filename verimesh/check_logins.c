@@ -104,6 +104,13 @@ void check_sudo(struct check *c) {
 
 	if (!pam_asks(c, "sudo", asked, &ignores_outside))
 		return;
+	if (is_there(c->root, "/etc/pam.d/sudo-i") && !pam_asks(c, "sudo-i", where, &ignores_outside))
+		found(c,
+			"%s/etc/pam.d/sudo-i: does not ask pam_verimesh.so, as %s does, and sudo -i asks "
+			"it; "
+			"write the same line there",
+			c->root, asked);
+	where[0] = 0;
 	if (file_path(path, c->root, "/etc/sudoers{,.d/*}", NULL, NULL) &&
 		glob(path, GLOB_BRACE, NULL, &list) == 0)
 		for (size_t i = 0; i < list.gl_pathc; i++)

@@ -53,7 +53,7 @@ struct stack {
 	const char *type;
 	char where[WHERE_SIZE]; /* our module stands there; "" nowhere */
 	char control[64];
-	bool ignores_outside;
+	bool ignores_outside, session, ssh_key; /* options that it has */
 	struct detour detour;
 	bool loginuid;		   /* pam_loginuid.so stands before it */
 	char user_env[WHERE_SIZE]; /* so does a pam_env.so that lets users set the environment */
@@ -80,6 +80,8 @@ static void see_module(struct stack *stack, const struct text *text, const struc
 		text_where(text, stack->where);
 		snprintf(stack->control, sizeof stack->control, "%s", line->control);
 		stack->ignores_outside = has_option(line, "outside=ignore");
+		stack->session = has_option(line, "session");
+		stack->ssh_key = has_option(line, "require_ssh_key");
 		return;
 	}
 	if (stack->detour.lines != INT_MAX)
@@ -130,9 +132,9 @@ bool pam_asks(
 	return stack.where[0];
 }
 
-/* A refusal must count. */
-static bool is_binding(const char *control) {
-	const char *denied = strstr(control, "perm_denied=");
+/* A refusal, which is this code, must count. */
+static bool is_binding(const char *control, const char *code) {
+	const char *denied = strstr(control, code);
 	const char *action = denied ? denied : strstr(control, "default=");
 
 	if (*control != '[')
@@ -141,19 +143,23 @@ static bool is_binding(const char *control) {
 	return strncmp(action, "die", 3) == 0 || strncmp(action, "bad", 3) == 0;
 }
 
-static void check_account(struct check *c) {
-	static const char mend[] =
-		"make `account required " OURS "` the first account line of " PAM_D "/sshd";
+static void check_account(struct check *c, const char *service) {
 	struct stack stack = {.c = c, .type = "account"};
+	char mend[256];
 
-	if (!read_stack(&stack, "sshd"))
-		c->skipped = "no " PAM_D "/sshd";
-	else if (!stack.where[0])
-		found(c, "%s" PAM_D "/sshd: does not ask " OURS "; %s", c->root, mend);
+	read_stack(&stack, service);
+	snprintf(mend, sizeof mend,
+		"make `account required " OURS "%s` the first account line of " PAM_D "/%s",
+		stack.session ? " session" : "", service);
+	if (!stack.where[0])
+		found(c, "%s" PAM_D "/%s: does not ask " OURS "; %s", c->root, service, mend);
 	else if (stack.detour.lines > 0)
 		found(c, "%s: %s may skip " OURS "; %s", stack.detour.where, stack.detour.by, mend);
-	else if (!is_binding(stack.control))
+	else if (!is_binding(stack.control, "perm_denied="))
 		found(c, "%s: " OURS " is but %s; %s", stack.where, stack.control, mend);
+	if (stack.ssh_key)
+		found(c, "%s: require_ssh_key has no effect here; write it behind the session line of sshd",
+			stack.where);
 }
 
 /* The session stack: users must not say who they are, and asks, where another service asks for the record of
@@ -163,6 +169,12 @@ static void check_session(struct check *c, const char *asks) {
 
 	if (!read_stack(&stack, "sshd"))
 		return;
+	if (stack.ssh_key && stack.detour.lines > 0)
+		found(c, "%s: %s may skip " OURS " and its require_ssh_key; move it behind %s",
+			stack.detour.where, stack.detour.by, stack.where);
+	else if (stack.ssh_key && !is_binding(stack.control, "session_err="))
+		found(c, "%s: " OURS " is but %s, and require_ssh_key refuses nobody; make it required",
+			stack.where, stack.control);
 	if (stack.where[0] && stack.user_env[0])
 		found(c, "%s: lets users set the environment before " OURS " reads it; move it behind %s",
 			stack.user_env, stack.where);
@@ -190,17 +202,20 @@ static bool is_option_of_ours(const char *word) {
 	return strncmp(word, "root=/", strlen("root=/")) == 0 && !strstr(word, "..");
 }
 
-/* Looks at the lines of a service that name our module. asks becomes where one asks for records. */
-static void check_lines(struct check *c, const char *service, char asks[static WHERE_SIZE]) {
+/* Looks at the lines of a service that name our module. asks becomes where one asks for records. True: one
+ * of them is to refuse accounts. */
+static bool check_lines(struct check *c, const char *service, char asks[static WHERE_SIZE]) {
 	char where[WHERE_SIZE], *word;
 	struct pam_line line;
 	struct text text;
+	bool account = false;
 
 	text_open(&text, c->root, PAM_D, service);
 	while (next_pam_line(&text, &line)) {
 		if (!strstr(line.module, OURS))
 			continue;
 		text_where(&text, where);
+		account = account || strcasecmp(line.type, "account") == 0;
 		if (strcasecmp(line.type, "auth") == 0)
 			printf("note %s: in auth it lets any user of an admitted host be the account\n",
 				where);
@@ -214,6 +229,7 @@ static void check_lines(struct check *c, const char *service, char asks[static W
 					where, word);
 	}
 	text_close(&text);
+	return account;
 }
 
 /* What editors and package managers leave behind is no service. */
@@ -226,10 +242,14 @@ void check_pam(struct check *c) {
 	struct dirent **list;
 	int n;
 
-	check_account(c);
+	if (is_there(c->root, PAM_D "/sshd"))
+		check_account(c, "sshd");
+	else
+		c->skipped = "no " PAM_D "/sshd";
 	n = file_path(path, c->root, PAM_D, NULL, NULL) ? scandir(path, &list, is_service, alphasort) : -1;
 	for (int i = 0; i < n; i++) {
-		check_lines(c, list[i]->d_name, asks);
+		if (check_lines(c, list[i]->d_name, asks) && strcmp(list[i]->d_name, "sshd") != 0)
+			check_account(c, list[i]->d_name);
 		free(list[i]);
 	}
 	if (n >= 0)

@@ -420,7 +420,7 @@ broken 'PAM: such options anywhere' 'printf "account required pam_verimesh.so ro
 step 'PAM: every option that there is; what is no service is not looked at'
 run db1 'echo "account required pam_verimesh.so debug local=deny local=ignore outside=deny outside=ignore require_ssh_key root=/ session" > /etc/pam.d/cron
     pamtester cron root acct_mgmt; sed -i "s/ session//" /etc/pam.d/cron; echo "account required pam_verimesh.so x" | tee /etc/pam.d/cron.dpkg-old > /etc/pam.d/cron~'
-finds
+finds '/etc/pam.d/cron:1: require_ssh_key has no effect here; write it behind the session line of sshd'
 run db1 'rm /etc/pam.d/cron*; grep "unknown option" /var/log/messages | grep -v outside=allow'
 gave 1
 passed
@@ -456,6 +456,20 @@ broken 'the same in a file of its own, further on' 'mkdir -p /etc/sudoers.d; pri
     "/etc/sudoers.d/zz:2: by pam_rhost sudo is a login from this host's own name, which $sudo does not admit; remove pam_rhost"
 run db1 'echo "Defaults pam_rhost" | tee /etc/sudoers.d/zz.bak > /etc/sudoers.d/zz~'
 finds
+broken 'sudo: skipped, or without effect' 'sed -i "1i account sufficient pam_permit.so" /etc/pam.d/sudo; echo "account optional pam_verimesh.so session" > /etc/pam.d/su-x' \
+    'sed -i 1d /etc/pam.d/sudo; rm /etc/pam.d/su-x' \
+    '/etc/pam.d/su-x:1: pam_verimesh.so is but optional; make `account required pam_verimesh.so session` the first account line of /etc/pam.d/su-x' \
+    '/etc/pam.d/sudo:1: pam_permit.so may skip pam_verimesh.so; make `account required pam_verimesh.so session` the first account line of /etc/pam.d/sudo'
+broken 'sudo -i has a service of its own' 'echo "account required pam_unix.so" > /etc/pam.d/sudo-i' \
+    'sed -i "1i account required pam_verimesh.so session" /etc/pam.d/sudo-i' \
+    "/etc/pam.d/sudo-i: does not ask pam_verimesh.so, as $sudo does, and sudo -i asks it; write the same line there"
+broken 'require_ssh_key where it refuses nobody' 'cp /etc/pam.d/sshd saved; sed -i "s/^session.*verimesh.so/session optional pam_verimesh.so require_ssh_key/" /etc/pam.d/sshd' \
+    'mv saved /etc/pam.d/sshd' \
+    "$(printf '/etc/pam.d/sshd:%s: pam_verimesh.so is but optional, and require_ssh_key refuses nobody; make it required' "$(on db1 grep -n '^session.*verimesh' /etc/pam.d/sshd | cut -d: -f1)")"
+broken 'require_ssh_key on an account line' 'sed -i "/^account.*verimesh/s/$/ require_ssh_key/" /etc/pam.d/sshd' \
+    'sed -i "/^account/s/ require_ssh_key//" /etc/pam.d/sshd' \
+    "$(printf '/etc/pam.d/sshd:%s: require_ssh_key has no effect here; write it behind the session line of sshd' "$(on db1 grep -n '^account.*verimesh' /etc/pam.d/sshd | cut -d: -f1)")"
+run db1 'rm /etc/pam.d/sudo-i'
 run db1 'echo "Defaults pam_rhost" > /etc/sudoers.d/zz; sed -i /verimesh/d /etc/pam.d/sudo'
 finds
 run db1 'rm /etc/pam.d/sudo /etc/sudoers.d/zz*; sed -i "/^session/d" /etc/pam.d/sshd'
