@@ -14,6 +14,8 @@
 
 /* In PATH_STATE. */
 #define NAME_STORE "kel"
+#define SUFFIX_LOG ".cesr" /* of an AID in it, and of what contradicts its log */
+#define SUFFIX_EVIDENCE ".duplicity"
 #define NAME_LEDGER "ledger"
 #define NAME_VERIFIED "verified"
 #define PATH_STORE PATH_STATE "/" NAME_STORE

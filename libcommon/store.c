@@ -19,8 +19,6 @@
 #include "store.h"
 
 #define STORE_FILE_MAX ((size_t)1 << 30)
-#define SUFFIX ".cesr"
-#define EVIDENCE ".duplicity"
 #define FILE_TEXT 64 /* of a file's name */
 
 /* Nothing of the identifier is believed, for what was accepted before may have been withdrawn behind it. */
@@ -31,7 +29,7 @@ static void note(struct store *store, const char *aid, const struct verdict *ver
 		log->damaged = true;
 	if (!store->damage.text[0])
 		err_set(&store->damage, ERR_ENV,
-			"%s/" NAME_STORE "/%s" SUFFIX
+			"%s/" NAME_STORE "/%s" SUFFIX_LOG
 			": damaged at event %llu: %s; restore it, or remove it and import again",
 			store->state.path, aid, (unsigned long long)verdict->event, what);
 }
@@ -83,7 +81,7 @@ static const char *file_name(const char *aid, const char *suffix, char name[stat
 bool store_read(const struct store *store, const char *aid, uint8_t **data, size_t *n, struct err *err) {
 	char name[FILE_TEXT];
 
-	return file_dir_read(&store->state, file_name(aid, SUFFIX, name), STORE_FILE_MAX, data, n, err);
+	return file_dir_read(&store->state, file_name(aid, SUFFIX_LOG, name), STORE_FILE_MAX, data, n, err);
 }
 
 static uint64_t nanoseconds(const struct timespec *t) {
@@ -95,7 +93,7 @@ static bool stat_file(const struct store *store, const char *aid, struct book_fi
 	char name[FILE_TEXT];
 	struct stat st;
 
-	if (fstatat(store->state.fd, file_name(aid, SUFFIX, name), &st, 0) != 0)
+	if (fstatat(store->state.fd, file_name(aid, SUFFIX_LOG, name), &st, 0) != 0)
 		return false;
 	file->size = (uint64_t)st.st_size;
 	file->inode = st.st_ino;
@@ -149,7 +147,7 @@ static void load_file(struct store *store, const char *aid) {
 }
 
 static bool changed_meanwhile(const struct store *store, const char *aid, struct err *err) {
-	return err_set(err, ERR_ENV, "%s/" NAME_STORE "/%s" SUFFIX ": changed meanwhile; try again",
+	return err_set(err, ERR_ENV, "%s/" NAME_STORE "/%s" SUFFIX_LOG ": changed meanwhile; try again",
 		store->state.path, aid);
 }
 
@@ -219,9 +217,9 @@ static bool take_name(
 		return true;
 	if (store->resolved && strcmp(store->resolved, aid) == 0)
 		return true;
-	if (strcmp(name + CESR_CHARS, EVIDENCE) == 0)
+	if (strcmp(name + CESR_CHARS, SUFFIX_EVIDENCE) == 0)
 		return add_name(frozen, aid, err);
-	if (strcmp(name + CESR_CHARS, SUFFIX) != 0)
+	if (strcmp(name + CESR_CHARS, SUFFIX_LOG) != 0)
 		return true;
 	before = verified_find(&store->verified, aid);
 	if (may_rest(store, before))
@@ -289,7 +287,7 @@ bool store_load(struct store *store, const char *resolved, struct err *err) {
 
 	store->book = (struct book){.forgiving = true, .keep = true, .wake = wake, .waker = store};
 	store->resolved = resolved;
-	if (resolved && faccessat(store->state.fd, file_name(resolved, EVIDENCE, name), F_OK, 0) != 0)
+	if (resolved && faccessat(store->state.fd, file_name(resolved, SUFFIX_EVIDENCE, name), F_OK, 0) != 0)
 		return err_set(err, ERR_NO, "%s: is not frozen", resolved);
 	verified_read(&store->verified, &store->state);
 	if (!ledger_open(&store->ledger, &store->state, err) || !load_all(store, err))
@@ -380,8 +378,8 @@ static bool replace(const struct store *store, struct book_log *log, struct span
 		return err_set(err, ERR_ENV, "%s: would be too large to be read again", log->kel.aid);
 	}
 	memcpy(all + n, new.p, new.n);
-	good = file_dir_put(
-		&store->state, file_name(log->kel.aid, SUFFIX, name), span_of(all, n + new.n), 0644, err);
+	good = file_dir_put(&store->state, file_name(log->kel.aid, SUFFIX_LOG, name),
+		span_of(all, n + new.n), 0644, err);
 	if (good) {
 		log->file.messages += count_messages(new);
 		cesr_digest(span_of(all, n + new.n), log->file.digest);
@@ -412,7 +410,7 @@ static bool commit_evidence(struct store *store, const struct book_log *log, str
 	char name[FILE_TEXT];
 
 	return (!log->nevidence && !resolved) ||
-	       file_dir_put(&store->state, file_name(log->kel.aid, EVIDENCE, name),
+	       file_dir_put(&store->state, file_name(log->kel.aid, SUFFIX_EVIDENCE, name),
 		       span_of(log->evidence, log->nevidence), 0644, err);
 }
 

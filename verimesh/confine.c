@@ -31,8 +31,7 @@
 #define NOBODY 65534
 #define PUT_MAX ((size_t)1 << 30) /* bytes of a file */
 #define PATIENCE (15 * 60 * 1000) /* milliseconds */
-#define EVIDENCE ".duplicity"
-#define CONFINE_FAILED 126 /* exit status, which no verb has */
+#define CONFINE_FAILED 126	  /* exit status, which no verb has */
 
 /* ---- without rights ---- */
 
@@ -239,7 +238,7 @@ static bool is_stores(const char *name) {
 	aid = span_cut(rest, strlen(NAME_STORE "/"), CESR_CHARS);
 	rest = span_from(rest, strlen(NAME_STORE "/") + CESR_CHARS);
 	return span_starts(span_str(name), NAME_STORE "/") && cesr_is_aid(aid) &&
-	       (span_is(rest, ".cesr") || span_is(rest, EVIDENCE));
+	       (span_is(rest, SUFFIX_LOG) || span_is(rest, SUFFIX_EVIDENCE));
 }
 
 /* False when the other end is to be left. */
@@ -254,7 +253,7 @@ static bool answer(int fd, const struct file_dir *state) {
 		return false;
 	request.name[sizeof request.name - 1] = 0;
 	good = is_stores(request.name) &&
-	       (request.n <= PUT_MAX || (request.n == UINT64_MAX && strstr(request.name, EVIDENCE)));
+	       (request.n <= PUT_MAX || (request.n == UINT64_MAX && strstr(request.name, SUFFIX_EVIDENCE)));
 	if (good && request.n != UINT64_MAX) {
 		data = malloc(request.n + 1);
 		good = data && file_receive(fd, data, request.n);
@@ -316,6 +315,7 @@ static _Noreturn void be_child(const struct task *task) {
 }
 
 int confined(struct file_dir *state, int out, int (*work)(void *ctx), void *ctx, struct err *err) {
+	const struct timeval patience = {.tv_sec = PATIENCE / 1000};
 	struct task task = {state, -1, out, getpid(), work, ctx};
 	int ends[2];
 	pid_t pid;
@@ -325,6 +325,8 @@ int confined(struct file_dir *state, int out, int (*work)(void *ctx), void *ctx,
 		return -1;
 	}
 	task.channel = ends[1];
+	/* nor may it keep us waiting in the middle of a request */
+	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	(void)fflush(NULL);
 	pid = fork();
 	if (pid == 0)

@@ -208,8 +208,8 @@ static void wipe_secrets(struct mesh *mesh) {
 
 /* In front of the parcel that comes out of it. */
 struct outcome {
-	bool good, damaged;
-	struct err err; /* why it is not good */
+	unsigned char good, damaged; /* anybody may have written it: not bool */
+	struct err err;		     /* why it is not good */
 };
 
 static int compile_confined(void *ctx) {

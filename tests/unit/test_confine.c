@@ -223,9 +223,15 @@ static void a_client_has_no_keys(void **unused) {
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* A request on whatever it holds. */
 static int put_somewhere(void *ctx) {
+	const struct request request = {.name = "ledger", .n = 4};
+	bool sent = false;
+
 	(void)ctx;
-	return state.put != NULL;
+	for (int fd = 3; fd < 64; fd++)
+		sent = (file_send(fd, &request, sizeof request) && file_send(fd, "text", 4)) || sent;
+	return sent ? 0 : 1;
 }
 
 static void without_a_directory_nothing_is_written(void **unused) {
@@ -235,7 +241,13 @@ static void without_a_directory_nothing_is_written(void **unused) {
 	state.put = NULL;
 	if (!is_possible())
 		skip();
-	assert_int_equal(confined(NULL, -1, put_somewhere, NULL, &err), 0);
+	(void)confined(NULL, state.fd, put_somewhere, NULL, &err);
+	assert_int_equal(count_files(dir), FILES);
+	/* with one it is */
+	(void)confined(&state, -1, put_somewhere, NULL, &err);
+	state.put = NULL;
+	assert_true(has_text("ledger", "text"));
+	assert_int_equal(unlink(in("ledger")), 0);
 }
 
 static bool is_refused(long result) {
@@ -303,7 +315,7 @@ static void the_files_of_the_store_are_written(void **unused) {
 		assert_int_equal(stat(in(names[i]), &st), 0);
 		assert_int_equal(st.st_mode & 07777, 0644);
 		/* only what showed two versions goes, when it is settled */
-		settled = strstr(names[i], EVIDENCE);
+		settled = strstr(names[i], SUFFIX_EVIDENCE);
 		assert_int_equal(
 			confined(&state, -1, take_away, (void *)(uintptr_t)names[i], &err) == 0, settled);
 		state.put = NULL;
