@@ -13,23 +13,28 @@
 #include "identity.h"
 #include "paths.h"
 
+#define EVENTS "events" /* SAIDs of those that this host made */
+#define EVENTS_MAX ((size_t)64 << 20)
+
 /* ---- files ---- */
 
 static bool write_file(
 	const char *root, const char *dir, const char *name, const char *text, struct err *err) {
-	char path[PATH_MAX], line[CESR_TEXT + 1];
+	char path[PATH_MAX], *line;
+	int n = asprintf(&line, "%s\n", text);
 	bool good;
 
-	snprintf(line, sizeof line, "%s\n", text);
+	if (n < 0)
+		return err_set(err, ERR_ENV, "out of memory");
 	good = file_path(path, root, dir, NULL, err) && file_mkdir(path, 0700, err) &&
 	       file_path(path, root, dir, name, err) && file_replace(path, span_str(line), 0600, err);
-	sodium_memzero(line, sizeof line);
+	sodium_memzero(line, (size_t)n);
+	free(line);
 	return good;
 }
 
-static bool damaged(const char *root, const char *name, struct err *err) {
-	return err_set(
-		err, ERR_ENV, "%s" PATH_IDENTITY "/%s: damaged; restore it from a backup", root, name);
+static bool damaged(const char *path, struct err *err) {
+	return err_set(err, ERR_ENV, "%s: damaged; restore it from a backup", path);
 }
 
 bool identity_closed(const char *root, const char *name, struct err *err) {
@@ -50,21 +55,34 @@ bool identity_closed(const char *root, const char *name, struct err *err) {
 }
 
 /* Reads a file that holds one line of 44 characters. Not there: errno ENOENT. */
-static bool read_file(const char *root, const char *name, char text[static CESR_TEXT], struct err *err) {
-	char path[PATH_MAX];
+static bool read_line(const char *path, char text[static CESR_TEXT], struct err *err) {
 	uint8_t *data;
 	bool good;
 	size_t n;
 
-	if (!identity_closed(root, NULL, err) || !identity_closed(root, name, err) ||
-		!file_path(path, root, PATH_IDENTITY, name, err) || !file_read(path, 128, &data, &n, err))
+	if (!file_read(path, 128, &data, &n, err))
 		return false;
 	good = n == CESR_CHARS + 1 && data[CESR_CHARS] == '\n' &&
 	       span_copy(span_of(data, CESR_CHARS), text, CESR_TEXT);
 	sodium_memzero(data, n);
 	free(data);
 	errno = 0;
-	return good || damaged(root, name, err);
+	return good || damaged(path, err);
+}
+
+static bool read_file(const char *root, const char *name, char text[static CESR_TEXT], struct err *err) {
+	char path[PATH_MAX];
+
+	return identity_closed(root, NULL, err) && identity_closed(root, name, err) &&
+	       file_path(path, root, PATH_IDENTITY, name, err) && read_line(path, text, err);
+}
+
+/* Within PATH_IDENTITY, durably. */
+static bool move(const char *root, const char *from, const char *to, struct err *err) {
+	char old[PATH_MAX], new[PATH_MAX];
+
+	return file_path(old, root, PATH_IDENTITY, from, err) &&
+	       file_path(new, root, PATH_IDENTITY, to, err) && file_rename(old, new, err);
 }
 
 bool secret_write(const char *root, const char *dir, const char *name,
@@ -78,20 +96,24 @@ bool secret_write(const char *root, const char *dir, const char *name,
 	return good;
 }
 
-bool secret_read(const char *root, const char *name, uint8_t secret[static SEED_BYTES], struct err *err) {
+bool secret_read_file(const char *path, uint8_t secret[static SEED_BYTES], struct err *err) {
 	char text[CESR_TEXT];
-	bool good = read_file(root, name, text, err) &&
-		    (wg_key_decode(text, strlen(text), secret) || damaged(root, name, err));
+	bool good = read_line(path, text, err) &&
+		    (wg_key_decode(text, strlen(text), secret) || damaged(path, err));
 
 	sodium_memzero(text, sizeof text);
 	return good;
 }
 
-bool tunnel_secret_promote(const char *root, struct err *err) {
-	char from[PATH_MAX], to[PATH_MAX];
+bool secret_read(const char *root, const char *name, uint8_t secret[static SEED_BYTES], struct err *err) {
+	char path[PATH_MAX];
 
-	return file_path(from, root, PATH_IDENTITY, SECRET_TUNNEL_NEXT, err) &&
-	       file_path(to, root, PATH_IDENTITY, SECRET_TUNNEL, err) && file_rename(from, to, err);
+	return identity_closed(root, NULL, err) && identity_closed(root, name, err) &&
+	       file_path(path, root, PATH_IDENTITY, name, err) && secret_read_file(path, secret, err);
+}
+
+bool tunnel_secret_promote(const char *root, const char *name, struct err *err) {
+	return move(root, name, SECRET_TUNNEL, err);
 }
 
 bool identity_write_tunnel(const char *root, const char *dir, const struct identity *identity,
@@ -110,7 +132,7 @@ bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err)
 
 	aid[0] = 0;
 	if (read_file(root, "aid", aid, err))
-		return cesr_decode(span_str(aid), CESR_BLAKE3, raw) || damaged(root, "aid", err);
+		return cesr_decode(span_str(aid), CESR_BLAKE3, raw) || damaged(PATH_IDENTITY "/aid", err);
 	if (errno != ENOENT)
 		return false;
 	return (!identity_closed(root, "seed", NULL) && errno == ENOENT) ||
@@ -127,7 +149,7 @@ bool identity_need(const char *root, char aid[static CESR_TEXT], struct err *err
 }
 
 bool identity_load(const char *root, struct identity *identity, struct err *err) {
-	*identity = (struct identity){0};
+	*identity = (struct identity){.held = true};
 	return identity_need(root, identity->aid, err) && secret_read(root, "seed", identity->seed, err);
 }
 
@@ -138,23 +160,86 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+/* A directory and the files in it. Not there is no error. */
+static bool remove_dir(const char *path, struct err *err) {
+	return nftw(path, remove_one, 2, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT ||
+	       err_set(err, ERR_ENV, "%s: %m", path);
+}
+
 bool identity_adopt(const char *root, const struct identity *identity, const char *label, struct err *err) {
 	static const char dir[] = PATH_IDENTITY ".new";
 	char from[PATH_MAX], to[PATH_MAX];
 
-	if (!file_path(from, root, dir, NULL, err) || !file_path(to, root, PATH_IDENTITY, NULL, err))
-		return false;
-	/* what one that was killed left behind is no part of this identity */
-	if (nftw(from, remove_one, 2, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
-		return err_set(err, ERR_ENV, "%s: %m", from);
-	return (!label || identity_write_tunnel(root, dir, identity, label, err)) &&
+	return file_path(from, root, dir, NULL, err) && file_path(to, root, PATH_IDENTITY, NULL, err) &&
+	       /* what one that was killed left behind is no part of this identity */
+	       remove_dir(from, err) && (!label || identity_write_tunnel(root, dir, identity, label, err)) &&
 	       secret_write(root, dir, "next", identity->next, err) &&
 	       secret_write(root, dir, "seed", identity->seed, err) &&
+	       (!identity->made[0] || write_file(root, dir, EVENTS, identity->made, err)) &&
 	       write_file(root, dir, "aid", identity->aid, err) && file_rename(from, to, err);
 }
 
 void identity_wipe(struct identity *identity) {
 	sodium_memzero(identity, sizeof *identity);
+}
+
+bool identity_events(const char *root, char **text, struct err *err) {
+	char path[PATH_MAX];
+	size_t n;
+
+	return identity_closed(root, EVENTS, err) && file_path(path, root, PATH_IDENTITY, EVENTS, err) &&
+	       file_read(path, EVENTS_MAX, (uint8_t **)text, &n, err);
+}
+
+bool identity_note(const char *root, const struct identity *identity, struct err *err) {
+	char *before = NULL, *after;
+	bool good;
+
+	if (!identity->held)
+		return true;
+	if (!identity_events(root, &before, err) && errno != ENOENT)
+		return false;
+	good = asprintf(&after, "%s%s", before ? before : "", identity->made) >= 0 ||
+	       err_set(err, ERR_ENV, "out of memory");
+	free(before);
+	if (good) {
+		good = write_file(root, PATH_IDENTITY, EVENTS, after, err);
+		free(after);
+	}
+	return good;
+}
+
+bool identity_stage(
+	const char *root, const struct identity *identity, const uint8_t *tunnel, struct err *err) {
+	static const char dir[] = PATH_IDENTITY "/" STAGED ".new";
+	char path[PATH_MAX];
+
+	return file_path(path, root, dir, NULL, err) && remove_dir(path, err) &&
+	       secret_write(root, dir, "next", identity->next, err) &&
+	       secret_write(root, dir, "seed", identity->seed, err) &&
+	       (!tunnel || secret_write(root, dir, SECRET_TUNNEL_NEXT, tunnel, err)) &&
+	       write_file(root, dir, "event", identity->made, err) && move(root, STAGED ".new", STAGED, err);
+}
+
+bool identity_settle(const char *root, const struct kel *kel, bool *finished, struct err *err) {
+	static const char *const names[] = {SECRET_TUNNEL_NEXT, "next", "seed"};
+	char path[PATH_MAX], from[32], event[CESR_TEXT];
+	bool staged = read_file(root, STAGED "/event", event, err);
+
+	*finished = false;
+	if (!staged && errno != ENOENT)
+		return false;
+	*finished = staged && span_is(kel_current(kel)->ev.said, event);
+	/* one that was killed here before has moved some of them */
+	for (size_t i = 0; *finished && i < sizeof names / sizeof names[0]; i++) {
+		snprintf(from, sizeof from, STAGED "/%s", names[i]);
+		if (!move(root, from, names[i], err) && errno != ENOENT)
+			return false;
+	}
+	/* its event goes first: what is left without it is nothing to go on with */
+	return file_path(path, root, PATH_IDENTITY, STAGED "/event", err) &&
+	       (unlink(path) == 0 || errno == ENOENT || err_set(err, ERR_ENV, "%s: %m", path)) &&
+	       file_path(path, root, PATH_IDENTITY, STAGED, err) && remove_dir(path, err);
 }
 
 /* ---- events ---- */
@@ -179,48 +264,105 @@ static bool sign(char *body, int size, const uint8_t seed[static SEED_BYTES], ch
 	return size >= 0 || err_set(err, ERR_ENV, "out of memory");
 }
 
-static void public_text(const uint8_t seed[static SEED_BYTES], char text[static CESR_TEXT]) {
-	uint8_t public[CESR_RAW], secret[crypto_sign_SECRETKEYBYTES];
+static void public_raw(const uint8_t seed[static SEED_BYTES], uint8_t public[static CESR_RAW]) {
+	uint8_t secret[crypto_sign_SECRETKEYBYTES];
 
 	crypto_sign_seed_keypair(public, secret, seed);
 	sodium_memzero(secret, sizeof secret);
+}
+
+static void public_text(const uint8_t seed[static SEED_BYTES], char text[static CESR_TEXT]) {
+	uint8_t public[CESR_RAW];
+
+	public_raw(seed, public);
 	cesr_encode(CESR_ED25519, public, text);
 }
 
+/* Signs the body, and notes its SAID, which every event of ours has behind the same words. */
+static bool make_event(
+	struct identity *identity, char *body, int size, char **event, size_t *n, struct err *err) {
+	if (!sign(body, size, identity->seed, event, n, err))
+		return false;
+	memcpy(identity->made, *event + strlen("{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\""),
+		CESR_CHARS);
+	identity->made[CESR_CHARS] = 0;
+	return true;
+}
+
+/* What an event before commits to. */
+static void next_digest(const uint8_t seed[static SEED_BYTES], char digest[static CESR_TEXT]) {
+	char key[CESR_TEXT];
+
+	public_text(seed, key);
+	cesr_digest(span_str(key), digest);
+}
+
 bool identity_make(struct identity *identity, char **event, size_t *n, struct err *err) {
-	char key[CESR_TEXT], next_key[CESR_TEXT], digest[CESR_TEXT], *body;
+	char key[CESR_TEXT], digest[CESR_TEXT], *body;
 	int size;
 
+	*identity = (struct identity){0};
 	randombytes_buf(identity->seed, sizeof identity->seed);
 	randombytes_buf(identity->next, sizeof identity->next);
 	public_text(identity->seed, key);
-	public_text(identity->next, next_key);
-	cesr_digest(span_str(next_key), digest);
+	next_digest(identity->next, digest);
 	size = asprintf(&body,
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"0\","
 		"\"kt\":\"1\",\"k\":[\"%s\"],\"nt\":\"1\",\"n\":[\"%s\"],"
 		"\"bt\":\"0\",\"b\":[],\"c\":[],\"a\":[]}",
 		EVENT_BLANK_SAID, EVENT_BLANK_SAID, key, digest);
-	if (!sign(body, size, identity->seed, event, n, err))
+	if (!make_event(identity, body, size, event, n, err))
 		return false;
-	/* an inception's identifier is its SAID, which stands where every event has it */
-	memcpy(identity->aid, *event + strlen("{\"v\":\"KERI10JSON000000_\",\"t\":\"icp\",\"d\":\""),
-		CESR_CHARS);
-	identity->aid[CESR_CHARS] = 0;
+	memcpy(identity->aid, identity->made,
+		sizeof identity->aid); /* an inception's identifier is its SAID */
 	return true;
 }
 
-bool identity_seal(const struct identity *identity, const struct kel *kel, const char *seals, char **event,
+bool identity_seal(struct identity *identity, const struct kel *kel, const char *seals, char **event,
 	size_t *n, struct err *err) {
+	const struct kel_est *est = kel_current(kel);
 	char prior[CESR_TEXT], *body;
+	uint8_t public[CESR_RAW];
 	int size;
 
+	public_raw(identity->seed, public);
+	if (est->nkeys != 1 || memcmp(est->keys[0].raw, public, sizeof public) != 0)
+		return err_set(err, ERR_NO,
+			PATH_IDENTITY "/seed: is not the key that signs this log now; it was restored from "
+				      "before a rotation: restore the whole of " PATH_IDENTITY
+				      " as it was after that");
 	kel_said(kel, kel->count - 1, prior);
 	size = asprintf(&body,
 		"{\"v\":\"KERI10JSON000000_\",\"t\":\"ixn\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%llx\","
 		"\"p\":\"%s\",\"a\":[%s]}",
 		EVENT_BLANK_SAID, identity->aid, (unsigned long long)kel->count, prior, seals);
-	return sign(body, size, identity->seed, event, n, err);
+	return make_event(identity, body, size, event, n, err);
+}
+
+bool identity_is_next(const struct kel *kel, const uint8_t seed[static SEED_BYTES]) {
+	const struct kel_est *est = kel_current(kel);
+	char digest[CESR_TEXT];
+	uint8_t raw[CESR_RAW];
+
+	next_digest(seed, digest);
+	return est->nnext == 1 && cesr_decode(span_str(digest), CESR_BLAKE3, raw) &&
+	       memcmp(est->next[0], raw, sizeof raw) == 0;
+}
+
+bool identity_rotate(struct identity *identity, const struct kel *kel, uint64_t sn, const char *seals,
+	char **event, size_t *n, struct err *err) {
+	char key[CESR_TEXT], digest[CESR_TEXT], prior[CESR_TEXT], *body;
+	int size;
+
+	public_text(identity->seed, key);
+	next_digest(identity->next, digest);
+	kel_said(kel, sn - 1, prior);
+	size = asprintf(&body,
+		"{\"v\":\"KERI10JSON000000_\",\"t\":\"rot\",\"d\":\"%s\",\"i\":\"%s\",\"s\":\"%llx\","
+		"\"p\":\"%s\",\"kt\":\"1\",\"k\":[\"%s\"],\"nt\":\"1\",\"n\":[\"%s\"],"
+		"\"bt\":\"0\",\"br\":[],\"ba\":[],\"a\":[%s]}",
+		EVENT_BLANK_SAID, identity->aid, (unsigned long long)sn, prior, key, digest, seals);
+	return make_event(identity, body, size, event, n, err);
 }
 
 /* ---- what grows from the host seed ---- */

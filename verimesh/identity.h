@@ -13,12 +13,15 @@
 #include "kel.h"
 
 #define SEED_BYTES 32
+#define STAGED "rotation" /* in PATH_IDENTITY: what identity_stage made */
 
 /* An identity that this host holds. identity_wipe ends its life. */
 struct identity {
 	char aid[CESR_TEXT];
 	uint8_t seed[SEED_BYTES]; /* signs now */
 	uint8_t next[SEED_BYTES]; /* signs after a rotation; all zero unless it was just made */
+	char made[CESR_TEXT];	  /* SAID of the event that it made last; "" for none since it was loaded */
+	bool held;		  /* by this host, in PATH_IDENTITY */
 };
 
 /* Whether a file of PATH_IDENTITY (name NULL: the directory) is closed to others: what they could read is no
@@ -45,9 +48,35 @@ bool identity_adopt(const char *root, const struct identity *identity, const cha
 void identity_wipe(struct identity *identity);
 
 /* The next event of the log: an interaction that anchors what `seals`, JSON maps, say. *event is malloc'd,
- * with its signature. */
-bool identity_seal(const struct identity *identity, const struct kel *kel, const char *seals, char **event,
+ * with its signature, the caller's. A seed that is not the one that signs this log now is an error. */
+bool identity_seal(struct identity *identity, const struct kel *kel, const char *seals, char **event,
 	size_t *n, struct err *err);
+
+/* The rotation at sn (kel->count, or an interaction's, which it then supersedes with all behind it) by which
+ * identity->seed, to which the log committed, signs from now on, and identity->next is committed to. As
+ * identity_seal. */
+bool identity_rotate(struct identity *identity, const struct kel *kel, uint64_t sn, const char *seals,
+	char **event, size_t *n, struct err *err);
+
+/* Whether the log commits to this seed: a rotation may make it the one that signs. */
+bool identity_is_next(const struct kel *kel, const uint8_t seed[static SEED_BYTES]);
+
+/* Notes that this host made identity->made, before anybody sees it. Of one that it does not hold yet,
+ * identity_adopt does. */
+bool identity_note(const char *root, const struct identity *identity, struct err *err);
+
+/* SAIDs of all events that this host made, a line each: others in its log were made by another who has its
+ * keys. *text is malloc'd, the caller's. */
+bool identity_events(const char *root, char **text, struct err *err);
+
+/* Makes ready what is to hold once the log has the event identity->made: the seeds, and the tunnel's next
+ * secret (NULL: it keeps what it has). All at once or, after a crash, not at all. */
+bool identity_stage(
+	const char *root, const struct identity *identity, const uint8_t *tunnel, struct err *err);
+
+/* Puts what is staged in force if the log has its event, which *finished then says; else forgets it. After a
+ * crash at any moment it does what is left to do. */
+bool identity_settle(const char *root, const struct kel *kel, bool *finished, struct err *err);
 
 /* X25519 secret of a host's tunnel, grown from its host seed (DESIGN.md 7). The caller wipes it. */
 void derive_tunnel(
@@ -61,17 +90,21 @@ void derive_journal(const uint8_t seed[static SEED_BYTES], const char *label, ch
 #define SECRET_HOST "hostseed" /* what this host's keys grow from where another holds the identity */
 #define SECRET_TUNNEL "tunnel"
 #define SECRET_TUNNEL_NEXT "tunnel.next" /* takes its place when the card that names it is in force */
+#define SECRET_STAGED STAGED "/" SECRET_TUNNEL_NEXT /* the same, until its rotation is settled */
 
 /* Reading: errno ENOENT when there is none. dir: PATH_IDENTITY, or where one is in the making. */
 bool secret_read(const char *root, const char *name, uint8_t secret[static SEED_BYTES], struct err *err);
 bool secret_write(const char *root, const char *dir, const char *name,
 	const uint8_t secret[static SEED_BYTES], struct err *err);
 
+/* From any file. */
+bool secret_read_file(const char *path, uint8_t secret[static SEED_BYTES], struct err *err);
+
 /* Writes the tunnel secret that grows from an identity. */
 bool identity_write_tunnel(const char *root, const char *dir, const struct identity *identity,
 	const char *label, struct err *err);
 
-/* The next one takes its place. */
-bool tunnel_secret_promote(const char *root, struct err *err);
+/* The next one, by its name, takes its place. */
+bool tunnel_secret_promote(const char *root, const char *name, struct err *err);
 
 #endif

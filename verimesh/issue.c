@@ -44,13 +44,21 @@ const struct kel *store_own_kel(struct store *store, const char *aid, struct err
 	return kel;
 }
 
+bool issue_may_replace(const struct cards_entry *last, int64_t now, const char *instead, struct err *err) {
+	char until[TIME_TEXT];
+
+	return !last || last->card.from <= now - ISSUE_OVERLAP ||
+	       err_set(err, ERR_NO, "%.*s: changes its key; wait until %s, or %s",
+		       SPAN_ARG(last->card.host), time_format(last->card.from + ISSUE_OVERLAP, until),
+		       instead);
+}
+
 /* Fills in the seal: it voids the last card of the same host, if there is one to void. */
 static bool draft_seal(
 	struct draft *draft, const struct book *book, const struct card_content *card, struct err *err) {
 	const struct kel *kel = book_kel(book, card->issuer);
 	const struct cards_entry *last;
 	struct cards_entry *entries = NULL;
-	char until[TIME_TEXT];
 	bool good = true;
 	size_t n = 0;
 
@@ -61,9 +69,8 @@ static bool draft_seal(
 		last = NULL;
 	if (!card->key && !(last && last->card.has_key))
 		good = err_set(err, ERR_NO, "%s: has no card to withdraw", card->host);
-	else if (card->key && last && last->card.from > card->issued - ISSUE_OVERLAP)
-		good = err_set(err, ERR_NO, "%s: changes its key; wait until %s, or withdraw it", card->host,
-			time_format(last->card.from + ISSUE_OVERLAP, until));
+	else if (card->key && !issue_may_replace(last, card->issued, "withdraw it", err))
+		good = false;
 	else if (last)
 		snprintf(draft->seal, sizeof draft->seal, "{\"i\":\"%.44s\",\"s\":\"1\",\"d\":\"%s\"}",
 			(const char *)last->card.said.p, draft->said);
@@ -120,7 +127,23 @@ static bool settle_keys(const struct policy *policy, const struct identity *iden
 	return true;
 }
 
-bool issue_sealed(struct store *store, const struct identity *identity, const char *seals, struct span cards,
+bool issue_identity(struct store *store, struct identity *identity, struct err *err) {
+	const struct kel *kel;
+	bool finished;
+
+	return identity_need(store->root, identity->aid, err) &&
+	       (kel = store_own_kel(store, identity->aid, err)) &&
+	       identity_settle(store->root, kel, &finished, err) &&
+	       identity_load(store->root, identity, err);
+}
+
+bool issue_event(struct store *store, const struct identity *identity, struct span event, struct span cards,
+	struct err *err) {
+	return identity_note(store->root, identity, err) && book_own(&store->book, event.p, event.n, err) &&
+	       book_own(&store->book, cards.p, cards.n, err) && store_commit(store, err);
+}
+
+bool issue_sealed(struct store *store, struct identity *identity, const char *seals, struct span cards,
 	struct err *err) {
 	const struct kel *kel = store_own_kel(store, identity->aid, err);
 	char *event;
@@ -129,13 +152,12 @@ bool issue_sealed(struct store *store, const struct identity *identity, const ch
 
 	if (!kel || !identity_seal(identity, kel, seals, &event, &n, err))
 		return false;
-	good = book_own(&store->book, event, n, err) && book_own(&store->book, cards.p, cards.n, err) &&
-	       store_commit(store, err);
+	good = issue_event(store, identity, span_of(event, n), cards, err);
 	free(event);
 	return good;
 }
 
-bool issue_card(struct store *store, const struct policy *policy, const struct identity *identity,
+bool issue_card(struct store *store, const struct policy *policy, struct identity *identity,
 	struct options *options, char said[static CESR_TEXT], struct err *err) {
 	struct draft draft;
 	bool good;
@@ -156,7 +178,7 @@ static bool seal_card(
 	const char *label = options->card.host;
 	struct identity identity = {0};
 	char said[CESR_TEXT];
-	bool good = identity_load(store->root, &identity, err) &&
+	bool good = issue_identity(store, &identity, err) &&
 		    issue_card(store, policy, &identity, options, said, err);
 
 	if (good && policy && !policy->adopt && strcmp(label, policy->host) == 0)

@@ -3,6 +3,7 @@
 #ifndef VERIMESH_ISSUE_H
 #define VERIMESH_ISSUE_H
 
+#include "cards.h"
 #include "identity.h"
 #include "options.h"
 #include "policy.h"
@@ -19,14 +20,26 @@ bool issue_own_keys(const struct policy *policy, const uint8_t seed[static SEED_
  * this host's. Voids the last card of the same host in the same event. A card without a key (policy NULL)
  * withdraws the host, which must have one that is not withdrawn; another one is refused while the host
  * changes its key (DESIGN.md 8). said gets its SAID. */
-bool issue_card(struct store *store, const struct policy *policy, const struct identity *identity,
+bool issue_card(struct store *store, const struct policy *policy, struct identity *identity,
 	struct options *options, char said[static CESR_TEXT], struct err *err);
 
 /* Puts the event that anchors these seals (JSON maps), and the cards that they name, into the store,
  * durably.
  */
-bool issue_sealed(struct store *store, const struct identity *identity, const char *seals, struct span cards,
+bool issue_sealed(struct store *store, struct identity *identity, const char *seals, struct span cards,
 	struct err *err);
+
+/* The same with an event of ours that is made already; it is noted first. */
+bool issue_event(struct store *store, const struct identity *identity, struct span event, struct span cards,
+	struct err *err);
+
+/* The identity that this host holds, for an event in the open store; a rotation that was cut off is settled
+ * first. */
+bool issue_identity(struct store *store, struct identity *identity, struct err *err);
+
+/* Refuses to replace a card (the last of its host, or NULL) while the host changes its key (DESIGN.md 8).
+ * now: microseconds; instead: what the administrator may do. */
+bool issue_may_replace(const struct cards_entry *last, int64_t now, const char *instead, struct err *err);
 
 /* The own organisation's log; NULL, an error, when the store has lost it. */
 const struct kel *store_own_kel(struct store *store, const char *aid, struct err *err);

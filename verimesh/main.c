@@ -36,6 +36,16 @@ static const struct verb {
 		"Another host than this one needs --key.\n" OWN_DKMS},
 	{"withdraw", verb_withdraw, "LABEL [--aid AID]",
 		"Issues a card that takes a host out of the mesh, and voids its last one.\n" OWN_DKMS},
+	{"rotate", verb_rotate, "[--at TIME|now] [--next FILE] [--recover SN]",
+		"Makes the next key, to which the log commits, the one that signs, and gives this host\n"
+		"a tunnel key that grows from it. Lists every live card, and stops at one that this host\n"
+		"did not issue. Others keep the old tunnel key until they met the new one.\n"
+		"  --at TIME      when this host starts to use it (default: in two FetchEvery);\n"
+		"                 now: at once, and the old one ends, as it must if it was stolen\n"
+		"  --next FILE    the next seed, where it was taken offline\n"
+		"  --recover SN   supersedes what was anchored since the last rotation, from event SN on,\n"
+		"                 by somebody who has the key; what this host issued stands again\n"
+		"Times: as for issue. Run again after a crash, it finishes what was begun."},
 	{"export", verb_export, "", "Prints this organisation's log and cards as one CESR stream."},
 	{"verify", verb_verify, "[--json] FILE|-",
 		"Verifies a stream and prints the key states. Touches nothing."},

@@ -105,8 +105,7 @@ int64_t now_micros(void) {
 	return (int64_t)now.tv_sec * SECOND + now.tv_nsec / 1000;
 }
 
-/* 10m, 12h, 30d from now on, or 2026-01-31T12:00:00Z, or as KERI writes it. */
-static bool read_time(const char *name, const char *arg, int64_t now, int64_t *micros, struct err *err) {
+bool options_time(const char *name, const char *arg, int64_t now, int64_t *micros, struct err *err) {
 	static const int64_t seconds[] = {['s'] = 1, ['m'] = 60, ['h'] = 3600, ['d'] = 86400};
 	size_t digits = strspn(arg, "0123456789");
 	char keri[TIME_TEXT];
@@ -166,10 +165,10 @@ static bool take_option(struct options *o, int id, char *arg, struct err *err) {
 		o->card.journal = arg;
 		return is_plain(arg, err);
 	case 'f':
-		return read_time("from", arg, o->card.issued, &o->card.from, err);
+		return options_time("from", arg, o->card.issued, &o->card.from, err);
 	case 'u':
 		if (strcmp(arg, "never") != 0)
-			return read_time("until", arg, o->card.issued, &o->card.until, err);
+			return options_time("until", arg, o->card.issued, &o->card.until, err);
 		o->card.until = NEVER;
 		return true;
 	case 'p':

@@ -28,6 +28,10 @@ int options_read(struct options *options, const struct command *command, enum op
 /* The error for --key where the card is this very host's. */
 bool options_own_key(struct err *err);
 
+/* Reads the time that --NAME gives: 10m, 12h, 30d from now on, or 2026-01-31T12:00:00Z, or as KERI writes
+ * it. In microseconds since 1970. */
+bool options_time(const char *name, const char *arg, int64_t now, int64_t *micros, struct err *err);
+
 /* Microseconds since 1970. */
 int64_t now_micros(void);
 

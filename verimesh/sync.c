@@ -154,23 +154,37 @@ static bool build_roster(
 	return roster_build(&mesh->roster, &sources, err);
 }
 
+/* Takes a secret that waits for its card, if that is in force now. */
+static bool take_waiting(struct mesh *mesh, const char *name) {
+	uint8_t secret[SEED_BYTES], key[WG_KEY_BYTES];
+	bool named = secret_read(mesh->root, name, secret, NULL);
+
+	if (named) {
+		tunnel_public(secret, key);
+		named = memcmp(key, mesh->roster.self->key, sizeof key) == 0;
+	}
+	if (named)
+		memcpy(mesh->secret, secret, sizeof secret);
+	mesh->has_secret |= named;
+	sodium_memzero(secret, sizeof secret);
+	return named;
+}
+
 /* This host must have the key that its own card names; one that waited for its card takes its place when
  * that is in force. key: what own_key found, or NULL. False: it has another, or (writing) the place was not
  * taken on disk. */
 static bool settle_key(struct mesh *mesh, const uint8_t *key, bool writing, struct err *err) {
+	/* the latter where a rotation was cut off behind its event */
+	static const char *const waiting[] = {SECRET_TUNNEL_NEXT, SECRET_STAGED};
 	const struct roster_host *self = mesh->roster.self;
-	uint8_t next[WG_KEY_BYTES];
 
 	if (!self || (key && memcmp(key, self->key, WG_KEY_BYTES) == 0))
 		return true;
-	if (mesh->has_next) {
-		tunnel_public(mesh->next, next);
-		if (memcmp(next, self->key, sizeof next) == 0) {
-			memcpy(mesh->secret, mesh->next, sizeof mesh->secret);
-			mesh->has_secret = true;
-			mesh->has_next = false;
-			return !writing || tunnel_secret_promote(mesh->root, err);
-		}
+	for (size_t i = 0; !is_shared(mesh) && i < sizeof waiting / sizeof waiting[0]; i++) {
+		if (!take_waiting(mesh, waiting[i]))
+			continue;
+		mesh->has_next &= i > 0;
+		return !writing || tunnel_secret_promote(mesh->root, waiting[i], err);
 	}
 	return !key ||
 	       err_set(err, ERR_NO, "%s.%s: its card names another key than %s has; %s%s", self->label,

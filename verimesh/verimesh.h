@@ -32,6 +32,7 @@ int verb_import(const struct command *command);
 int verb_init(const struct command *command);
 int verb_issue(const struct command *command);
 int verb_key(const struct command *command);
+int verb_rotate(const struct command *command);
 int verb_show(const struct command *command);
 int verb_sync(const struct command *command);
 int verb_up(const struct command *command);

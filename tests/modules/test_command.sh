@@ -294,6 +294,7 @@ its_files_have_their_modes_under_any_umask() {
 755 var/lib/verimesh
 700 var/lib/verimesh/identity
 600 var/lib/verimesh/identity/aid
+600 var/lib/verimesh/identity/events
 600 var/lib/verimesh/identity/next
 600 var/lib/verimesh/identity/seed
 600 var/lib/verimesh/identity/tunnel

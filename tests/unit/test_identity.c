@@ -35,7 +35,8 @@ static const char *in(const char *name, char out[static PATH]) {
 
 /* The host as it was before init. */
 static void forget(void) {
-	static const char *const names[] = {"aid", "seed", "next", "tunnel", "tunnel.next", "hostseed", ""};
+	static const char *const names[] = {
+		"aid", "seed", "next", "tunnel", "tunnel.next", "hostseed", "events", ""};
 	char path[PATH];
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -283,6 +284,44 @@ static void its_seals_are_accepted(void **state) {
 	forget();
 }
 
+/* The next seed signs, and another one is committed to; what an earlier seed signs does not hold then. */
+static void its_rotations_are_accepted(void **state) {
+	struct book book = {.keep = true};
+	struct identity identity, before;
+	const struct kel *kel;
+	uint8_t other[SEED_BYTES];
+	char *event;
+	struct err err;
+	size_t n;
+
+	(void)state;
+	make(&identity, &event, &n);
+	read_all(&book, event, n);
+	free(event);
+	kel = book_kel(&book, identity.aid);
+	for (uint64_t sn = 1; sn < 18; sn++) {
+		before = identity;
+		assert_true(identity_is_next(kel, identity.next));
+		assert_false(identity_is_next(kel, identity.seed));
+		memcpy(identity.seed, identity.next, SEED_BYTES);
+		randombytes_buf(identity.next, SEED_BYTES);
+		assert_true(identity_rotate(&identity, kel, sn, "", &event, &n, &err));
+		read_all(&book, event, n);
+		free(event);
+		assert_int_equal(kel->count, sn + 1);
+		assert_true(span_is(kel_current(kel)->ev.said, identity.made));
+		assert_true(identity_is_next(kel, identity.next));
+		assert_false(identity_seal(&before, kel, "", &event, &n, &err));
+		assert_non_null(
+			strstr(err.text, "/seed: is not the key that signs this log now; it was restored "
+					 "from before a rotation"));
+	}
+	randombytes_buf(other, sizeof other);
+	assert_false(identity_is_next(kel, other));
+	book_free(&book);
+	forget();
+}
+
 /* ---- files ---- */
 
 static mode_t mode_of(const char *name) {
@@ -430,8 +469,8 @@ static void adopting_is_all_or_nothing(void **state) {
 	assert_false(identity_adopt(root, &identity, "db2", &err));
 	assert_true(identity_aid(root, aid, &err));
 	assert_string_equal(aid, loaded.aid);
-	for (size_t i = 0; i < 4; i++) {
-		static const char *const names[] = {"/aid", "/seed", "/next", "/tunnel"};
+	for (size_t i = 0; i < 5; i++) {
+		static const char *const names[] = {"/aid", "/seed", "/next", "/tunnel", "/events"};
 		char file[PATH + 20];
 
 		snprintf(file, sizeof file, "%s%s", beside, names[i]);
@@ -457,7 +496,98 @@ static void nothing_else_is_left_behind(void **state) {
 	while ((entry = readdir(dir)))
 		files += entry->d_name[0] != '.';
 	closedir(dir);
-	assert_int_equal(files, 3);
+	assert_int_equal(files, 4);
+	forget();
+}
+
+static bool has(const char *name, const uint8_t seed[static SEED_BYTES]) {
+	uint8_t there[SEED_BYTES];
+
+	return secret_read(root, name, there, NULL) && memcmp(there, seed, SEED_BYTES) == 0;
+}
+
+/* What is staged takes its place if the log has the event, and else nothing of it is left; and so it is
+ * wherever that was cut off before: after any number of the steps of the one or the other. */
+static void what_is_staged_is_settled_by_the_log(void **state) {
+	static const char *const moved[] = {SECRET_TUNNEL_NEXT, "next", "seed"};
+	static const char *const dropped[] = {"event", "seed", SECRET_TUNNEL_NEXT, "next"};
+
+	(void)state;
+	for (size_t steps = 0; steps < 10; steps++) {
+		struct book book = {.keep = true};
+		struct identity old, new;
+		char *event, path[PATH], from[64];
+		bool finished, known = steps < 5;
+		uint8_t tunnel[SEED_BYTES];
+		struct err err;
+		size_t n;
+
+		make(&old, &event, &n);
+		read_all(&book, event, n);
+		free(event);
+		assert_true(identity_adopt(root, &old, "db1", &err));
+		new = old;
+		new.held = true;
+		memcpy(new.seed, old.next, SEED_BYTES);
+		randombytes_buf(new.next, SEED_BYTES);
+		randombytes_buf(tunnel, sizeof tunnel);
+		assert_true(identity_rotate(&new, book_kel(&book, old.aid), 1, "", &event, &n, &err));
+		/* what an earlier one left that was killed before it was staged is no part of it */
+		assert_int_equal(mkdir(in(STAGED ".new", path), 0700), 0);
+		write_text(STAGED ".new/event", "left");
+		write_text(STAGED ".new/other", "left");
+		assert_true(identity_stage(root, &new, tunnel, &err));
+		assert_int_not_equal(access(in(STAGED "/other", path), F_OK), 0);
+		assert_true(has("seed", old.seed) && has("next", old.next) && has(SECRET_STAGED, tunnel));
+		if (known)
+			read_all(&book, event, n);
+		free(event);
+		for (size_t i = 0; known && i < steps && i < 3; i++) {
+			snprintf(from, sizeof from, STAGED "/%s", moved[i]);
+			assert_true(move(root, from, moved[i], &err));
+		}
+		if (steps == 4)
+			assert_int_equal(unlink(in(STAGED "/event", path)), 0);
+		for (size_t i = 0; !known && i < steps - 5; i++) {
+			snprintf(from, sizeof from, STAGED "/%s", dropped[i]);
+			assert_int_equal(unlink(in(from, path)), 0);
+		}
+		assert_true(identity_settle(root, book_kel(&book, old.aid), &finished, &err));
+		assert_int_equal(finished, known && steps != 4);
+		assert_true(has("seed", known ? new.seed : old.seed));
+		assert_true(has("next", known ? new.next : old.next));
+		assert_int_equal(has(SECRET_TUNNEL_NEXT, tunnel), known);
+		assert_int_not_equal(access(in(STAGED, path), F_OK), 0);
+		book_free(&book);
+		forget();
+	}
+}
+
+/* Noted before anybody sees it, one behind the other; of an identity that is yet to be held, with it. */
+static void its_events_are_noted(void **state) {
+	struct identity identity;
+	char *event, *text, first[CESR_TEXT], expected[4 * CESR_TEXT];
+	struct err err;
+	size_t n;
+
+	(void)state;
+	make(&identity, &event, &n);
+	free(event);
+	memcpy(first, identity.made, sizeof first);
+	assert_true(identity_note(root, &identity, &err));
+	assert_false(identity_events(root, &text, &err));
+	assert_true(identity_adopt(root, &identity, NULL, &err));
+	assert_true(identity_load(root, &identity, &err));
+	for (char c = 'A'; c < 'C'; c++) {
+		memset(identity.made, c, CESR_CHARS);
+		assert_true(identity_note(root, &identity, &err));
+	}
+	assert_true(identity_events(root, &text, &err));
+	snprintf(expected, sizeof expected, "%s\n%.44s\n%.44s\n", first,
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB");
+	assert_string_equal(text, expected);
+	free(text);
 	forget();
 }
 
@@ -524,13 +654,13 @@ static void the_next_tunnel_secret_takes_its_place(void **state) {
 	assert_true(secret_write(root, PATH_IDENTITY, SECRET_TUNNEL, secret, &err));
 	assert_false(secret_read(root, SECRET_TUNNEL_NEXT, back, &err));
 	assert_int_equal(errno, ENOENT);
-	assert_false(tunnel_secret_promote(root, &err));
+	assert_false(tunnel_secret_promote(root, SECRET_TUNNEL_NEXT, &err));
 	assert_true(secret_write(root, PATH_IDENTITY, SECRET_TUNNEL_NEXT, next, &err));
 	assert_true(secret_read(root, SECRET_TUNNEL, back, &err));
 	assert_memory_equal(secret, back, sizeof secret);
 	assert_true(secret_read(root, SECRET_TUNNEL_NEXT, back, &err));
 	assert_memory_equal(next, back, sizeof next);
-	assert_true(tunnel_secret_promote(root, &err));
+	assert_true(tunnel_secret_promote(root, SECRET_TUNNEL_NEXT, &err));
 	assert_true(secret_read(root, SECRET_TUNNEL, back, &err));
 	assert_memory_equal(next, back, sizeof next);
 	assert_false(secret_read(root, SECRET_TUNNEL_NEXT, back, &err));
@@ -547,6 +677,9 @@ int main(void) {
 		cmocka_unit_test(seeds_without_an_aid_are_kept),
 		cmocka_unit_test(no_two_are_alike),
 		cmocka_unit_test(its_seals_are_accepted),
+		cmocka_unit_test(its_rotations_are_accepted),
+		cmocka_unit_test(what_is_staged_is_settled_by_the_log),
+		cmocka_unit_test(its_events_are_noted),
 		cmocka_unit_test(secrets_are_closed_to_others_under_any_umask),
 		cmocka_unit_test(what_is_open_to_others_is_refused),
 		cmocka_unit_test(what_is_another_users_is_refused),

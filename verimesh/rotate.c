@@ -1,0 +1,368 @@
+/* rotate.c: `verimesh rotate`: the next key signs, and this host's tunnel key follows (DESIGN.md 7, 8). */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <getopt.h>
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "array.h"
+#include "event.h"
+#include "file.h"
+#include "issue.h"
+#include "paths.h"
+#include "sources.h"
+
+#define SECOND INT64_C(1000000)
+
+/* What a rotation works on. */
+struct rotation {
+	const char *root;
+	struct policy policy;
+	struct identity
+		identity;  /* as it is behind it: the seed that the log commits to now, and the next one */
+	const char *next;  /* --next: the file with that seed; NULL: where it is put */
+	int64_t now, from; /* microseconds; from 0: at once */
+	bool at;	   /* --at was given */
+	uint64_t sn;	   /* of its event; with --recover, interactions from there on are superseded */
+	bool recovers;
+	struct store store;
+	const struct kel *kel;
+	char *events;		      /* that this host made */
+	struct cards_entry *standing; /* the cards that the log anchors before sn */
+	struct cards_entry
+		*superseded; /* all, of which those count that are anchored from sn on, by this host */
+	size_t nstanding, nsuperseded;
+	uint8_t *seals; /* of its event, and a NUL */
+	size_t nseals;
+	uint8_t *card; /* this host's new one, or NULL */
+	size_t ncard;
+	uint8_t tunnel[WG_KEY_BYTES]; /* this host's next secret */
+	bool has_tunnel;
+};
+
+/* ---- what was asked for ---- */
+
+static const struct option names[] = {{"at", required_argument, NULL, 'a'},
+	{"next", required_argument, NULL, 'n'}, {"recover", required_argument, NULL, 'r'}, {0}};
+
+static bool take_option(struct rotation *r, int id, char *arg, struct err *err) {
+	char *end;
+
+	switch (id) {
+	case 'a':
+		r->at = true;
+		r->from = 0;
+		return strcmp(arg, "now") == 0 || options_time("at", arg, r->now, &r->from, err);
+	case 'n':
+		r->next = arg;
+		return true;
+	case 'r':
+		r->recovers = true;
+		errno = 0;
+		r->sn = strtoull(arg, &end, 10);
+		return (*arg >= '0' && *arg <= '9' && !*end && errno == 0) ||
+		       err_set(err, ERR_USAGE, "--recover %s: no number of an event", arg);
+	default:
+		return err_set(err, ERR_USAGE, "unknown option or no value");
+	}
+}
+
+static bool take_options(struct rotation *r, const struct command *command, struct err *err) {
+	int id;
+
+	opterr = 0;
+	optind = 1;
+	while ((id = getopt_long(command->nargs, command->args, "", names, NULL)) != -1)
+		if (!take_option(r, id, optarg, err))
+			return false;
+	return optind == command->nargs || err_set(err, ERR_USAGE, "takes no words but options");
+}
+
+/* ---- the next seed ---- */
+
+static bool read_next(struct rotation *r, struct err *err) {
+	if (r->next)
+		return secret_read_file(r->next, r->identity.seed, err);
+	if (secret_read(r->root, "next", r->identity.seed, err))
+		return true;
+	return errno == ENOENT ? err_set(err, ERR_ENV,
+					 PATH_IDENTITY "/next: not there; give the file into which it was "
+						       "taken offline: verimesh rotate --next FILE")
+			       : false;
+}
+
+static bool check_next(const struct rotation *r, struct err *err) {
+	return identity_is_next(r->kel, r->identity.seed) ||
+	       err_set(err, ERR_NO,
+		       "%s: is not the key to which the log commits since event sn %llu; bring the one that "
+		       "was made then",
+		       r->next ? r->next : PATH_IDENTITY "/next",
+		       (unsigned long long)kel_current(r->kel)->ev.sn);
+}
+
+/* ---- the cards ---- */
+
+static bool made_here(const struct rotation *r, const struct cards_entry *entry) {
+	char said[CESR_TEXT];
+
+	return kel_said(r->kel, r->kel->seals[entry->place].sn, said) && strstr(r->events, said);
+}
+
+/* Lists the cards before the event, and those that it supersedes. */
+static bool list_cards(struct rotation *r, struct err *err) {
+	struct kel before = *r->kel;
+
+	while (before.nseals && before.seals[before.nseals - 1].sn >= r->sn)
+		before.nseals--;
+	return cards_list(&r->store.book, &before, &r->standing, &r->nstanding, err) &&
+	       cards_list(&r->store.book, r->kel, &r->superseded, &r->nsuperseded, err);
+}
+
+/* The card of this host's that is superseded, and stands again by the new event: its last one of the label.
+ * NULL: none. */
+static const struct cards_entry *carried(const struct rotation *r, struct span label) {
+	const struct cards_entry *found = NULL;
+
+	for (size_t i = 0; i < r->nsuperseded; i++)
+		if (r->kel->seals[r->superseded[i].place].sn >= r->sn &&
+			span_eq(r->superseded[i].card.host, label) && made_here(r, &r->superseded[i]))
+			found = &r->superseded[i];
+	return found;
+}
+
+/* What another anchored or voided who had the key: to go on from it would make it stand for ever. */
+static bool is_known(const struct rotation *r, const struct cards_entry *entry, struct err *err) {
+	const uint64_t sn = r->kel->seals[entry->place].sn;
+	const struct card *card = &entry->card;
+
+	if (!entry->last || carried(r, card->host) || (made_here(r, entry) && !entry->voided))
+		return true;
+	if (entry->voided)
+		return err_set(err, ERR_NO,
+			"%.*s.%s: card %.44s was voided, and not by this host; issue or withdraw %.*s here, "
+			"or "
+			"supersede the event that did it: verimesh rotate --recover SN",
+			SPAN_ARG(card->host), r->policy.self, (const char *)card->said.p,
+			SPAN_ARG(card->host));
+	return err_set(err, ERR_NO,
+		"%.*s.%s: card %.44s was not issued by this host; issue or withdraw %.*s here, or supersede "
+		"the event that anchors it: verimesh rotate --recover %llu",
+		SPAN_ARG(card->host), r->policy.self, (const char *)card->said.p, SPAN_ARG(card->host),
+		(unsigned long long)sn);
+}
+
+/* Adds what anchors a card, and voids that of its host which stands before. */
+static bool add_seal(struct rotation *r, struct span host, const char *said, struct err *err) {
+	const struct cards_entry *last = cards_last(r->standing, r->nstanding, host);
+	char seal[128];
+	int n = snprintf(seal, sizeof seal, "%s{", r->nseals ? "," : "");
+
+	if (last && !last->voided)
+		n += snprintf(seal + n, sizeof seal - (size_t)n, "\"i\":\"%.44s\",\"s\":\"1\",",
+			(const char *)last->card.said.p);
+	n += snprintf(seal + n, sizeof seal - (size_t)n, "\"d\":\"%.44s\"}", said);
+	return array_bytes(&r->seals, &r->nseals, seal, (size_t)n) || err_set(err, ERR_ENV, "out of memory");
+}
+
+/* A card's value as a string, in a copy of its body: behind it stands its quote, which ends it. */
+static char *text_in(char *copy, const struct card *card, struct span value) {
+	char *text = value.p ? copy + (value.p - card->body.p) : NULL;
+
+	if (text)
+		text[value.n] = 0;
+	return text;
+}
+
+static char **list_in(char *copy, const struct card *card, struct span list, char ***words) {
+	char **first = *words;
+	struct span value;
+
+	while (event_next_text(&list, &value))
+		*(*words)++ = text_in(copy, card, value);
+	(*words)++;
+	return first;
+}
+
+/* This host's new card: what the old one says, but for the keys and the times. */
+static bool write_card(struct rotation *r, const struct card *old, struct err *err) {
+	const struct span lists[] = {old->addrs, old->routes, old->logins, old->loginkeys, old->hostkeys};
+	size_t nwords = sizeof lists / sizeof lists[0];
+	uint8_t key[WG_KEY_BYTES];
+	char journal[CESR_TEXT], *copy = malloc(old->body.n), **words, **rest;
+	struct card_content card = {
+		.issuer = r->identity.aid, .key = key, .journal = journal, .issued = r->now};
+	bool good;
+
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+		nwords += event_count_texts(lists[i]);
+	words = rest = calloc(nwords, sizeof *words);
+	if (copy && words) {
+		memcpy(copy, old->body.p, old->body.n);
+		card.addrs = list_in(copy, old, old->addrs, &rest);
+		card.routes = list_in(copy, old, old->routes, &rest);
+		card.logins = list_in(copy, old, old->logins, &rest);
+		card.loginkeys = list_in(copy, old, old->loginkeys, &rest);
+		card.hostkeys = list_in(copy, old, old->hostkeys, &rest);
+		card.host = text_in(copy, old, old->host);
+		card.endpoint = text_in(copy, old, old->endpoint);
+		card.rosenpass = text_in(copy, old, old->rosenpass);
+	}
+	card.from = r->policy.adopt ? 0 : r->from;
+	card.until = old->until;
+	if (card.until != NEVER)
+		card.until += (card.from ? card.from : r->now) - old->issued;
+	good = (copy && words) || err_set(err, ERR_ENV, "out of memory");
+	good = good && issue_own_keys(&r->policy, r->identity.seed, key, journal, err) &&
+	       card_write(&card, &r->card, &r->ncard, err);
+	free(words);
+	free(copy);
+	return good;
+}
+
+static bool renew_own(struct rotation *r, const struct cards_entry *entry, struct err *err) {
+	char said[CESR_TEXT];
+
+	if (!r->policy.adopt) {
+		derive_tunnel(r->identity.seed, r->policy.host, r->tunnel);
+		r->has_tunnel = true;
+	}
+	return (!r->from || issue_may_replace(entry, r->now, "verimesh rotate --at now", err)) &&
+	       write_card(r, &entry->card, err) && card_check_said(span_of(r->card, r->ncard), said, err) &&
+	       add_seal(r, entry->card.host, said, err);
+}
+
+/* Gathers what the event seals: this host's new card, and what stood in events that it supersedes. */
+static bool gather(struct rotation *r, struct err *err) {
+	const struct span own = span_str(r->policy.host);
+	const struct cards_entry *last = carried(r, own);
+	unsigned unknown = 0;
+
+	for (size_t i = 0; i < r->nstanding; i++)
+		if (!is_known(r, &r->standing[i], err)) {
+			problem(err);
+			unknown++;
+		}
+	if (unknown)
+		return err_set(err, ERR_NO, "%s: keys not rotated, because of %u card%s", r->policy.self,
+			unknown, unknown > 1 ? "s" : "");
+	if (!last)
+		last = cards_last(r->standing, r->nstanding, own);
+	if (last && !last->voided && last->card.has_key && !renew_own(r, last, err))
+		return false;
+	for (size_t i = 0; i < r->nsuperseded; i++) {
+		const struct card *card = &r->superseded[i].card;
+
+		if (&r->superseded[i] == carried(r, card->host) &&
+			!(last == &r->superseded[i] && card->has_key) &&
+			!add_seal(r, card->host, (const char *)card->said.p, err))
+			return false;
+	}
+	return array_bytes(&r->seals, &r->nseals, "", 1) || err_set(err, ERR_ENV, "out of memory");
+}
+
+/* ---- the event ---- */
+
+static bool check_recover(const struct rotation *r, struct err *err) {
+	const uint64_t first = kel_current(r->kel)->ev.sn + 1;
+
+	if (r->sn >= first && r->sn < r->kel->count)
+		return true;
+	if (first == r->kel->count)
+		return err_set(err, ERR_NO, "--recover %llu: there are no events since the last rotation",
+			(unsigned long long)r->sn);
+	return err_set(err, ERR_NO,
+		"--recover %llu: only events since the last rotation can be superseded: %llu to %llu",
+		(unsigned long long)r->sn, (unsigned long long)first, (unsigned long long)r->kel->count - 1);
+}
+
+/* What was staged is left to the next call where it is not certain that the log has the event. */
+static bool put_event(struct rotation *r, struct err *err) {
+	struct span cards = span_of(r->card, r->ncard);
+	bool good, finished;
+	char *event;
+	size_t n;
+
+	if (!identity_rotate(&r->identity, r->kel, r->sn, (const char *)r->seals, &event, &n, err))
+		return false;
+	good = identity_stage(r->root, &r->identity, r->has_tunnel ? r->tunnel : NULL, err) &&
+	       issue_event(&r->store, &r->identity, span_of(event, n), cards, err) &&
+	       (r->kel = store_own_kel(&r->store, r->identity.aid, err)) &&
+	       identity_settle(r->root, r->kel, &finished, err);
+	free(event);
+	return good;
+}
+
+/* In the open store. done: it was done before, and cut off. */
+static bool rotate(struct rotation *r, bool *done, struct err *err) {
+	r->kel = store_own_kel(&r->store, r->identity.aid, err);
+	if (!r->kel || !identity_settle(r->root, r->kel, done, err) || *done)
+		return *done;
+	if (!r->recovers)
+		r->sn = r->kel->count;
+	randombytes_buf(r->identity.next, SEED_BYTES);
+	return check_next(r, err) && (!r->recovers || check_recover(r, err)) &&
+	       identity_events(r->root, &r->events, err) && list_cards(r, err) && gather(r, err) &&
+	       put_event(r, err);
+}
+
+/* ---- what comes of it ---- */
+
+static bool print_cards(const struct rotation *r, struct err *err) {
+	struct cards_entry *entries;
+	char key[WG_KEY_TEXT], from[TIME_TEXT];
+	size_t n;
+
+	if (!cards_list(&r->store.book, r->kel, &entries, &n, err))
+		return false;
+	printf("%s: event sn %llu rotates the keys of %s\n", r->policy.self,
+		(unsigned long long)kel_current(r->kel)->ev.sn, r->identity.aid);
+	for (const struct cards_entry *e = entries; e < entries + n; e++) {
+		if (!e->last || e->voided || !e->card.has_key)
+			continue;
+		wg_key_encode(e->card.key, key);
+		printf("%.*s.%s: key %s", SPAN_ARG(e->card.host), r->policy.self, key);
+		if (e->card.from > r->now)
+			printf(" from %.19sZ", time_format(e->card.from, from));
+		printf(", card %.44s\n", (const char *)e->card.said.p);
+	}
+	free(entries);
+	puts("Take " PATH_IDENTITY "/next offline: it holds the next signing key.\n"
+	     "verimesh export makes it known to others; verimesh watch, or sync at that time, changes "
+	     "keys.");
+	return true;
+}
+
+static bool run(struct rotation *r, struct err *err) {
+	bool good, done;
+
+	if (!identity_need(r->root, r->identity.aid, err) || !policy_load(r->root, &r->policy, err))
+		return false;
+	/* Sources and the administrator are asked before others have to wait */
+	if (!sources_agree(r->root, &r->policy, r->identity.aid, err) || !read_next(r, err) ||
+		!store_open(&r->store, r->root, true, err))
+		return false;
+	if (!r->at) /* in two FetchEvery, at a whole second */
+		r->from = (r->now / SECOND + 1 + 2 * (int64_t)r->policy.fetch_every) * SECOND;
+	good = rotate(r, &done, err) && print_cards(r, err);
+	store_close(&r->store);
+	return good;
+}
+
+int verb_rotate(const struct command *command) {
+	struct rotation r = {.root = command->root, .now = now_micros(), .identity.held = true};
+	struct err err;
+	bool good = take_options(&r, command, &err);
+
+	if (!good && err.status == ERR_USAGE)
+		return usage(command, err.text);
+	good = good && run(&r, &err);
+	policy_free(&r.policy);
+	free(r.events);
+	free(r.standing);
+	free(r.superseded);
+	free(r.seals);
+	free(r.card);
+	sodium_memzero(&r, sizeof r);
+	return good ? 0 : problem(&err);
+}
