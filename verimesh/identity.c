@@ -13,7 +13,8 @@
 #include "identity.h"
 #include "paths.h"
 
-#define EVENTS "events" /* SAIDs of those that this host made */
+#define EVENTS "events"		      /* SAIDs of those that this host made */
+#define STAGED_EVENT "rotation.event" /* SAID of the one for which STAGED is complete */
 #define EVENTS_MAX ((size_t)64 << 20)
 
 /* ---- files ---- */
@@ -211,35 +212,41 @@ bool identity_note(const char *root, const struct identity *identity, struct err
 
 bool identity_stage(
 	const char *root, const struct identity *identity, const uint8_t *tunnel, struct err *err) {
-	static const char dir[] = PATH_IDENTITY "/" STAGED ".new";
+	static const char dir[] = PATH_IDENTITY "/" STAGED;
 	char path[PATH_MAX];
 
 	return file_path(path, root, dir, NULL, err) && remove_dir(path, err) &&
 	       secret_write(root, dir, "next", identity->next, err) &&
 	       secret_write(root, dir, "seed", identity->seed, err) &&
 	       (!tunnel || secret_write(root, dir, SECRET_TUNNEL_NEXT, tunnel, err)) &&
-	       write_file(root, dir, "event", identity->made, err) && move(root, STAGED ".new", STAGED, err);
+	       write_file(root, PATH_IDENTITY, STAGED_EVENT, identity->made, err);
 }
 
-bool identity_settle(const char *root, const struct kel *kel, bool *finished, struct err *err) {
-	static const char *const names[] = {SECRET_TUNNEL_NEXT, "next", "seed"};
-	char path[PATH_MAX], from[32], event[CESR_TEXT];
-	bool staged = read_file(root, STAGED "/event", event, err);
+bool identity_staged(const char *root, const struct kel *kel, bool *known, struct err *err) {
+	char event[CESR_TEXT];
+	bool staged = read_file(root, STAGED_EVENT, event, err);
 
-	*finished = false;
-	if (!staged && errno != ENOENT)
+	*known = staged && span_is(kel_current(kel)->ev.said, event);
+	return staged || errno == ENOENT;
+}
+
+bool identity_settle(const char *root, const struct kel *kel, struct err *err) {
+	static const char *const names[] = {SECRET_TUNNEL_NEXT, "next", "seed"};
+	char path[PATH_MAX], from[32];
+	bool known;
+
+	if (!identity_staged(root, kel, &known, err))
 		return false;
-	*finished = staged && span_is(kel_current(kel)->ev.said, event);
 	/* one that was killed here before has moved some of them */
-	for (size_t i = 0; *finished && i < sizeof names / sizeof names[0]; i++) {
+	for (size_t i = 0; known && i < sizeof names / sizeof names[0]; i++) {
 		snprintf(from, sizeof from, STAGED "/%s", names[i]);
 		if (!move(root, from, names[i], err) && errno != ENOENT)
 			return false;
 	}
-	/* its event goes first: what is left without it is nothing to go on with */
-	return file_path(path, root, PATH_IDENTITY, STAGED "/event", err) &&
-	       (unlink(path) == 0 || errno == ENOENT || err_set(err, ERR_ENV, "%s: %m", path)) &&
-	       file_path(path, root, PATH_IDENTITY, STAGED, err) && remove_dir(path, err);
+	/* what says that there is something to do goes last */
+	return file_path(path, root, PATH_IDENTITY, STAGED, err) && remove_dir(path, err) &&
+	       file_path(path, root, PATH_IDENTITY, STAGED_EVENT, err) &&
+	       (unlink(path) == 0 || errno == ENOENT || err_set(err, ERR_ENV, "%s: %m", path));
 }
 
 /* ---- events ---- */

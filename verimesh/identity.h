@@ -74,9 +74,12 @@ bool identity_events(const char *root, char **text, struct err *err);
 bool identity_stage(
 	const char *root, const struct identity *identity, const uint8_t *tunnel, struct err *err);
 
-/* Puts what is staged in force if the log has its event, which *finished then says; else forgets it. After a
- * crash at any moment it does what is left to do. */
-bool identity_settle(const char *root, const struct kel *kel, bool *finished, struct err *err);
+/* Whether something is staged and the log has its event. */
+bool identity_staged(const char *root, const struct kel *kel, bool *known, struct err *err);
+
+/* Puts what is staged in force if the log has its event; else forgets it. After a crash at any moment it
+ * does what is left to do. */
+bool identity_settle(const char *root, const struct kel *kel, struct err *err);
 
 /* X25519 secret of a host's tunnel, grown from its host seed (DESIGN.md 7). The caller wipes it. */
 void derive_tunnel(

@@ -48,9 +48,8 @@ bool issue_may_replace(const struct cards_entry *last, int64_t now, const char *
 	char until[TIME_TEXT];
 
 	return !last || last->card.from <= now - ISSUE_OVERLAP ||
-	       err_set(err, ERR_NO, "%.*s: changes its key; wait until %s, or %s",
-		       SPAN_ARG(last->card.host), time_format(last->card.from + ISSUE_OVERLAP, until),
-		       instead);
+	       err_set(err, ERR_NO, "%.*s: changes its key; wait until %s, or %s", SPAN_ARG(last->card.host),
+		       time_format(last->card.from + ISSUE_OVERLAP, until), instead);
 }
 
 /* Fills in the seal: it voids the last card of the same host, if there is one to void. */
@@ -129,18 +128,16 @@ static bool settle_keys(const struct policy *policy, const struct identity *iden
 
 bool issue_identity(struct store *store, struct identity *identity, struct err *err) {
 	const struct kel *kel;
-	bool finished;
 
 	return identity_need(store->root, identity->aid, err) &&
-	       (kel = store_own_kel(store, identity->aid, err)) &&
-	       identity_settle(store->root, kel, &finished, err) &&
+	       (kel = store_own_kel(store, identity->aid, err)) && identity_settle(store->root, kel, err) &&
 	       identity_load(store->root, identity, err);
 }
 
 bool issue_event(struct store *store, const struct identity *identity, struct span event, struct span cards,
 	struct err *err) {
 	return identity_note(store->root, identity, err) && book_own(&store->book, event.p, event.n, err) &&
-	       book_own(&store->book, cards.p, cards.n, err) && store_commit(store, err);
+	       (!cards.n || book_own(&store->book, cards.p, cards.n, err)) && store_commit(store, err);
 }
 
 bool issue_sealed(struct store *store, struct identity *identity, const char *seals, struct span cards,

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "array.h"
 #include "event.h"
 #include "file.h"
 #include "issue.h"
@@ -33,8 +32,8 @@ struct rotation {
 	struct cards_entry
 		*superseded; /* all, of which those count that are anchored from sn on, by this host */
 	size_t nstanding, nsuperseded;
-	uint8_t *seals; /* of its event, and a NUL */
-	size_t nseals;
+	char *seals; /* of its event, which are written to */
+	FILE *out;
 	uint8_t *card; /* this host's new one, or NULL */
 	size_t ncard;
 	uint8_t tunnel[WG_KEY_BYTES]; /* this host's next secret */
@@ -153,16 +152,13 @@ static bool is_known(const struct rotation *r, const struct cards_entry *entry, 
 }
 
 /* Adds what anchors a card, and voids that of its host which stands before. */
-static bool add_seal(struct rotation *r, struct span host, const char *said, struct err *err) {
+static void add_seal(struct rotation *r, struct span host, const char *said) {
 	const struct cards_entry *last = cards_last(r->standing, r->nstanding, host);
-	char seal[128];
-	int n = snprintf(seal, sizeof seal, "%s{", r->nseals ? "," : "");
 
+	fputs(ftell(r->out) > 0 ? ",{" : "{", r->out);
 	if (last && !last->voided)
-		n += snprintf(seal + n, sizeof seal - (size_t)n, "\"i\":\"%.44s\",\"s\":\"1\",",
-			(const char *)last->card.said.p);
-	n += snprintf(seal + n, sizeof seal - (size_t)n, "\"d\":\"%.44s\"}", said);
-	return array_bytes(&r->seals, &r->nseals, seal, (size_t)n) || err_set(err, ERR_ENV, "out of memory");
+		fprintf(r->out, "\"i\":\"%.44s\",\"s\":\"1\",", (const char *)last->card.said.p);
+	fprintf(r->out, "\"d\":\"%.44s\"}", said);
 }
 
 /* A card's value as a string, in a copy of its body: behind it stands its quote, which ends it. */
@@ -220,16 +216,14 @@ static bool write_card(struct rotation *r, const struct card *old, struct err *e
 	return good;
 }
 
-static bool renew_own(struct rotation *r, const struct cards_entry *entry, struct err *err) {
-	char said[CESR_TEXT];
-
+static bool renew_own(
+	struct rotation *r, const struct cards_entry *entry, char said[static CESR_TEXT], struct err *err) {
 	if (!r->policy.adopt) {
 		derive_tunnel(r->identity.seed, r->policy.host, r->tunnel);
 		r->has_tunnel = true;
 	}
 	return (!r->from || issue_may_replace(entry, r->now, "verimesh rotate --at now", err)) &&
-	       write_card(r, &entry->card, err) && card_check_said(span_of(r->card, r->ncard), said, err) &&
-	       add_seal(r, entry->card.host, said, err);
+	       write_card(r, &entry->card, err) && card_check_said(span_of(r->card, r->ncard), said, err);
 }
 
 /* Gathers what the event seals: this host's new card, and what stood in events that it supersedes. */
@@ -237,6 +231,8 @@ static bool gather(struct rotation *r, struct err *err) {
 	const struct span own = span_str(r->policy.host);
 	const struct cards_entry *last = carried(r, own);
 	unsigned unknown = 0;
+	char said[CESR_TEXT];
+	size_t size;
 
 	for (size_t i = 0; i < r->nstanding; i++)
 		if (!is_known(r, &r->standing[i], err)) {
@@ -248,17 +244,19 @@ static bool gather(struct rotation *r, struct err *err) {
 			unknown, unknown > 1 ? "s" : "");
 	if (!last)
 		last = cards_last(r->standing, r->nstanding, own);
-	if (last && !last->voided && last->card.has_key && !renew_own(r, last, err))
+	if (last && (last->voided || !last->card.has_key))
+		last = NULL;
+	if (last && !renew_own(r, last, said, err))
 		return false;
-	for (size_t i = 0; i < r->nsuperseded; i++) {
-		const struct card *card = &r->superseded[i].card;
-
-		if (&r->superseded[i] == carried(r, card->host) &&
-			!(last == &r->superseded[i] && card->has_key) &&
-			!add_seal(r, card->host, (const char *)card->said.p, err))
-			return false;
-	}
-	return array_bytes(&r->seals, &r->nseals, "", 1) || err_set(err, ERR_ENV, "out of memory");
+	r->out = open_memstream(&r->seals, &size);
+	if (!r->out)
+		return err_set(err, ERR_ENV, "out of memory");
+	if (last)
+		add_seal(r, own, said);
+	for (const struct cards_entry *e = r->superseded; e < r->superseded + r->nsuperseded; e++)
+		if (e == carried(r, e->card.host) && !(last && span_eq(e->card.host, own)))
+			add_seal(r, e->card.host, (const char *)e->card.said.p);
+	return fclose(r->out) == 0 || err_set(err, ERR_ENV, "out of memory");
 }
 
 /* ---- the event ---- */
@@ -279,31 +277,34 @@ static bool check_recover(const struct rotation *r, struct err *err) {
 /* What was staged is left to the next call where it is not certain that the log has the event. */
 static bool put_event(struct rotation *r, struct err *err) {
 	struct span cards = span_of(r->card, r->ncard);
-	bool good, finished;
 	char *event;
+	bool good;
 	size_t n;
 
-	if (!identity_rotate(&r->identity, r->kel, r->sn, (const char *)r->seals, &event, &n, err))
+	if (!identity_rotate(&r->identity, r->kel, r->sn, r->seals, &event, &n, err))
 		return false;
 	good = identity_stage(r->root, &r->identity, r->has_tunnel ? r->tunnel : NULL, err) &&
 	       issue_event(&r->store, &r->identity, span_of(event, n), cards, err) &&
-	       (r->kel = store_own_kel(&r->store, r->identity.aid, err)) &&
-	       identity_settle(r->root, r->kel, &finished, err);
+	       (r->kel = store_own_kel(&r->store, r->identity.aid, err));
 	free(event);
 	return good;
 }
 
-/* In the open store. done: it was done before, and cut off. */
-static bool rotate(struct rotation *r, bool *done, struct err *err) {
+/* In the open store. One that was cut off behind its event is not done again. */
+static bool rotate(struct rotation *r, struct err *err) {
+	bool done;
+
 	r->kel = store_own_kel(&r->store, r->identity.aid, err);
-	if (!r->kel || !identity_settle(r->root, r->kel, done, err) || *done)
-		return *done;
+	if (!r->kel || !identity_staged(r->root, r->kel, &done, err))
+		return false;
+	if (done)
+		return true;
 	if (!r->recovers)
 		r->sn = r->kel->count;
 	randombytes_buf(r->identity.next, SEED_BYTES);
-	return check_next(r, err) && (!r->recovers || check_recover(r, err)) &&
-	       identity_events(r->root, &r->events, err) && list_cards(r, err) && gather(r, err) &&
-	       put_event(r, err);
+	return identity_settle(r->root, r->kel, err) && check_next(r, err) &&
+	       (!r->recovers || check_recover(r, err)) && identity_events(r->root, &r->events, err) &&
+	       list_cards(r, err) && gather(r, err) && put_event(r, err);
 }
 
 /* ---- what comes of it ---- */
@@ -334,7 +335,7 @@ static bool print_cards(const struct rotation *r, struct err *err) {
 }
 
 static bool run(struct rotation *r, struct err *err) {
-	bool good, done;
+	bool good;
 
 	if (!identity_need(r->root, r->identity.aid, err) || !policy_load(r->root, &r->policy, err))
 		return false;
@@ -344,7 +345,9 @@ static bool run(struct rotation *r, struct err *err) {
 		return false;
 	if (!r->at) /* in two FetchEvery, at a whole second */
 		r->from = (r->now / SECOND + 1 + 2 * (int64_t)r->policy.fetch_every) * SECOND;
-	good = rotate(r, &done, err) && print_cards(r, err);
+	/* told before it is settled, so that who runs it again, because this was cut off, is told, too */
+	good = rotate(r, err) && print_cards(r, err) && fflush(stdout) == 0 &&
+	       identity_settle(r->root, r->kel, err);
 	store_close(&r->store);
 	return good;
 }

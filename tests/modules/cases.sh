@@ -33,7 +33,7 @@ run_again_as_nobody() {
     if [ "$(id -u)" -eq 0 ]; then
         mkdir -p "$work/nobody/tests/vectors" "$work/nobody/tests/modules"
         cp "$verimesh" "$0" "$work/nobody"
-        cp tests/modules/cases.sh "$work/nobody/tests/modules"
+        cp tests/modules/cases.sh tests/modules/command.sh "$work/nobody/tests/modules"
         cp -r tests/vectors/card tests/vectors/kel "$work/nobody/tests/vectors"
         cd "$work/nobody"
         B=. setpriv --reuid nobody --regid nogroup --clear-groups bash "./${0##*/}" || failed=1
