@@ -32,6 +32,7 @@ struct place {
 struct want {
 	char name[WG_KEY_TEXT]; /* first, to search by it */
 	const struct roster_host *host;
+	const char *said; /* its card */
 	bool there;
 };
 
@@ -162,18 +163,30 @@ static int compare_names(const void *a, const void *b) {
 	return strcmp(a, b);
 }
 
-/* Takes the wanted hosts from the roster. */
+static void add_want(struct sync *sync, const struct roster_host *host,
+	const uint8_t key[static WG_KEY_BYTES], const char *said) {
+	struct want *want = &sync->wants[sync->nwants++];
+
+	wg_key_encode(key, want->name);
+	want->host = host;
+	want->said = said;
+}
+
+/* Takes the wanted hosts from the roster. A key that is to come is there before its first handshake gives it
+ * the addresses (DESIGN.md 8). */
 static bool list_wants(struct sync *sync, const struct roster *roster) {
 	const struct roster_host *host = roster->hosts;
 
-	sync->wants = calloc(roster->nhosts + 1, sizeof *sync->wants);
+	sync->wants = calloc(2 * roster->nhosts + 1, sizeof *sync->wants);
 	if (!sync->wants)
 		return err_set(sync->err, ERR_ENV, "kernel keyring: out of memory");
-	for (; host < roster->hosts + roster->nhosts; host++)
-		if (!host->self && host->expires > sync->now) {
-			wg_key_encode(host->key, sync->wants[sync->nwants].name);
-			sync->wants[sync->nwants++].host = host;
-		}
+	for (; host < roster->hosts + roster->nhosts; host++) {
+		if (host->self || host->expires <= sync->now)
+			continue;
+		add_want(sync, host, host->key, host->said);
+		if (host->next.from)
+			add_want(sync, host, host->next.key, host->next.said);
+	}
 	qsort(sync->wants, sync->nwants, sizeof *sync->wants, compare_names);
 	return true;
 }
@@ -183,7 +196,7 @@ static void put_peer(struct sync *sync, int32_t ring, int32_t id, const struct w
 	const struct roster_host *host = want->host;
 	char payload[KEYRING_PAYLOAD], there[KEYRING_PAYLOAD];
 	int n = snprintf(payload, sizeof payload, "%s %" PRIu64 " %s %s.%s.%s", host->peer->aid, host->sn,
-		host->said, host->label, host->peer->name, sync->policy->domain);
+		want->said, host->label, host->peer->name, sync->policy->domain);
 	unsigned timeout = host->expires == NEVER ? 0 : (unsigned)MIN(host->expires - sync->now, UINT32_MAX);
 
 	if (id && keyctl_read(id, there, sizeof there) == n && memcmp(there, payload, (size_t)n) == 0 &&
@@ -191,6 +204,41 @@ static void put_peer(struct sync *sync, int32_t ring, int32_t id, const struct w
 		return;
 	if (keyring_link(ring, "user", want->name, span_of(payload, (size_t)n), KEYRING_OURS, timeout) < 0)
 		sync->good = fail(sync->err, host->label);
+}
+
+/* A login goes on when its host changed its key in step: its record names the new one then (DESIGN.md 8).
+ * One that just ended is revoked. */
+static void renew_record(const struct sync *sync, int32_t id) {
+	char text[KEYRING_PAYLOAD], end[KEYRING_PAYLOAD];
+	long n = keyctl_read(id, text, sizeof text);
+
+	for (const struct want *want = sync->wants; want < sync->wants + sync->nwants; want++) {
+		const struct roster_host *host = want->host;
+		long end_n;
+
+		if (!host->before[0] || want->said != host->said)
+			continue;
+		end_n = snprintf(end, sizeof end, " %s.%s.%s %s", host->label, host->peer->name,
+			sync->policy->domain, host->before);
+		if (n < end_n || n > (long)sizeof text || memcmp(text + n - end_n, end, (size_t)end_n) != 0)
+			continue;
+		memcpy(text + n - strlen(want->name), want->name, strlen(want->name));
+		keyctl_update(id, text, (size_t)n);
+		return;
+	}
+}
+
+/* Before any key is revoked. */
+static void renew_records(const struct sync *sync) {
+	struct keyring_key key;
+	int32_t *ids;
+	size_t n;
+
+	list(sync->ring, &ids, &n);
+	for (size_t i = 0; i < n; i++)
+		if (is_ours(ids[i], "user", &key) && strncmp(key.name, "session:", 8) == 0)
+			renew_record(sync, ids[i]);
+	free(ids);
 }
 
 /* Would a reader take a key of this name for a peer's? */
@@ -254,6 +302,7 @@ bool keyring_sync(int32_t ring, const struct roster *roster, struct err *err) {
 	sync.now = time(NULL);
 	if (!list_wants(&sync, roster))
 		return false;
+	renew_records(&sync);
 	sweep(&sync, ring);
 	for (size_t i = 0; i < sync.nwants; i++)
 		if (!sync.wants[i].there && find_room(&sync))

@@ -23,10 +23,11 @@ bool keyring_put(int32_t ring, const char *name, struct span secret, struct err 
 /* Revokes and unlinks the secret of that name. No such key is no error. */
 bool keyring_drop(int32_t ring, const char *name, struct err *err);
 
-/* Makes the peer keys of the ring those of the roster (the keys in force of all hosts but this one,
- * and not of the expired ones, a lapsed peer's among them): adds and replaces what is missing or differs,
- * sets timeouts anew (the host's expiry, as in the map; none without one), revokes and unlinks the others.
- * After a failure (uid 0's key quota is full) it goes on: withdrawals take effect, what was there stays. */
+/* Makes the peer keys of the ring those of the roster (the keys in force, and to come, of all hosts but this
+ * one, and not of the expired ones, a lapsed peer's among them): adds and replaces what is missing or
+ * differs, sets timeouts anew (the host's expiry, as in the map; none without one), revokes and unlinks the
+ * others. Records of sessions name the key that replaced theirs in step (DESIGN.md 5.9, 8). After a failure
+ * (uid 0's key quota is full) it goes on: withdrawals take effect, what was there stays. */
 bool keyring_sync(int32_t ring, const struct roster *roster, struct err *err);
 
 /* Revokes every key and the ring, and removes the serial file: the interface is going down. No ring

@@ -128,6 +128,9 @@ static bool add_host(struct cdb_make *cdb, const struct roster_host *host, const
 	good = fflush(out) == 0 && !ferror(out) && add(cdb, MAP_NAME, span_str(name), value, n) &&
 	       add(cdb, MAP_NAME, span_str(alias), value, n) &&
 	       add(cdb, MAP_KEY, span_of(host->key, WG_KEY_BYTES), value, n);
+	/* it gets the addresses at its first handshake, before there is another map (DESIGN.md 8) */
+	if (good && host->next.from)
+		good = add(cdb, MAP_KEY, span_of(host->next.key, WG_KEY_BYTES), value, n);
 	for (size_t i = 0; good && i < host->naddrs; i++)
 		good = add(
 			cdb, MAP_ADDR, span_of(host->addrs[i].bytes, addr_size(&host->addrs[i])), value, n);

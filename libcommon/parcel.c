@@ -87,6 +87,16 @@ static bool is_bool(const bool *value) {
 	return byte <= 1;
 }
 
+static bool is_said(const char said[static CESR_TEXT]) {
+	return is_text(said, CESR_TEXT) && cesr_is_aid(span_str(said));
+}
+
+static bool is_key_or_none(const char text[static WG_KEY_TEXT]) {
+	size_t n = strnlen(text, WG_KEY_TEXT);
+
+	return n == 0 || n == WG_KEY_TEXT - 1;
+}
+
 static bool is_addr(const struct addr *addr) {
 	return addr->family == AF_INET || addr->family == AF_INET6;
 }
@@ -130,9 +140,11 @@ static bool is_good_host(const struct roster_host *host) {
 		if (!admitted || admitted->root || strcmp(admitted->account, login->account) != 0)
 			return false;
 	}
-	return is_bool(&host->self) && is_bool(&host->lapsed) && is_text(host->said, sizeof host->said) &&
-	       cesr_is_aid(span_str(host->said)) && (!host->endpoint.family || is_addr(&host->endpoint)) &&
-	       (!host->next.endpoint.family || is_addr(&host->next.endpoint));
+	return is_bool(&host->self) && is_bool(&host->lapsed) && is_said(host->said) &&
+	       (!host->endpoint.family || is_addr(&host->endpoint)) &&
+	       (!host->next.from || is_said(host->next.said)) &&
+	       (!host->next.endpoint.family || is_addr(&host->next.endpoint)) &&
+	       is_key_or_none(host->before);
 }
 
 static bool take_host(struct span *rest, struct roster *roster) {

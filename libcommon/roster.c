@@ -192,10 +192,11 @@ static int64_t earlier(int64_t a, int64_t b) {
 	return a < b ? a : b;
 }
 
-/* The host of a card; next: the card that is going to replace it, or NULL. */
+/* The host of a card; before: the one that it replaced in step, or NULL. */
 static bool add_host(struct builder *b, const struct policy_peer *peer, const struct kel *kel,
-	const struct cards_entry *entry, const struct cards_entry *next) {
+	const struct cards_entry *entry, const struct cards_entry *before) {
 	const struct card *card = &entry->card;
+	const struct cards_entry *next = entry->successor;
 	struct roster_host *host, new = {.peer = peer, .sn = kel->count - 1, .place = entry->place};
 
 	if (!array_append(&b->roster->hosts, &b->roster->nhosts, &new, sizeof new))
@@ -207,10 +208,13 @@ static bool add_host(struct builder *b, const struct policy_peer *peer, const st
 	span_copy(card->said, host->said, sizeof host->said);
 	host->self = is_self(b->policy, peer, card->host);
 	read_endpoint(b, host, card, &host->endpoint, &host->endpoint_port);
+	if (before)
+		wg_key_encode(before->card.key, host->before);
 	if (next) {
 		host->next.from = seconds(next->card.from);
 		memcpy(host->next.key, next->card.key, sizeof host->next.key);
 		read_endpoint(b, host, &next->card, &host->next.endpoint, &host->next.endpoint_port);
+		span_copy(next->card.said, host->next.said, sizeof host->next.said);
 		host->next.place = next->place;
 		host->expires = earlier(host->expires, host->next.from + OVERLAP);
 		host->expires = earlier(host->expires, seconds(next->card.until));
@@ -237,8 +241,8 @@ static bool was_met(struct builder *b, const char *aid, const uint8_t key[static
 	return true;
 }
 
-/* Whether a replaced card stays in force: until the new key's first handshake, an hour past `from` at most;
- * this very host swaps at `from` (DESIGN.md 8). */
+/* Whether a replaced card stays in force: until the new key's first handshake, an hour past `from` at most,
+ * and past `from` only if its key was ever here; this very host swaps at `from` (DESIGN.md 8). */
 static bool stays(struct builder *b, const struct policy_peer *peer, const struct cards_entry *entry) {
 	const struct card *next = &entry->successor->card;
 	int64_t from = seconds(next->from);
@@ -247,6 +251,8 @@ static bool stays(struct builder *b, const struct policy_peer *peer, const struc
 		return false;
 	if (is_self(b->policy, peer, next->host))
 		return b->in->now < from;
+	if (b->in->now >= from && !(b->in->has_peer && b->in->has_peer(b->in->interface, entry->card.key)))
+		return false;
 	return b->in->now < from + OVERLAP && !was_met(b, peer->aid, next->key);
 }
 
@@ -297,15 +303,16 @@ static bool add_peer(struct builder *b, const struct policy_peer *peer, struct e
 	if (!cards_list(b->in->book, kel, &entries, &n, err))
 		return false;
 	for (size_t i = 0; good && i < n; i++) {
-		const struct cards_entry *last = &entries[i], *before = i ? &entries[i - 1] : NULL;
+		const struct cards_entry *last = &entries[i];
+		const struct cards_entry *before = i && entries[i - 1].successor ? &entries[i - 1] : NULL;
 
 		if (!last->last || last->voided || !last->card.has_key ||
 			seconds(last->card.until) <= b->in->now)
 			continue;
-		if (before && before->successor == last && stays(b, peer, before))
-			good = add_host(b, peer, kel, before, last);
+		if (before && stays(b, peer, before))
+			good = add_host(b, peer, kel, before, NULL);
 		else
-			good = add_host(b, peer, kel, last, NULL);
+			good = add_host(b, peer, kel, last, before);
 		if (!good)
 			err_set(err, ERR_ENV, "out of memory");
 	}

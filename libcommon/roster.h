@@ -27,8 +27,9 @@ struct roster_login {
 /* The key that a host is going to have (DESIGN.md 8): its peer has no addresses until then. */
 struct roster_next {
 	uint8_t key[WG_KEY_BYTES];
-	int64_t from; /* seconds since 1970; 0: there is none */
-	size_t place; /* of its card in the log */
+	int64_t from;	      /* seconds since 1970; 0: there is none */
+	char said[CESR_TEXT]; /* its card */
+	size_t place;	      /* of its card in the log */
 	struct addr endpoint;
 	uint16_t endpoint_port;
 };
@@ -52,7 +53,8 @@ struct roster_host {
 	size_t nlogins;
 	struct span loginkeys; /* SSH keys of logins, the card's list; points into the book */
 	struct roster_next next;
-	bool self; /* this very host */
+	char before[WG_KEY_TEXT]; /* the key that `key` replaced in step, base64 (DESIGN.md 8); "": none */
+	bool self;		  /* this very host */
 };
 
 struct roster {
@@ -79,6 +81,7 @@ struct roster_sources {
 	void *interface;
 	bool (*is_foreign_key)(void *interface, const uint8_t key[static WG_KEY_BYTES]);
 	bool (*is_foreign_prefix)(void *interface, const struct prefix *prefix);
+	bool (*has_peer)(void *interface, const uint8_t key[static WG_KEY_BYTES]);
 	bool (*had_handshake)(void *interface, const uint8_t key[static WG_KEY_BYTES]);
 
 	/* Takes each claim that is refused, with both claims and the mend (DESIGN.md 5.3 to 5.6), and each

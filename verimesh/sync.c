@@ -128,6 +128,13 @@ static bool is_foreign_prefix(void *interface, const struct prefix *prefix) {
 	return wireguard_has_foreign(interface, prefix);
 }
 
+/* What cannot be read may have it. */
+static bool has_peer(void *interface, const uint8_t key[static WG_KEY_BYTES]) {
+	const struct wireguard *wireguard = interface;
+
+	return wireguard->error || wireguard_find(wireguard, key);
+}
+
 static bool had_handshake(void *interface, const uint8_t key[static WG_KEY_BYTES]) {
 	const struct wireguard_peer *peer = wireguard_find(interface, key);
 
@@ -147,6 +154,7 @@ static bool build_roster(
 		.interface = &mesh->wireguard,
 		.is_foreign_key = up ? is_foreign_key : NULL,
 		.is_foreign_prefix = up ? is_foreign_prefix : NULL,
+		.has_peer = up ? has_peer : NULL,
 		.had_handshake = up ? had_handshake : NULL,
 		.report = report,
 		.ctx = ctx};

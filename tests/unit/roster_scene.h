@@ -38,6 +38,8 @@ struct setting {
 	uint8_t foreign_key;		   /* of a peer that verimesh did not add */
 	const char *foreign_prefix;	   /* that this peer has */
 	uint8_t handshake;		   /* the key that had one */
+	uint8_t unknown_key;		   /* of no peer of the interface */
+	bool down;			   /* there is no interface */
 	bool holds;			   /* this host has the identity of a */
 	int64_t now;			   /* 0: NOW */
 };
@@ -170,6 +172,10 @@ static inline bool scene_foreign_prefix(void *interface, const struct prefix *pr
 	return same;
 }
 
+static inline bool scene_peer(void *interface, const uint8_t key[static WG_KEY_BYTES]) {
+	return !is_key(key, ((struct scene *)interface)->setting->unknown_key);
+}
+
 static inline bool scene_handshake(void *interface, const uint8_t key[static WG_KEY_BYTES]) {
 	return is_key(key, ((struct scene *)interface)->setting->handshake);
 }
@@ -216,6 +222,7 @@ static inline void build_roster(struct scene *s) {
 			    .interface = s,
 			    .is_foreign_key = setting->foreign_key ? scene_foreign_key : NULL,
 			    .is_foreign_prefix = setting->foreign_prefix ? scene_foreign_prefix : NULL,
+			    .has_peer = setting->down ? NULL : scene_peer,
 			    .had_handshake = setting->handshake ? scene_handshake : NULL,
 			    .report = note_claim,
 			    .ctx = s},

@@ -588,6 +588,90 @@ static void a_lapsed_peers_keys_are_revoked_and_come_back(void **state) {
 	world_end(&w);
 }
 
+/* It names the card that is to come, and the host as it is named now. */
+static void a_key_to_come_is_there_beside_the_one_in_force(void **state) {
+	static const char next_said[] = "EBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
+	char payload[KEYRING_PAYLOAD], expected[KEYRING_PAYLOAD], left[32];
+	struct world w;
+	int32_t id;
+
+	(void)state;
+	world_begin(&w);
+	set_hosts(&w, 2);
+	key_of(9, w.hosts[1].next.key);
+	w.hosts[1].next.from = time(NULL) + 1000;
+	w.hosts[1].expires = time(NULL) + 3 * 86400 + 60;
+	memcpy(w.hosts[1].next.said, next_said, sizeof next_said);
+	sync_ok(&w);
+	assert_int_equal(lookup_rc(&w, 1), 0);
+	assert_int_equal(lookup(&w, 9, payload), 0);
+	snprintf(expected, sizeof expected, AID " 1 %s db1.clinic-b.mesh.internal", next_said);
+	assert_string_equal(payload, expected);
+	id = serial_of(&w, 9);
+	proc_field(id, 3, left);
+	assert_string_equal(left, "3d");
+	/* then it is the one in force, and no instant without it */
+	key_of(9, w.hosts[1].key);
+	memcpy(w.hosts[1].said, next_said, sizeof next_said);
+	w.hosts[1].next = (struct roster_next){0};
+	sync_ok(&w);
+	assert_int_equal(serial_of(&w, 9), id);
+	assert_int_equal(lookup_rc(&w, 1), ENOKEY);
+	w.hosts[1].expires = time(NULL) - 1;
+	sync_ok(&w);
+	assert_int_equal(lookup_rc(&w, 9), ENOKEY);
+	world_end(&w);
+}
+
+/* Host 1 has key 9 now. */
+static void a_record_names_the_key_that_replaced_its_own_in_step(void **state) {
+	static const struct {
+		const char *host;
+		size_t before, key, then;
+	} cases[] = {
+		{"db1.clinic-b", 1, 1, 9},
+		{"db1.clinic-b", 9999, 1, 1}, /* it was replaced at once */
+		{"db1.clinic-b", 1, 5, 5},
+		{"db1.clinic-b", 1, 9, 9},
+		{"db2.clinic-b", 1, 1, 1},
+		{"xdb1.clinic-b", 1, 1, 1},
+		{"db1.clinic-b", 0, 0, 9},
+	};
+	char before[KEYRING_PAYLOAD], then[KEYRING_PAYLOAD], text[WG_KEY_TEXT];
+	uint8_t key[WG_KEY_BYTES];
+	struct world w;
+	int32_t id;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		world_begin(&w);
+		set_hosts(&w, 3);
+		key_of(9, w.hosts[1].key);
+		key_of(cases[i].before, key);
+		if (cases[i].before != 9999)
+			wg_key_encode(key, w.hosts[1].before);
+		key_of(cases[i].key, key);
+		wg_key_encode(key, text);
+		snprintf(before, sizeof before, "ann alice %s.mesh.internal %s", cases[i].host, text);
+		id = new_key(w.ring, "user", "session:7", before, strlen(before));
+		new_key(w.ring, "user", "session:8", "x", 1);
+		sync_ok(&w);
+		key_of(cases[i].then, key);
+		wg_key_encode(key, text);
+		snprintf(before, sizeof before, "ann alice %s.mesh.internal %s", cases[i].host, text);
+		assert_int_equal(keyring_read(w.ring, "session:7", then), 0);
+		assert_string_equal(then, before);
+		/* it is the same key, which close_session revokes */
+		assert_int_equal(keyctl_search(w.ring, "user", "session:7", 0), id);
+		assert_return_code(keyctl_revoke(id), errno);
+		sync_ok(&w);
+		assert_int_equal(keyring_read(w.ring, "session:7", then), ENOKEY);
+		assert_int_equal(keyring_read(w.ring, "session:8", then), 0);
+		assert_string_equal(then, "x");
+		world_end(&w);
+	}
+}
+
 static void a_foreign_key_or_ring_among_the_peers_is_thrown_out(void **state) {
 	struct world w;
 	int32_t peers, ring;
@@ -1190,6 +1274,8 @@ int main(void) {
 		cmocka_unit_test(timeouts_follow_the_expiry_anew_every_time),
 		cmocka_unit_test(an_expired_key_is_refused_and_comes_back_when_the_roster_says_so),
 		cmocka_unit_test(a_lapsed_peers_keys_are_revoked_and_come_back),
+		cmocka_unit_test(a_key_to_come_is_there_beside_the_one_in_force),
+		cmocka_unit_test(a_record_names_the_key_that_replaced_its_own_in_step),
 		cmocka_unit_test(a_foreign_key_or_ring_among_the_peers_is_thrown_out),
 		cmocka_unit_test(a_peer_key_outside_the_rings_of_peers_is_thrown_out),
 		cmocka_unit_test(a_second_copy_of_a_key_is_revoked),

@@ -230,6 +230,28 @@ static void tunnel_keys_find_cards(void **state) {
 	drop(&map);
 }
 
+/* It says what the one in force does, which is what its names and addresses still lead to. */
+static void a_key_to_come_finds_the_card_in_force(void **state) {
+	struct roster_host *host = &sample.hosts[SAMPLE_DB1_B];
+	struct map_card card;
+	uint8_t key[WG_KEY_BYTES];
+	struct map map;
+
+	(void)state;
+	memcpy(key, host->key, sizeof key);
+	key[31] ^= 1;
+	memcpy(host->next.key, key, sizeof key);
+	host->next.from = NOW;
+	map = built();
+	assert_true(map_card(&map, MAP_KEY, span_of(key, WG_KEY_BYTES), NOW, &card) && is_db1(&card));
+	assert_true(map_card(&map, MAP_KEY, span_of(host->key, WG_KEY_BYTES), NOW, &card) && is_db1(&card));
+	drop(&map);
+	host->next = (struct roster_next){0};
+	map = built();
+	assert_false(map_card(&map, MAP_KEY, span_of(key, WG_KEY_BYTES), NOW, &card));
+	drop(&map);
+}
+
 static void header_names_interface_domain_and_prefixes(void **state) {
 	char expected[5][PREFIX_TEXT], text[PREFIX_TEXT];
 	struct prefix prefix = derived_prefix(SAMPLE_AID_A);
@@ -1125,6 +1147,7 @@ int main(void) {
 		cmocka_unit_test(other_names_find_nothing),
 		cmocka_unit_test(addresses_find_hosts),
 		cmocka_unit_test(tunnel_keys_find_cards),
+		cmocka_unit_test(a_key_to_come_finds_the_card_in_force),
 		cmocka_unit_test(header_names_interface_domain_and_prefixes),
 		cmocka_unit_test(mesh_and_domain_have_their_borders),
 		cmocka_unit_test(bad_prefixes_cover_nothing),

@@ -17,19 +17,26 @@ static struct span packed(const struct roster *roster) {
 	return span_of(bytes, n);
 }
 
+/* Of db1 a key is to come, of x one went. */
 static struct scene *begin_scene(void) {
+	char db1[SAID] = "", x[SAID] = "";
 	struct scene *s = begin();
 
 	issue(s, &s->a, "h1", 3, NULL);
-	issue(s, &s->b, "db1", 9,
+	replace(s, &s->b, "db1", 9,
 		",\"addr\":[\"10.2.0.5\",\"10.2.0.6\"],\"routes\":[\"10.2.8.0/24\"],"
 		"\"endpoint\":\"[2001:db8::7]:51820\",\"logins\":[\"alice\",\"bob\"],"
-		"\"loginkeys\":[\"alice:DCKMhwdpedi5L7SZIWuu4FBlgBc4n-6y6iNiqKpHEYGB\"]");
-	issue(s, &s->c, "x", 12, ",\"logins\":[\"carol\"]");
+		"\"loginkeys\":[\"alice:DCKMhwdpedi5L7SZIWuu4FBlgBc4n-6y6iNiqKpHEYGB\"]",
+		db1);
+	replace(s, &s->b, "db1", 10, ",\"from\":\"2026-01-01T00:10:00.000000+00:00\"", db1);
+	replace(s, &s->c, "x", 11, NULL, x);
+	replace(s, &s->c, "x", 12, ",\"from\":\"2025-12-31T00:00:00.000000+00:00\",\"logins\":[\"carol\"]",
+		x);
 	build(s, &(struct setting){.b = "AllowedIPs = 10.2.0.0/16\nLogins = alice=ann bob",
 			 .c = "Logins = carol\nAccounts = yes"});
 	assert_int_equal(s->roster.nhosts, 3);
 	assert_int_equal(s->roster.naccounts, 1);
+	assert_true(find(s, "db1.b")->next.from && find(s, "x.c")->before[0]);
 	return s;
 }
 
@@ -54,6 +61,8 @@ static void it_comes_out_as_it_went_in(void **state) {
 		assert_ptr_equal(is->peer, was->peer);
 		assert_memory_equal(is->key, was->key, sizeof is->key);
 		assert_string_equal(is->said, was->said);
+		assert_string_equal(is->before, was->before);
+		assert_memory_equal(&is->next, &was->next, sizeof is->next);
 		assert_true(is->expires == was->expires && is->sn == was->sn && is->place == was->place);
 		assert_true(span_eq(is->loginkeys, was->loginkeys));
 		assert_int_equal(is->naddrs, was->naddrs);
@@ -223,6 +232,28 @@ static void only_addresses_that_the_policy_admits(void **state) {
 	end(s);
 }
 
+/* Nor break what is written of a key that is to come, or that went. */
+static void only_keys_and_cards_that_can_be(void **state) {
+	struct scene *s = begin_scene();
+	struct roster_host *db1 = (struct roster_host *)(uintptr_t)find(s, "db1.b"),
+			   *x = (struct roster_host *)(uintptr_t)find(s, "x.c");
+	char was = x->before[3];
+
+	(void)state;
+	x->before[3] = 0;
+	assert_false(repacked_opens(s, &none));
+	x->before[3] = was;
+	x->before[WG_KEY_TEXT - 1] = 'A';
+	assert_false(repacked_opens(s, &none));
+	x->before[WG_KEY_TEXT - 1] = 0;
+	assert_true(repacked_opens(s, &none));
+	db1->next.said[3] = ' ';
+	assert_false(repacked_opens(s, &none));
+	memset(db1->next.said, 'E', sizeof db1->next.said);
+	assert_false(repacked_opens(s, &none));
+	end(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_comes_out_as_it_went_in),
@@ -232,6 +263,7 @@ int main(void) {
 		cmocka_unit_test(only_logins_that_the_policy_admits),
 		cmocka_unit_test(only_numbers_that_are_free),
 		cmocka_unit_test(only_addresses_that_the_policy_admits),
+		cmocka_unit_test(only_keys_and_cards_that_can_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -264,6 +264,57 @@ static void a_handshake_is_not_forgotten(void **state) {
 	end(s);
 }
 
+/* One that missed the rotation has no use for a key that its host has no more: it would have to wait for the
+ * limit. Before the time it is the one that the host has. */
+static void a_key_that_was_never_here(void **state) {
+	static const struct {
+		struct setting setting;
+		const char *hosts;
+	} cases[] = {
+		{{.unknown_key = 1, .now = FROM - 1}, OLD " >2\n"},
+		{{.unknown_key = 1, .now = FROM}, NEW "\n"},
+		{{.unknown_key = 2, .now = FROM}, OLD " >2\n"},
+		{{.down = true, .now = FROM - 1}, OLD " >2\n"},
+		{{.down = true, .now = FROM}, NEW "\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct setting setting = cases[i].setting;
+		struct scene *s = begin();
+		char line[100];
+
+		setting.b = SECTION;
+		change_key(s, &s->b, "db1", FROM, 0, 0);
+		build(s, &setting);
+		snprintf(line, sizeof line, "db1.b%s", cases[i].hosts);
+		assert_hosts(s, line);
+		end(s);
+	}
+}
+
+/* Sessions go on with the key that replaced theirs in step, and only then. */
+static void the_key_before(void **state) {
+	static const struct {
+		int64_t now, from;
+		bool before;
+	} cases[] = {{FROM, 0, false}, {FROM - 1, FROM, false}, {FROM, FROM, false}, {LIMIT, FROM, true}};
+	uint8_t key[WG_KEY_BYTES];
+	char text[WG_KEY_TEXT];
+
+	(void)state;
+	raw_key(1, key);
+	wg_key_encode(key, text);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct scene *s = begin();
+
+		change_key(s, &s->b, "db1", cases[i].from, 0, 0);
+		build(s, &(struct setting){.b = SECTION, .now = cases[i].now});
+		assert_string_equal(find(s, "db1.b")->before, cases[i].before ? text : "");
+		end(s);
+	}
+}
+
 static void what_comes_next(void **state) {
 	struct scene *s = begin();
 	const struct roster_next *next;
@@ -275,6 +326,8 @@ static void what_comes_next(void **state) {
 	next = &find(s, "db1.b")->next;
 	assert_true(is_key(next->key, 2));
 	assert_int_equal(next->from, FROM);
+	assert_true(cesr_is_aid(span_str(next->said)));
+	assert_string_not_equal(next->said, find(s, "db1.b")->said);
 	assert_string_equal(addr_format(&next->endpoint, text), "192.0.2.2");
 	assert_int_equal(next->endpoint_port, 2);
 	end(s);
@@ -649,6 +702,8 @@ int main(void) {
 		cmocka_unit_test(many_hosts),
 		cmocka_unit_test(the_key_in_force),
 		cmocka_unit_test(a_handshake_is_not_forgotten),
+		cmocka_unit_test(a_key_that_was_never_here),
+		cmocka_unit_test(the_key_before),
 		cmocka_unit_test(what_comes_next),
 		cmocka_unit_test(a_next_key_is_refused_alone),
 		cmocka_unit_test(two_that_are_to_have_one_key),
