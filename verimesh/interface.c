@@ -172,9 +172,12 @@ static bool delete_link(const char *name, struct err *err) {
 }
 
 bool interface_make(const char *root, const char *name, struct err *err) {
+	const char *const up[] = {"ip", "link", "set", "dev", name, "up", NULL};
+
 	if (!add_link(name, err))
 		return false;
-	if (wait_until_readable(name, err) && interface_note(root, name, "up", "", 0644, err))
+	if (wait_until_readable(name, err) && interface_note(root, name, "up", "", 0644, err) &&
+		run(up, span_of(NULL, 0), err))
 		return true;
 	/* without its mark, nobody would know that it is ours */
 	delete_link(name, NULL);

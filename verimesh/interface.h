@@ -25,7 +25,8 @@ bool interface_marked(const char *root, const char *name, const char *suffix);
 /* Finds another name of which something is left in PATH_RUN. live: whose interface verimesh has up. */
 bool interface_other(const char *root, const char *name, bool live, char other[static IFNAMSIZ]);
 
-/* Makes the interface: by the kernel, else by wireguard-go. Marks it as ours. */
+/* Makes the interface: by the kernel, else by wireguard-go. Marks it as ours. It is up before it has a key,
+ * for only then it sends what it is to send at once. */
 bool interface_make(const char *root, const char *name, struct err *err);
 
 /* Removes one that `up` made, and the notes of any. */

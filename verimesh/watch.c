@@ -36,8 +36,13 @@
 #define EVERY 300000  /* FetchEvery, until a configuration says another one */
 #define LIMIT 1800000 /* a job that is under way for so long hangs, and is ended, */
 #define GRACE 10000   /* by force after so long */
+#define LOOK 100      /* how often to look for handshakes while a key is pending, */
+#define LOOK_CLOSE 10 /* and from CLOSE_BEFORE its time to CLOSE_AFTER it */
+#define CLOSE_BEFORE 1000
+#define CLOSE_AFTER 5000
 
 #define MOST_TEXT (1 << 20) /* bytes of what a job prints that are told */
+#define MOST_SWAPS 1024	    /* hosts that change their key at once without a gap; more wait for a sync */
 
 /* What a sync tells of the state it made. */
 struct told {
@@ -45,6 +50,10 @@ struct told {
 	bool synced;	      /* the rest is known */
 	size_t hosts, peers;
 	int64_t next; /* when the next thing ends, begins or is due: seconds since 1970, or NEVER */
+	char interface[IFNAMSIZ];
+	bool adopt;
+	size_t nswaps;
+	struct wireguard_swap swaps[MOST_SWAPS];
 };
 
 /* The problems of one round of a job. */
@@ -73,6 +82,8 @@ struct watch {
 	int inotify, signals, timer;
 	int state_dir;	   /* inotify's number of PATH_STATE */
 	struct told *told; /* shared with the child that syncs */
+	struct told *last; /* what the last sync told that told something */
+	int64_t look;	   /* when to look whether a pending key is in use, NEVER without one */
 	struct job fetch, sync;
 	int64_t every;	 /* FetchEvery in milliseconds */
 	int64_t silent;	 /* how long to wait because no Source answered; 0: one did */
@@ -142,9 +153,10 @@ static int fetch_all_peers(const char *root, struct told *told) {
 	return fetch_all(root, NULL, 0);
 }
 
-/* When the first host ends, or starts to use its next key. */
+/* When the first host ends, or starts to use its next key; of those whose swap is not told, again soon. */
 static int64_t next_moment(const struct roster *roster) {
 	int64_t now = time(NULL), next = NEVER;
+	size_t nswaps = 0;
 
 	for (size_t i = 0; i < roster->nhosts; i++) {
 		const struct roster_host *host = &roster->hosts[i];
@@ -153,8 +165,27 @@ static int64_t next_moment(const struct roster *roster) {
 			next = earlier(next, host->expires);
 		if (host->next.from > now)
 			next = earlier(next, host->next.from);
+		else if (host->next.from && ++nswaps > MOST_SWAPS)
+			next = now + 1;
 	}
 	return next;
+}
+
+/* The keys that hosts are about to change, for who looks whether they did. */
+static void tell_swaps(struct told *told, const struct mesh *mesh) {
+	memcpy(told->interface, mesh->policy.interface, sizeof told->interface);
+	told->adopt = mesh->policy.adopt;
+	for (size_t i = 0; mesh->wireguard.in_use && i < mesh->roster.nhosts; i++) {
+		const struct roster_host *host = &mesh->roster.hosts[i];
+		struct wireguard_swap *swap = &told->swaps[told->nswaps];
+
+		if (!host->next.from || host->self || told->nswaps == MOST_SWAPS)
+			continue;
+		memcpy(swap->key, host->key, sizeof swap->key);
+		memcpy(swap->next, host->next.key, sizeof swap->next);
+		swap->from = host->next.from;
+		told->nswaps++;
+	}
 }
 
 /* What was renewed changes the store, so that another sync follows. */
@@ -176,6 +207,7 @@ static int sync_and_renew(const char *root, struct told *told) {
 		.hosts = mesh.roster.nhosts,
 		.peers = mesh.policy.npeers,
 		.next = next_moment(&mesh.roster)};
+	tell_swaps(told, &mesh);
 	mesh_close(&mesh);
 	if (!renew_cards(root, &told->next, &err))
 		status = problem(&err);
@@ -327,6 +359,33 @@ static void wake_at(struct watch *w, int64_t when) {
 	timerfd_settime(w->timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, NULL);
 }
 
+/* ---- keys that are pending (DESIGN.md 8) ---- */
+
+/* How long until the next look. */
+static int64_t look_again(const struct told *told) {
+	int64_t now = clock_usec(CLOCK_REALTIME) / 1000;
+
+	for (size_t i = 0; i < told->nswaps; i++)
+		if (now >= told->swaps[i].from * 1000 - CLOSE_BEFORE &&
+			now < told->swaps[i].from * 1000 + CLOSE_AFTER)
+			return LOOK_CLOSE;
+	return LOOK;
+}
+
+/* Where a host uses its next key, that gets its addresses now, and the rest by a sync. */
+static void look(struct watch *w) {
+	const struct told *told = w->last;
+	size_t moved;
+	int status;
+
+	if (w->look > now_ms())
+		return;
+	status = wireguard_move(w->root, told->interface, told->adopt, told->swaps, told->nswaps, &moved);
+	if (moved)
+		w->sync.at = now_ms();
+	w->look = now_ms() + (status ? RETRY : look_again(told));
+}
+
 static void after_sync(struct watch *w, int status) {
 	const struct told *told = w->told;
 	int64_t now = now_ms();
@@ -335,8 +394,11 @@ static void after_sync(struct watch *w, int status) {
 	w->blind = !told->fetch_every;
 	if (!w->blind)
 		w->every = (int64_t)told->fetch_every * 1000;
-	if (told->synced)
+	if (told->synced) {
 		note_summary(w, status);
+		*w->last = *told;
+		w->look = told->nswaps ? now_ms() : NEVER;
+	}
 	wake_at(w, told->synced ? told->next : NEVER);
 	if (!told->synced)
 		w->sync.at = earlier(w->sync.at, now + jittered(w->every));
@@ -460,6 +522,7 @@ static void start_due(struct watch *w) {
 	}
 	if (!w->fetch.pid && !w->blind && w->fetch.at <= now)
 		start(w, &w->fetch);
+	look(w);
 	if (w->dog <= now) {
 		w->dog = now + w->dog_every;
 		notify("WATCHDOG=1");
@@ -469,7 +532,7 @@ static void start_due(struct watch *w) {
 static void wait_for_more(struct watch *w) {
 	struct pollfd fds[] = {{.fd = w->inotify, .events = POLLIN}, {.fd = w->signals, .events = POLLIN},
 		{.fd = w->timer, .events = POLLIN}};
-	int64_t until = w->dog, wait;
+	int64_t until = earlier(w->dog, w->look), wait;
 
 	until = earlier(until, w->sync.pid ? w->sync.limit : w->sync.at);
 	if (w->fetch.pid || !w->blind)
@@ -515,7 +578,9 @@ static bool set_up(struct watch *w, struct err *err) {
 	w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	w->timer = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	w->told = mmap(NULL, sizeof *w->told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (w->signals < 0 || w->inotify < 0 || w->timer < 0 || w->told == MAP_FAILED)
+	w->last = calloc(1, sizeof *w->last);
+	w->look = NEVER;
+	if (w->signals < 0 || w->inotify < 0 || w->timer < 0 || w->told == MAP_FAILED || !w->last)
 		return err_set(err, ERR_ENV, "watch: %m");
 	w->dog_every = watchdog_every();
 	w->dog = w->dog_every ? 0 : NEVER;
@@ -552,5 +617,6 @@ int verb_watch(const struct command *command) {
 	notify("STOPPING=1");
 	end(&w.fetch);
 	end(&w.sync);
+	free(w.last);
 	return 0;
 }

@@ -195,10 +195,12 @@ static bool list_wants(const struct wireguard *wireguard, const struct roster *r
 			continue;
 		/* a key that its host has not yet gets no addresses; when the time comes, and it is known
 		 * where the host is, keepalive starts the handshake (DESIGN.md 8) */
-		want = add_want(wants, next->key, &next->endpoint, next->endpoint_port);
-		live = wireguard_find(wireguard, next->key);
-		if ((next->endpoint.family || (live && live->live.endpoint.family)) &&
-			time(NULL) >= next->from)
+		live = wireguard_find(wireguard, host->key);
+		if (next->endpoint.family || !live)
+			want = add_want(wants, next->key, &next->endpoint, next->endpoint_port);
+		else
+			want = add_want(wants, next->key, &live->live.endpoint, live->live.endpoint_port);
+		if (want->endpoint[0] != '-' && time(NULL) >= next->from)
 			want->keepalive = KEEPALIVE;
 	}
 	qsort(wants->list, wants->n, sizeof *wants->list, compare_keys);
@@ -277,6 +279,8 @@ struct batch {
 	char *text;
 	size_t size;
 	const char *interface;
+	const uint8_t *secret; /* the key that the interface is to get by the first call; NULL: it has it */
+	bool wakes;	       /* the peers are to hear of it */
 	bool dry;
 	int status;
 };
@@ -288,25 +292,41 @@ static int no_memory(void) {
 	return problem(&err);
 }
 
+/* False: out of memory. */
+static bool batch_begin(struct batch *batch) {
+	if (!batch->words) {
+		batch->words = open_memstream(&batch->text, &batch->size);
+		if (batch->words && batch->secret)
+			fputs("private-key\n/dev/stdin\n", batch->words);
+	}
+	if (!batch->words)
+		batch->status = no_memory();
+	return batch->words;
+}
+
 static void batch_run(struct batch *batch) {
 	bool good = batch->words && fclose(batch->words) == 0;
 	const char **argv = good ? calloc(batch->size + 4, sizeof *argv) : NULL;
-	char *rest = batch->text;
+	char *rest = batch->text, secret[WG_KEY_TEXT] = "";
 	size_t n = 0;
 
+	if (batch->secret)
+		wg_key_encode(batch->secret, secret);
 	if (argv) {
 		argv[n++] = "wg";
 		argv[n++] = "set";
 		for (argv[n++] = batch->interface; *rest; n++)
 			argv[n] = strsep(&rest, "\n");
-		batch->status = worse(batch->status, set(argv, span_of(NULL, 0), batch->dry));
+		batch->status = worse(batch->status, set(argv, span_str(secret), batch->dry));
 	} else {
 		batch->status = no_memory();
 	}
+	sodium_memzero(secret, sizeof secret);
 	free(argv);
 	free(batch->text);
 	batch->words = NULL;
 	batch->text = NULL;
+	batch->secret = NULL;
 }
 
 /* False: out of memory. */
@@ -315,14 +335,24 @@ static bool batch_peer(struct batch *batch, const uint8_t key[static WG_KEY_BYTE
 
 	if (batch->words && ftell(batch->words) > BATCH_MAX)
 		batch_run(batch);
-	if (!batch->words)
-		batch->words = open_memstream(&batch->text, &batch->size);
+	if (!batch_begin(batch))
+		return false;
 	wg_key_encode(key, text);
-	if (!batch->words)
-		batch->status = no_memory();
-	else
-		fprintf(batch->words, "peer\n%s\n", text);
-	return batch->words;
+	fprintf(batch->words, "peer\n%s\n", text);
+	return true;
+}
+
+static void batch_keepalive(struct batch *batch, uint16_t seconds) {
+	fprintf(batch->words, "persistent-keepalive\n%u\n", seconds);
+}
+
+static void batch_allowed(struct batch *batch, const struct prefix *prefixes, size_t n) {
+	char text[PREFIX_TEXT];
+
+	fputs("allowed-ips\n", batch->words);
+	for (size_t i = 0; i < n; i++)
+		fprintf(batch->words, "%s%s", i ? "," : "", prefix_format(&prefixes[i], text));
+	fputc('\n', batch->words);
 }
 
 static size_t list_prefixes(const struct roster_host *host, struct prefix prefixes[static PEER_PREFIXES]) {
@@ -352,6 +382,15 @@ static bool moves(
 	       (note && strcmp(want->endpoint, note->endpoint) != 0);
 }
 
+/* Whoever sets keepalive where there was none sends a packet at once, and with a new key so a handshake. */
+static void wake(struct batch *batch, const struct want *want) {
+	const uint16_t steps[] = {0, KEEPALIVE, want->keepalive};
+
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+		if (batch_peer(batch, want->key))
+			batch_keepalive(batch, steps[i]);
+}
+
 /* One peer that is wanted: what differs. */
 static void change_peer(struct batch *batch, const struct wireguard *wireguard, const struct want *want) {
 	static const struct wireguard_peer nothing = {0};
@@ -362,28 +401,29 @@ static void change_peer(struct batch *batch, const struct wireguard *wireguard, 
 	bool endpoint = moves(want, &have->live, find_note(wireguard, want->key));
 	bool allowed = n != have->nprefixes ||
 		       (n && memcmp(wanted, &wireguard->prefixes[have->first], n * sizeof *wanted) != 0);
-	char text[PREFIX_TEXT];
+	bool wakes = batch->wakes && (endpoint || have->live.endpoint.family);
+	bool keepalive = have->live.keepalive != want->keepalive;
 
-	if ((live && (!live->ours || (!endpoint && !allowed && have->live.keepalive == want->keepalive))) ||
+	if ((live && (!live->ours || (!endpoint && !allowed && !keepalive && !wakes))) ||
 		!batch_peer(batch, want->key))
 		return;
 	if (endpoint)
 		fprintf(batch->words, "endpoint\n%s\n", want->endpoint);
-	if (have->live.keepalive != want->keepalive)
-		fprintf(batch->words, "persistent-keepalive\n%u\n", want->keepalive);
-	if (!allowed)
-		return;
-	fputs("allowed-ips\n", batch->words);
-	for (size_t i = 0; i < n; i++)
-		fprintf(batch->words, "%s%s", i ? "," : "", prefix_format(&wanted[i], text));
-	fputc('\n', batch->words);
+	if (keepalive && !wakes)
+		batch_keepalive(batch, want->keepalive);
+	if (allowed)
+		batch_allowed(batch, wanted, n);
+	if (wakes)
+		wake(batch, want);
 }
 
-/* Removals first: what is taken away does not depend on what can be added. */
+/* The key, if it is another, then removals: what is taken away does not depend on what can be added. */
 static int change_peers(const struct wireguard *wireguard, const char *interface, const struct wants *wants,
-	bool adding, bool dry) {
-	struct batch batch = {.interface = interface, .dry = dry};
+	const uint8_t *secret, bool adding, bool dry) {
+	struct batch batch = {.interface = interface, .secret = secret, .wakes = secret, .dry = dry};
 
+	if (secret)
+		batch_begin(&batch);
 	for (size_t i = 0; i < wireguard->npeers; i++)
 		if (is_leaving(&wireguard->peers[i], wants) &&
 			batch_peer(&batch, wireguard->peers[i].live.key))
@@ -395,45 +435,53 @@ static int change_peers(const struct wireguard *wireguard, const char *interface
 	return batch.status;
 }
 
+/* ---- hosts that change their key ---- */
+
+int wireguard_move(const char *root, const char *interface, bool adopt, const struct wireguard_swap *swaps,
+	size_t n, size_t *moved) {
+	struct batch batch = {.interface = interface};
+	const struct wireguard_peer *old, *new;
+	struct wireguard wireguard;
+	struct err err;
+
+	*moved = 0;
+	if (!wireguard_read(&wireguard, root, interface, adopt, &err) || wireguard.error)
+		batch.status = ERR_ENV;
+	for (const struct wireguard_swap *swap = swaps; swap < swaps + n; swap++) {
+		old = wireguard_find(&wireguard, swap->key);
+		new = wireguard_find(&wireguard, swap->next);
+		if (!old || !old->ours || !old->nprefixes || !new || !new->ours || !new->live.handshake ||
+			!batch_peer(&batch, swap->next))
+			continue;
+		batch_allowed(&batch, &wireguard.prefixes[old->first], old->nprefixes);
+		++*moved;
+	}
+	if (batch.words)
+		batch_run(&batch);
+	wireguard_free(&wireguard);
+	return batch.status;
+}
+
 /* ---- key and port ---- */
 
-/* The text of the public key, or what wg prints where there is none. */
-static bool show_key(const char *interface, char *said, size_t size, struct err *err) {
-	const char *const show[] = {"wg", "show", interface, "public-key", NULL};
-
-	if (!run_said(show, span_of(NULL, 0), said, size, err))
-		return err_at(err, "%s", interface);
-	said[strcspn(said, "\n")] = 0;
-	return true;
-}
-
 bool wireguard_public(const char *interface, uint8_t key[static WG_KEY_BYTES], struct err *err) {
+	const char *const show[] = {"wg", "show", interface, "public-key", NULL};
 	char said[256];
 
-	return show_key(interface, said, sizeof said, err) &&
-	       (wg_key_decode(said, strlen(said), key) ||
-		       err_set(err, ERR_ENV, "%s: has no key; give it one (wg set %s private-key FILE)",
-			       interface, interface));
+	if (!run_said(show, span_of(NULL, 0), said, sizeof said, err))
+		return err_at(err, "%s", interface);
+	return wg_key_decode(said, strcspn(said, "\n"), key) ||
+	       err_set(err, ERR_ENV, "%s: has no key; give it one (wg set %s private-key FILE)", interface,
+		       interface);
 }
 
-/* To set the key that it has changes nothing, and costs less than to read it. */
-static int set_key(const char *interface, const uint8_t secret[static WG_KEY_BYTES], bool dry) {
-	const char *const words[] = {"wg", "set", interface, "private-key", "/dev/stdin", NULL};
-	char text[WG_KEY_TEXT], said[256];
-	uint8_t key[WG_KEY_BYTES];
+/* Also where that cannot be found out: to set the key that it has changes nothing. */
+static bool lacks_key(const char *interface, const uint8_t secret[static WG_KEY_BYTES]) {
+	uint8_t has[WG_KEY_BYTES], key[WG_KEY_BYTES];
 	struct err err;
-	int status;
 
-	if (dry && !show_key(interface, said, sizeof said, &err))
-		return problem(&err);
 	tunnel_public(secret, key);
-	wg_key_encode(key, text);
-	if (dry && strcmp(said, text) == 0)
-		return 0;
-	wg_key_encode(secret, text);
-	status = set(words, span_str(text), dry);
-	sodium_memzero(text, sizeof text);
-	return status;
+	return !wireguard_public(interface, has, &err) || memcmp(has, key, sizeof key) != 0;
 }
 
 static int set_port(const char *interface, uint16_t port, bool dry) {
@@ -457,13 +505,13 @@ int wireguard_sync(struct wireguard *wireguard, const char *root, const struct r
 			strerror(wireguard->error ? wireguard->error : ENOMEM));
 		return problem(&err);
 	}
-	if (secret)
-		status = set_key(interface, secret, dry);
 	if (secret && wireguard->port != policy->port)
-		status = worse(status, set_port(interface, policy->port, dry));
+		status = set_port(interface, policy->port, dry);
+	if (secret && !lacks_key(interface, secret))
+		secret = NULL;
 	noted = dry ? 0 : note(wireguard, root, interface, &wants, true);
 	/* what would not be known to be ours later is not added to another's interface */
-	status = worse(status, change_peers(wireguard, interface, &wants,
+	status = worse(status, change_peers(wireguard, interface, &wants, secret,
 				       noted == 0 || wireguard->state == INTERFACE_OURS, dry));
 	if (!dry && noted == 0 && status == 0)
 		noted = note(wireguard, root, interface, &wants, false);

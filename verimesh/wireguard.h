@@ -65,11 +65,24 @@ bool wireguard_has_foreign(const struct wireguard *wireguard, const struct prefi
 
 /* Brings the interface in line with the roster (all hosts but this one) by what differs: sessions of
  * unchanged peers go on, a peer that roams keeps its endpoint, and peers that are not ours are left as
- * they are. secret NULL: key and port are left, too. Peers that verimesh has added are noted in
- * PATH_RUN/INTERFACE.peers; where that fails, none is added to an interface that `up` did not make. Goes on
- * after a failure; each is printed, and so is, dry, what would be done. Returns the exit status. */
+ * they are. secret NULL: key and port are left, too; where the key was another one, each peer of which it is
+ * known where it is hears of it at once, those of keys to come, too. Peers that verimesh has added are noted
+ * in PATH_RUN/INTERFACE.peers; where that fails, none is added to an interface that `up` did not make. Goes
+ * on after a failure; each is printed, and so is, dry, what would be done. Returns the exit status. */
 int wireguard_sync(struct wireguard *wireguard, const char *root, const struct roster *roster,
 	const uint8_t *secret, bool dry);
+
+/* A host that is about to change its key (DESIGN.md 8). */
+struct wireguard_swap {
+	uint8_t key[WG_KEY_BYTES], next[WG_KEY_BYTES];
+	int64_t from; /* seconds since 1970 */
+};
+
+/* Gives the addresses and routes of each host whose next key had its first handshake to that key's peer, by
+ * one `wg set`, which takes them from the peer of the old key; of peers that are ours. A problem with that
+ * is printed, one with reading is not. Returns the exit status, and how many hosts these are. */
+int wireguard_move(const char *root, const char *interface, bool adopt, const struct wireguard_swap *swaps,
+	size_t n, size_t *moved);
 
 /* Takes away what verimesh added to an interface that it did not make. Prints and returns as
  * wireguard_sync. */

@@ -49,7 +49,7 @@ syncs() {
     on hub rm -f /tmp/executed
     run hub 'verimesh sync'
     gave "$@"
-    EXECUTED=$(on hub sh -c 'grep -vx "wg set verimesh0 private-key /dev/stdin" /tmp/executed || true')
+    EXECUTED=$(on hub sh -c 'grep -vx "wg show verimesh0 public-key" /tmp/executed || true')
     [ -z "$EXECUTED" ] || printf '    executed: %s\n' "${EXECUTED//$'\n'/$'\n'              }"
 }
 
@@ -112,10 +112,10 @@ for n in 2 3 4; do
 done
 passed
 
-step 'nothing differs: the key is set to what it is, nothing else is executed, and no session notices'
+step 'nothing differs: the key is looked at, nothing else is executed, and no session notices'
 before=$(peers) bytes=$(received spoke3)
 syncs 0
-[ "$(on hub cat /tmp/executed)" = 'wg set verimesh0 private-key /dev/stdin' ] || failed 'something was executed'
+[ "$(on hub cat /tmp/executed)" = 'wg show verimesh0 public-key' ] || failed 'something was executed'
 [ "$before" = "$(peers)" ] || failed 'the device changed'
 [ "$bytes" -gt 0 ] || failed 'there was no session'
 [ "$bytes" -le "$(received spoke3)" ] || failed 'a session was lost'
@@ -171,6 +171,11 @@ executed '^wg set verimesh0 listen-port 51820$' '^wg set verimesh0 peer [^ ]* re
 reaches hub 10.77.4.5
 on hub sh -c 'wg genkey | wg set verimesh0 private-key /dev/stdin'
 syncs 0
+executed '^wg set verimesh0 private-key /dev/stdin peer '
+for n in 2 3 4; do
+    executed "^wg set verimesh0 private-key /dev/stdin .*peer ${PEER[spoke$n]} persistent-keepalive 25 peer ${PEER[spoke$n]} persistent-keepalive 0( |$)"
+done
+[ "$(wc -l <<<"$EXECUTED")" -eq 1 ] || failed 'more than that was executed'
 reaches hub 10.77.4.5
 passed
 
@@ -329,11 +334,11 @@ run second 'verimesh sync; wg show verimesh0 public-key'
 gave 0 "^$old$"
 reaches hub 10.77.3.6
 sleep $((from > EPOCHSECONDS ? from - EPOCHSECONDS : 0))
+syncs 0
+executed "^wg set verimesh0 peer ${PEER[second]} persistent-keepalive 25$"
 run second 'verimesh sync; wg show verimesh0 public-key; keyctl show $(cat /run/verimesh/verimesh0.ring)'
 gave 0 "^${PEER[second]}$" 'user: tunnel$'
 ! grep -q 'tunnel\.next' <<<"$OUT" || failed 'the key still waits'
-syncs 0
-executed "^wg set verimesh0 peer ${PEER[second]} persistent-keepalive 25$"
 shook_hands() {
     peers second | awk '{ exit $5 == 0 }'
 }
