@@ -7,7 +7,7 @@ set -euo pipefail
 declare -A packages=(
     [build]="gcc make libc6-dev libsodium-dev libkeyutils-dev libcdb-dev libmnl-dev libpam0g-dev
         libcurl4-openssl-dev"
-    [test]="libcmocka-dev binutils tinycdb jq strace iproute2 wireguard-tools wireguard-go"
+    [test]="libcmocka-dev binutils tinycdb jq mandoc strace iproute2 wireguard-tools wireguard-go"
     [lab]="iproute2 nftables wireguard-tools wireguard-go openssh-server openssh-client keyutils pamtester
         busybox util-linux procps sudo login python3 nginx-light curl
         openssl time"
