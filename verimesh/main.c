@@ -109,6 +109,8 @@ static void help(const struct verb *verb) {
 	for (size_t i = 0; !verb && i < sizeof verbs / sizeof verbs[0]; i++)
 		printf("  verimesh %-8s %s\n", verbs[i].name, verbs[i].usage);
 	puts("\nEvery verb takes --root DIR (all paths are below DIR) and --help.");
+	if (!verb)
+		puts("verimesh --version prints the version.");
 }
 
 int problem(const struct err *err) {
