@@ -111,7 +111,9 @@ demo_carry() {
 
 demo_exchange() {
     step 'they exchange key event logs and verify them'
+    SECONDS=0
     demo_carry web1 db1 clinic-a.cesr
+    SECONDS_CARRY=$SECONDS
     AID_A=$AID
     demo_carry db1 web1 clinic-b.cesr
     AID_B=$AID
@@ -212,6 +214,46 @@ demo_keyring() {
     passed
 }
 
+# Keys change while lines run through an ssh session and a number every 20 ms; SECONDS_CARRY is how long
+# it takes to carry a log.
+demo_rotation() {
+    local ahead=$((4 + 3 * SECONDS_CARRY)) transfer probe
+    step 'the keys rotate under a running transfer: tunnel, names and logins stay'
+    run web1 'verimesh watch > watch.log 2>&1 &'
+    run db1 'verimesh watch > watch.log 2>&1 &'
+    cp tests/e2e/silence.py "$LAB/web1/root/usr/local/bin/"
+    cp tests/e2e/silence.py "$LAB/db1/root/usr/local/bin/"
+    on db1 silence.py answer 7777 &
+    probe=$!
+    run db1 "wg show verimesh0 peers"
+    gave 0
+    say 'alice sends lines to db1 by ssh, ten a second.'
+    as alice web1 ssh db1.clinic-b.mesh.internal 'wc -l' >"$LAB/transfer" 2>&1 \
+        < <(for ((i = 0; i < 10 * (ahead + 4); i++)); do echo "$i" && sleep 0.1; done) &
+    transfer=$!
+    run web1 "verimesh rotate --at ${ahead}s"
+    gave 0 'web1\.clinic-a: key [A-Za-z0-9+/]{43}= from '
+    NEXT_A=$(sed -n 's/^web1.clinic-a: key \([^ ]*\) from .*/\1/p' <<<"$OUT")
+    demo_carry web1 db1 clinic-a.cesr
+    run web1 "silence.py ask db1.clinic-b.mesh.internal 7777 $((ahead + 2))"
+    gave 0 'came back, longest silence [0-9]+ ms'
+    SILENCE=${OUT##* silence }
+    run db1 "wg show verimesh0 peers"
+    gave 0
+    [ "$OUT" = "$NEXT_A" ] || failed "db1 knows web1 by $OUT"
+    wait "$transfer"
+    say "The transfer went on: of $((10 * (ahead + 4))) lines $(cat "$LAB/transfer") came."
+    [ "$(cat "$LAB/transfer")" = $((10 * (ahead + 4))) ] || failed 'lines are missing'
+    run alice@web1 "ssh db1.clinic-b.mesh.internal 'id -un'"
+    gave 0 '^alice$'
+    logged db1 'admitted account=alice .* host=web1\.clinic-a'
+    kill "$probe"
+    run web1 'pkill verimesh'
+    run db1 'pkill verimesh'
+    say "The longest silence in the tunnel was $SILENCE."
+    passed
+}
+
 demo_down() {
     step 'down again: no interface, no key is left'
     local host
@@ -241,5 +283,6 @@ demo() {
 
 if [ "$0" = "${BASH_SOURCE[0]}" ]; then
     demo
+    demo_rotation
     demo_down
 fi
