@@ -153,7 +153,8 @@ static int fetch_all_peers(const char *root, struct told *told) {
 	return fetch_all(root, NULL, 0);
 }
 
-/* When the first host ends, or starts to use its next key; of those whose swap is not told, again soon. */
+/* When the first host ends, or starts to use its next key, of others a second later; of those whose swap is
+ * not told, again soon. */
 static int64_t next_moment(const struct roster *roster) {
 	int64_t now = time(NULL), next = NEVER;
 	size_t nswaps = 0;
@@ -163,8 +164,8 @@ static int64_t next_moment(const struct roster *roster) {
 
 		if (host->expires > now)
 			next = earlier(next, host->expires);
-		if (host->next.from > now)
-			next = earlier(next, host->next.from);
+		if (host->next.from && host->next.from + !host->self > now)
+			next = earlier(next, host->next.from + !host->self);
 		else if (host->next.from && ++nswaps > MOST_SWAPS)
 			next = now + 1;
 	}

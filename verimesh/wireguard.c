@@ -194,13 +194,14 @@ static bool list_wants(const struct wireguard *wireguard, const struct roster *r
 		if (!next->from)
 			continue;
 		/* a key that its host has not yet gets no addresses; when the time comes, and it is known
-		 * where the host is, keepalive starts the handshake (DESIGN.md 8) */
+		 * where the host is, keepalive starts the handshake (DESIGN.md 8), unless the host itself
+		 * did, which is given a second, for if two start one at once, none comes of it */
 		live = wireguard_find(wireguard, host->key);
 		if (next->endpoint.family || !live)
 			want = add_want(wants, next->key, &next->endpoint, next->endpoint_port);
 		else
 			want = add_want(wants, next->key, &live->live.endpoint, live->live.endpoint_port);
-		if (want->endpoint[0] != '-' && time(NULL) >= next->from)
+		if (want->endpoint[0] != '-' && time(NULL) > next->from)
 			want->keepalive = KEEPALIVE;
 	}
 	qsort(wants->list, wants->n, sizeof *wants->list, compare_keys);
@@ -280,7 +281,7 @@ struct batch {
 	size_t size;
 	const char *interface;
 	const uint8_t *secret; /* the key that the interface is to get by the first call; NULL: it has it */
-	bool wakes;	       /* the peers are to hear of it */
+	const uint8_t *own;    /* its public one: the peers are to hear of it; NULL: nothing to hear */
 	bool dry;
 	int status;
 };
@@ -401,7 +402,10 @@ static void change_peer(struct batch *batch, const struct wireguard *wireguard, 
 	bool endpoint = moves(want, &have->live, find_note(wireguard, want->key));
 	bool allowed = n != have->nprefixes ||
 		       (n && memcmp(wanted, &wireguard->prefixes[have->first], n * sizeof *wanted) != 0);
-	bool wakes = batch->wakes && (endpoint || have->live.endpoint.family);
+	/* of two hosts that change their keys at once only one may begin a handshake of the next ones: those
+	 * who cross end each other's, and WireGuard then waits for five seconds */
+	bool wakes = batch->own && (endpoint || have->live.endpoint.family) &&
+		     (want->host || memcmp(batch->own, want->key, WG_KEY_BYTES) < 0);
 	bool keepalive = have->live.keepalive != want->keepalive;
 
 	if ((live && (!live->ours || (!endpoint && !allowed && !keepalive && !wakes))) ||
@@ -420,16 +424,24 @@ static void change_peer(struct batch *batch, const struct wireguard *wireguard, 
 /* The key, if it is another, then removals: what is taken away does not depend on what can be added. */
 static int change_peers(const struct wireguard *wireguard, const char *interface, const struct wants *wants,
 	const uint8_t *secret, bool adding, bool dry) {
-	struct batch batch = {.interface = interface, .secret = secret, .wakes = secret, .dry = dry};
+	struct batch batch = {.interface = interface, .secret = secret, .dry = dry};
+	uint8_t own[WG_KEY_BYTES];
 
-	if (secret)
+	if (secret) {
+		tunnel_public(secret, own);
+		batch.own = own;
 		batch_begin(&batch);
+	}
 	for (size_t i = 0; i < wireguard->npeers; i++)
 		if (is_leaving(&wireguard->peers[i], wants) &&
 			batch_peer(&batch, wireguard->peers[i].live.key))
 			fputs("remove\n", batch.words);
 	for (size_t i = 0; adding && i < wants->n; i++)
-		change_peer(&batch, wireguard, &wants->list[i]);
+		if (wants->list[i].host)
+			change_peer(&batch, wireguard, &wants->list[i]);
+	for (size_t i = 0; adding && i < wants->n; i++)
+		if (!wants->list[i].host)
+			change_peer(&batch, wireguard, &wants->list[i]);
 	if (batch.words)
 		batch_run(&batch);
 	return batch.status;

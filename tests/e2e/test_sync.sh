@@ -333,7 +333,7 @@ executed "^wg set verimesh0 peer ${PEER[second]} endpoint 192\.0\.2\.5:51820$"
 run second 'verimesh sync; wg show verimesh0 public-key'
 gave 0 "^$old$"
 reaches hub 10.77.3.6
-sleep $((from > EPOCHSECONDS ? from - EPOCHSECONDS : 0))
+sleep $((from >= EPOCHSECONDS ? from + 1 - EPOCHSECONDS : 0))
 syncs 0
 executed "^wg set verimesh0 peer ${PEER[second]} persistent-keepalive 25$"
 run second 'verimesh sync; wg show verimesh0 public-key; keyctl show $(cat /run/verimesh/verimesh0.ring)'
