@@ -194,7 +194,12 @@ $B/bench/%: tests/bench/%.c $B/libcommon.a
 	$Q$(CC) $(ALL_CFLAGS) -Itests/unit $(ALL_LDFLAGS) -o $@ $(filter %.c %.o,$^) \
 		$B/libcommon.a -lsodium -lkeyutils -lcdb -lmnl
 
-coverage deb rpm:
+# Source and binary packages of what is committed, in $B/rpm.
+rpm:
+	$(call need,build rpm)
+	$Qpackaging/rpm/build.sh $B/rpm
+
+coverage deb:
 	@echo "make $@: not yet" >&2; exit 1
 
 install: all

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deps.sh: installs the Debian packages that building and testing need, and starts no service.
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# usage: deps.sh GROUP...    groups: build test lab interop vm trixie lint sanitize fuzz bench
+# usage: deps.sh GROUP...    groups: build test lab interop vm trixie lint sanitize fuzz bench rpm foreign
 set -euo pipefail
 
 declare -A packages=(
@@ -18,6 +18,9 @@ declare -A packages=(
     [sanitize]="iproute2 util-linux valgrind"
     [fuzz]="clang libclang-rt-dev"
     [bench]="util-linux curl dnsmasq-base nscd gnuplot-nox"
+    [rpm]="bzip2 git rpm selinux-policy-dev"
+    [foreign]="checkpolicy cpio fakeroot keyutils libarchive-tools makepkg pacman-package-manager pamtester rpm2cpio
+        rpmlint semodule-utils setools"
 )
 
 declare -A missing=()

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # usage: build.sh DIRECTORY    which is emptied, and has the packages afterwards
 set -euo pipefail
+umask 022
 cd "$(dirname "$0")/../.."
 
 out=$(realpath -m "${1:?usage: build.sh DIRECTORY}")
@@ -17,6 +18,7 @@ rm -rf "$out"
 mkdir -p "$out/top/SOURCES"
 trap 'rm -rf "$out/top"' EXIT
 git archive --format=tar --prefix="verimesh-$version/" HEAD | gzip -n9 >"$out/top/SOURCES/verimesh-$version.tar.gz"
+git show HEAD:packaging/rpm/verimesh.spec >"$out/top/verimesh.spec"
 
 # Two builds are the same; `make check` has run the tests.
 options=(--define "_topdir $out/top" --define "_buildhost localhost" --without check
@@ -25,5 +27,8 @@ options=(--define "_topdir $out/top" --define "_buildhost localhost" --without c
 if [ "$(rpm --eval '%{?_unitdir}')" = "" ]; then
     options+=(--nodeps --load packaging/rpm/macros)
 fi
-rpmbuild --quiet "${options[@]}" -ba packaging/rpm/verimesh.spec
+# Apart, for the source package's header names folders of this machine, and -ba puts its digest into the others.
+for kind in -bs -bb; do
+    rpmbuild --quiet "${options[@]}" "$kind" "$out/top/verimesh.spec"
+done
 find "$out/top" -name '*.rpm' -exec mv {} "$out/" \;
