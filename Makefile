@@ -175,14 +175,14 @@ bench:
 	$Q[ -n "$(ROOT)" ] || { echo "make bench needs root; run: sudo make bench" >&2; exit 1; }
 	$(call need,build test lab bench)
 	$(build) all benches
-	$Qmet=0; for bench in verify sync fetch pam nss; do B=$B tests/bench/$$bench.sh || met=1; done; exit $$met
+	$Qmet=0; for bench in verify sync fetch pam nss rotate; do B=$B tests/bench/$$bench.sh || met=1; done; exit $$met
 FLOOR := $B/bench/libnss_vmfloor.so.2
 benches: $(filter-out $B/bench/floor,$(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/*.c))) $(FLOOR)
 $(FLOOR): tests/bench/floor.c
 	$(call say,CC,$@)
 	$Qmkdir -p $(@D)
 	$Q$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared -Wl,-z,nodelete,-soname,$(@F) -o $@ $<
-$B/bench/sync: $(patsubst %,$B/o/verimesh/%.o,clock confine identity interface run sync wireguard)
+$B/bench/sync: $(patsubst %,$B/o/verimesh/%.o,clock confine identity interface run sealed sync wireguard)
 # As little as a login service has: what the modules need they load.
 $B/bench/pam: tests/bench/pam.c
 	$(call say,CC,$@)

@@ -55,27 +55,43 @@ bool identity_closed(const char *root, const char *name, struct err *err) {
 		       foreign ? "chown -R root" : "chmod -R go=", root);
 }
 
-/* Reads a file that holds one line of 44 characters. Not there: errno ENOENT. */
-static bool read_line(const char *path, char text[static CESR_TEXT], struct err *err) {
+/* Reads a file that holds one line, without its end. Not there: errno ENOENT. */
+static bool read_line(const char *path, char text[static SEALED_LINE], struct err *err) {
 	uint8_t *data;
 	bool good;
 	size_t n;
 
-	if (!file_read(path, 128, &data, &n, err))
+	if (!file_read(path, SEALED_LINE, &data, &n, err))
 		return false;
-	good = n == CESR_CHARS + 1 && data[CESR_CHARS] == '\n' &&
-	       span_copy(span_of(data, CESR_CHARS), text, CESR_TEXT);
+	good = n && data[n - 1] == '\n' && span_copy(span_of(data, n - 1), text, SEALED_LINE);
 	sodium_memzero(data, n);
 	free(data);
 	errno = 0;
 	return good || damaged(path, err);
 }
 
+/* Such a file of PATH_IDENTITY, of 44 characters. */
 static bool read_file(const char *root, const char *name, char text[static CESR_TEXT], struct err *err) {
-	char path[PATH_MAX];
+	char path[PATH_MAX], line[SEALED_LINE];
 
 	return identity_closed(root, NULL, err) && identity_closed(root, name, err) &&
-	       file_path(path, root, PATH_IDENTITY, name, err) && read_line(path, text, err);
+	       file_path(path, root, PATH_IDENTITY, name, err) && read_line(path, line, err) &&
+	       ((strlen(line) == CESR_CHARS && span_copy(span_str(line), text, CESR_TEXT)) ||
+		       damaged(path, err));
+}
+
+/* A secret as wg prints one, or a seed, sealed if there is a passphrase. */
+static bool read_secret(const char *path, const struct passphrase *passphrase,
+	uint8_t secret[static SEED_BYTES], struct err *err) {
+	char line[SEALED_LINE];
+	bool good = read_line(path, line, err);
+
+	if (good && passphrase && seed_is_sealed(span_str(line)))
+		good = seed_open(passphrase, span_str(line), secret, err) || err_at(err, "%s", path);
+	else if (good)
+		good = wg_key_decode(line, strlen(line), secret) || damaged(path, err);
+	sodium_memzero(line, sizeof line);
+	return good;
 }
 
 /* Within PATH_IDENTITY, durably. */
@@ -97,20 +113,25 @@ bool secret_write(const char *root, const char *dir, const char *name,
 	return good;
 }
 
-bool secret_read_file(const char *path, uint8_t secret[static SEED_BYTES], struct err *err) {
-	char text[CESR_TEXT];
-	bool good = read_line(path, text, err) &&
-		    (wg_key_decode(text, strlen(text), secret) || damaged(path, err));
-
-	sodium_memzero(text, sizeof text);
-	return good;
+/* The path of a secret that only root can have read or written. */
+static bool find_secret(const char *root, const char *name, char path[static PATH_MAX], struct err *err) {
+	return identity_closed(root, NULL, err) && identity_closed(root, name, err) &&
+	       file_path(path, root, PATH_IDENTITY, name, err);
 }
 
 bool secret_read(const char *root, const char *name, uint8_t secret[static SEED_BYTES], struct err *err) {
 	char path[PATH_MAX];
 
-	return identity_closed(root, NULL, err) && identity_closed(root, name, err) &&
-	       file_path(path, root, PATH_IDENTITY, name, err) && secret_read_file(path, secret, err);
+	return find_secret(root, name, path, err) && read_secret(path, NULL, secret, err);
+}
+
+static bool write_seed(const char *root, const char *dir, const char *name, const struct identity *identity,
+	const uint8_t seed[static SEED_BYTES], struct err *err) {
+	char line[SEALED_LINE];
+
+	if (!identity->passphrase.text[0])
+		return secret_write(root, dir, name, seed, err);
+	return seed_seal(&identity->passphrase, seed, line, err) && write_file(root, dir, name, line, err);
 }
 
 bool tunnel_secret_promote(const char *root, const char *name, struct err *err) {
@@ -150,8 +171,40 @@ bool identity_need(const char *root, char aid[static CESR_TEXT], struct err *err
 }
 
 bool identity_load(const char *root, struct identity *identity, struct err *err) {
-	*identity = (struct identity){.held = true};
-	return identity_need(root, identity->aid, err) && secret_read(root, "seed", identity->seed, err);
+	char path[PATH_MAX];
+
+	identity->held = true;
+	return identity_need(root, identity->aid, err) && find_secret(root, "seed", path, err) &&
+	       read_secret(path, &identity->passphrase, identity->seed, err);
+}
+
+bool identity_read_next(const char *root, const char *path, struct identity *identity,
+	uint8_t seed[static SEED_BYTES], struct err *err) {
+	char there[PATH_MAX];
+
+	if (!path && !find_secret(root, "next", there, err))
+		return false;
+	return read_secret(path ? path : there, &identity->passphrase, seed, err);
+}
+
+static bool is_sealed(const char *path) {
+	char line[SEALED_LINE];
+	bool sealed = read_line(path, line, NULL) && seed_is_sealed(span_str(line));
+
+	sodium_memzero(line, sizeof line);
+	return sealed;
+}
+
+bool identity_is_sealed(const char *root) {
+	char path[PATH_MAX];
+
+	return file_path(path, root, PATH_IDENTITY, "seed", NULL) && is_sealed(path);
+}
+
+bool identity_unlock(const char *root, const char *path, enum passphrase_from from,
+	struct identity *identity, struct err *err) {
+	return !(path ? is_sealed(path) : identity_is_sealed(root)) ||
+	       passphrase_get(from, &identity->passphrase, err);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
@@ -174,8 +227,8 @@ bool identity_adopt(const char *root, const struct identity *identity, const cha
 	return file_path(from, root, dir, NULL, err) && file_path(to, root, PATH_IDENTITY, NULL, err) &&
 	       /* what one that was killed left behind is no part of this identity */
 	       remove_dir(from, err) && (!label || identity_write_tunnel(root, dir, identity, label, err)) &&
-	       secret_write(root, dir, "next", identity->next, err) &&
-	       secret_write(root, dir, "seed", identity->seed, err) &&
+	       write_seed(root, dir, "next", identity, identity->next, err) &&
+	       write_seed(root, dir, "seed", identity, identity->seed, err) &&
 	       (!identity->made[0] || write_file(root, dir, EVENTS, identity->made, err)) &&
 	       write_file(root, dir, "aid", identity->aid, err) && file_rename(from, to, err);
 }
@@ -216,8 +269,8 @@ bool identity_stage(
 	char path[PATH_MAX];
 
 	return file_path(path, root, dir, NULL, err) && remove_dir(path, err) &&
-	       secret_write(root, dir, "next", identity->next, err) &&
-	       secret_write(root, dir, "seed", identity->seed, err) &&
+	       write_seed(root, dir, "next", identity, identity->next, err) &&
+	       write_seed(root, dir, "seed", identity, identity->seed, err) &&
 	       (!tunnel || secret_write(root, dir, SECRET_TUNNEL_NEXT, tunnel, err)) &&
 	       write_file(root, PATH_IDENTITY, STAGED_EVENT, identity->made, err);
 }

@@ -11,8 +11,8 @@
 #include "cesr.h"
 #include "err.h"
 #include "kel.h"
+#include "sealed.h"
 
-#define SEED_BYTES 32
 #define STAGED "rotation" /* in PATH_IDENTITY: what identity_stage made */
 
 /* An identity that this host holds. identity_wipe ends its life. */
@@ -22,6 +22,7 @@ struct identity {
 	uint8_t next[SEED_BYTES]; /* signs after a rotation; all zero unless it was just made */
 	char made[CESR_TEXT];	  /* SAID of the event that it made last; "" for none since it was loaded */
 	bool held;		  /* by this host, in PATH_IDENTITY */
+	struct passphrase passphrase; /* that seals the seeds at rest, if any */
 };
 
 /* Whether a file of PATH_IDENTITY (name NULL: the directory) is closed to others: what they could read is no
@@ -35,7 +36,16 @@ bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err)
 /* The same; holding none is an error that says what to do. */
 bool identity_need(const char *root, char aid[static CESR_TEXT], struct err *err);
 
-/* Reads AID and signing seed; holding none is such an error, too. */
+/* Gets the passphrase if the seed in a file is sealed; path NULL: the signing seed. A file that is not there
+ * is told by who reads it. */
+bool identity_unlock(const char *root, const char *path, enum passphrase_from from,
+	struct identity *identity, struct err *err);
+
+/* Whether the signing seed is sealed. */
+bool identity_is_sealed(const char *root);
+
+/* Reads AID and signing seed into one that is zero-initialised, or has what identity_unlock got; holding none
+ * is such an error, too. */
 bool identity_load(const char *root, struct identity *identity, struct err *err);
 
 /* Makes fresh seeds and the inception event: *event is malloc'd, with its signature. */
@@ -100,8 +110,9 @@ bool secret_read(const char *root, const char *name, uint8_t secret[static SEED_
 bool secret_write(const char *root, const char *dir, const char *name,
 	const uint8_t secret[static SEED_BYTES], struct err *err);
 
-/* From any file. */
-bool secret_read_file(const char *path, uint8_t secret[static SEED_BYTES], struct err *err);
+/* The next seed, from the file into which it was taken offline, or, NULL, from where it is put. */
+bool identity_read_next(const char *root, const char *path, struct identity *identity,
+	uint8_t seed[static SEED_BYTES], struct err *err);
 
 /* Writes the tunnel secret that grows from an identity. */
 bool identity_write_tunnel(const char *root, const char *dir, const struct identity *identity,

@@ -99,6 +99,10 @@ static bool make_identity(struct store *store, const struct policy *policy, stru
 
 	if (!identity_make(identity, &event, &n, err))
 		return false;
+	if (options->seal && !passphrase_get(PASSPHRASE_NEW, &identity->passphrase, err)) {
+		free(event);
+		return false;
+	}
 	good = book_own(&store->book, event, n, err);
 	free(event);
 	return good && issue_card(store, policy, identity, options, said, err) &&

@@ -170,17 +170,15 @@ bool issue_card(struct store *store, const struct policy *policy, struct identit
 }
 
 /* In the open store. */
-static bool seal_card(
-	struct store *store, const struct policy *policy, struct options *options, struct err *err) {
+static bool seal_card(struct store *store, const struct policy *policy, struct identity *identity,
+	struct options *options, struct err *err) {
 	const char *label = options->card.host;
-	struct identity identity = {0};
 	char said[CESR_TEXT];
-	bool good = issue_identity(store, &identity, err) &&
-		    issue_card(store, policy, &identity, options, said, err);
+	bool good = issue_identity(store, identity, err) &&
+		    issue_card(store, policy, identity, options, said, err);
 
 	if (good && policy && !policy->adopt && strcmp(label, policy->host) == 0)
-		good = identity_write_tunnel(store->root, PATH_IDENTITY, &identity, label, err);
-	identity_wipe(&identity);
+		good = identity_write_tunnel(store->root, PATH_IDENTITY, identity, label, err);
 	if (good)
 		printf("%s: %s %s\n"
 		       "verimesh sync makes it known on this host, verimesh export to others.\n",
@@ -188,8 +186,9 @@ static bool seal_card(
 	return good;
 }
 
-/* In this host's own log. Sources are asked before the seed is read, and before others have to wait. */
+/* In this host's own log. Sources and persons are asked before others have to wait. */
 static bool issue_own(const char *root, bool withdraw, struct options *options, struct err *err) {
+	struct identity identity = {0};
 	struct policy policy = {0};
 	char aid[CESR_TEXT];
 	struct store store;
@@ -197,11 +196,13 @@ static bool issue_own(const char *root, bool withdraw, struct options *options, 
 
 	good = (withdraw || configured) && identity_need(root, aid, err) &&
 	       (!configured || sources_agree(root, &policy, aid, err)) &&
+	       identity_unlock(root, NULL, PASSPHRASE_OLD, &identity, err) &&
 	       store_open(&store, root, true, err);
 	if (good) {
-		good = seal_card(&store, withdraw ? NULL : &policy, options, err);
+		good = seal_card(&store, withdraw ? NULL : &policy, &identity, options, err);
 		store_close(&store);
 	}
+	identity_wipe(&identity);
 	policy_free(&policy);
 	return good;
 }

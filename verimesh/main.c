@@ -24,8 +24,10 @@ static const struct verb {
 	const char *usage;
 	const char *help;
 } verbs[] = {
-	{"init", verb_init, "LABEL [--self PETNAME] [card options]",
+	{"init", verb_init, "LABEL [--self PETNAME] [--seal] [card options]",
 		"Makes this organisation's identity and its first card, for this host.\n"
+		"--seal: its seeds are sealed at rest by a passphrase, which is asked for: by the systemd\n"
+		"credential verimesh.passphrase, on the terminal, or as a line of standard input.\n"
 		"Writes /etc/verimesh/verimesh.conf where there is none."},
 	{"key", verb_key, "[--renew]",
 		"Makes the seed of this host where another host holds the identity, and prints\n"
@@ -36,7 +38,7 @@ static const struct verb {
 		"Another host than this one needs --key.\n" OWN_DKMS},
 	{"withdraw", verb_withdraw, "LABEL [--aid AID]",
 		"Issues a card that takes a host out of the mesh, and voids its last one.\n" OWN_DKMS},
-	{"rotate", verb_rotate, "[--at TIME|now] [--next FILE] [--recover SN]",
+	{"rotate", verb_rotate, "[--at TIME|now] [--next FILE] [--recover SN] [--seal]",
 		"Makes the next key, to which the log commits, the one that signs, and gives this host\n"
 		"a tunnel key that grows from it. Lists every live card, and stops at one that this host\n"
 		"did not issue. Others keep the old tunnel key until they met the new one.\n"
@@ -45,6 +47,7 @@ static const struct verb {
 		"  --next FILE    the next seed, where it was taken offline\n"
 		"  --recover SN   supersedes what was anchored since the last rotation, from event SN on,\n"
 		"                 by somebody who has the key; what this host issued stands again\n"
+		"  --seal         seals the seeds from here on by a new passphrase\n"
 		"Times: as for issue. Run again after a crash, it finishes what was begun."},
 	{"export", verb_export, "", "Prints this organisation's log and cards as one CESR stream."},
 	{"verify", verb_verify, "[--json] FILE|-",

@@ -26,6 +26,7 @@ static const struct option names[] = {
 	{"rosenpass", required_argument, NULL, 'p'},
 	{"self", required_argument, NULL, 's'},
 	{"aid", required_argument, NULL, 'i'},
+	{"seal", no_argument, NULL, 'S'},
 	{0},
 };
 
@@ -177,16 +178,18 @@ static bool take_option(struct options *o, int id, char *arg, struct err *err) {
 	case 'i':
 		o->aid = arg;
 		return cesr_is_aid(span_str(arg)) || err_set(err, ERR_USAGE, "--aid %s: no AID", arg);
+	case 'S':
+		return o->seal = true;
 	default:
 		o->self = arg;
 		return is_name(arg, err);
 	}
 }
 
-/* --self is for init, --aid for the others, and the rest for who issues. */
+/* --self and --seal are for init, --aid for the others, and the rest for who issues. */
 static bool takes(enum options_verb verb, int id) {
-	if (id == 's' || id == 'i')
-		return (id == 's') == (verb == FOR_INIT);
+	if (id == 's' || id == 'S' || id == 'i')
+		return (id != 'i') == (verb == FOR_INIT);
 	return id != '?' && verb != FOR_WITHDRAW;
 }
 

@@ -11,6 +11,7 @@
 /* What was given: the command's own words, and keys out of files. options_free releases the rest. */
 struct options {
 	char *self, *aid;	  /* --self, --aid; NULL if not given */
+	bool seal;		  /* --seal */
 	struct card_content card; /* whole but for the issuer; key only with --key */
 	uint8_t key[WG_KEY_BYTES];
 	char rosenpass[CESR_TEXT], journal[CESR_TEXT];

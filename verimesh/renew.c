@@ -92,6 +92,7 @@ static bool seal(struct store *store, const struct policy *policy, const struct 
 	const struct renewal *renewal, struct err *err) {
 	struct identity identity = {0};
 	bool good = sources_agree(store->root, policy, kel->aid, err) &&
+		    identity_unlock(store->root, NULL, PASSPHRASE_CREDENTIAL, &identity, err) &&
 		    issue_identity(store, &identity, err) &&
 		    issue_sealed(store, &identity, (const char *)renewal->seals,
 			    span_of(renewal->cards, renewal->ncards), err);

@@ -23,6 +23,7 @@ struct rotation {
 	const char *next;  /* --next: the file with that seed; NULL: where it is put */
 	int64_t now, from; /* microseconds; from 0: at once */
 	bool at;	   /* --at was given */
+	bool seals_anew;   /* --seal: by a new passphrase */
 	uint64_t sn;	   /* of its event; with --recover, interactions from there on are superseded */
 	bool recovers;
 	struct store store;
@@ -43,7 +44,8 @@ struct rotation {
 /* ---- what was asked for ---- */
 
 static const struct option names[] = {{"at", required_argument, NULL, 'a'},
-	{"next", required_argument, NULL, 'n'}, {"recover", required_argument, NULL, 'r'}, {0}};
+	{"next", required_argument, NULL, 'n'}, {"recover", required_argument, NULL, 'r'},
+	{"seal", no_argument, NULL, 's'}, {0}};
 
 static bool take_option(struct rotation *r, int id, char *arg, struct err *err) {
 	char *end;
@@ -56,6 +58,8 @@ static bool take_option(struct rotation *r, int id, char *arg, struct err *err) 
 	case 'n':
 		r->next = arg;
 		return true;
+	case 's':
+		return r->seals_anew = true;
 	case 'r':
 		r->recovers = true;
 		errno = 0;
@@ -80,15 +84,20 @@ static bool take_options(struct rotation *r, const struct command *command, stru
 
 /* ---- the next seed ---- */
 
+/* Whose passphrase, if it is sealed, seals what comes, too, unless there is to be another one. */
 static bool read_next(struct rotation *r, struct err *err) {
-	if (r->next)
-		return secret_read_file(r->next, r->identity.seed, err);
-	if (secret_read(r->root, "next", r->identity.seed, err))
-		return true;
-	return errno == ENOENT ? err_set(err, ERR_ENV,
+	char path[PATH_MAX];
+
+	errno = 0;
+	if (!file_path(path, r->root, PATH_IDENTITY, "next", err) ||
+		!identity_unlock(r->root, r->next ? r->next : path, PASSPHRASE_OLD, &r->identity, err) ||
+		!identity_read_next(r->root, r->next, &r->identity, r->identity.seed, err))
+		return errno == ENOENT && !r->next
+			       ? err_set(err, ERR_ENV,
 					 PATH_IDENTITY "/next: not there; give the file into which it was "
 						       "taken offline: verimesh rotate --next FILE")
 			       : false;
+	return !r->seals_anew || passphrase_get(PASSPHRASE_NEW, &r->identity.passphrase, err);
 }
 
 static bool check_next(const struct rotation *r, struct err *err) {

@@ -349,10 +349,11 @@ bool mesh_only_name(const struct mesh *mesh, struct err *err) {
 }
 
 static bool put_seed(const struct mesh *mesh, int32_t ring, struct err *err) {
-	struct identity identity;
+	struct identity identity = {0};
 	bool good;
 
-	if (!mesh->aid[0])
+	/* one that is sealed is for those who have its passphrase */
+	if (!mesh->aid[0] || identity_is_sealed(mesh->root))
 		return keyring_drop(ring, "identity", err);
 	good = identity_load(mesh->root, &identity, err);
 	if (good)

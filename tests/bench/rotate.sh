@@ -60,7 +60,7 @@ for ((i = 0; i < rounds; i++)); do
     next=$(on web1 wg show verimesh0 public-key)
     if [ "$(on db1 wg show verimesh0 peers)" != "$next" ]; then
         echo "round $i: the key did not change: $said" >&2
-        on db1 cat /root/watch.log >&2
+        on db1 cat /root/watch.log >&2; date >&2; on db1 wg show >&2; on web1 wg show >&2; on web1 cat /root/watch.log >&2; on db1 verimesh show web1.clinic-a.mesh.internal >&2; sleep 3; on db1 wg show >&2
         exit 1
     fi
     said=${said##* silence }

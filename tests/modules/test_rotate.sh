@@ -311,6 +311,64 @@ a_restored_snapshot_does_not_fork() {
     matches 'verimesh: /var/lib/verimesh/identity/seed: is not the key that signs this log now; .*'
 }
 
+# ---- seeds sealed by a passphrase ----
+
+with() { # with LINE STATUS WORD...: the passphrase, as standard input
+    local line=$1 wanted=$2 status=0
+    shift 2
+    printf '%b\n' "$line" | "$verimesh" "$@" >"$work/out" 2>"$work/err" || status=$?
+    [ "$status" -eq "$wanted" ] || fail "$* gave $status, not $wanted: $(cat "$work/err")"
+}
+sealed() { # sealed ROOT: both seeds are, and what stays in the clear is no seed
+    local file
+    for file in seed next; do
+        grep -qx 'argon2id 3 65536 [A-Za-z0-9+/=]*' "$(identity "$1" "$file")" || fail "$file is not sealed"
+        [ "$(stat -c %a "$(identity "$1" "$file")")" = 600 ] || fail "the mode of $file"
+    done
+}
+
+sealed_seeds_need_their_passphrase_and_stay_sealed() {
+    local root before
+    root=$(host sealed)
+    with 'xyzzy\tplugh' 0 init db1 --self a --seal --root "$root"
+    sealed "$root"
+    # The tunnel is kept apart, so that the host starts without anybody.
+    "$verimesh" sync --root "$root" 2>"$work/err" || true
+    ! grep -q passphrase "$work/err" || fail "$(cat "$work/err")"
+    before=$(state "$root")
+    for call in 'issue db1' 'withdraw db1' rotate; do
+        # shellcheck disable=SC2086
+        with wrong 1 $call --root "$root"
+        matches "verimesh: $root/var/lib/verimesh/identity/(seed|next): wrong passphrase"
+        # shellcheck disable=SC2086
+        run 2 $call --root "$root"
+        says 'verimesh: passphrase: empty, or longer than 1023 bytes'
+    done
+    unchanged "$before" "$root"
+    with 'xyzzy\tplugh' 0 issue db1 --root "$root"
+    mv "$(identity "$root" next)" "$work/sealed-next"
+    with 'xyzzy\tplugh' 0 rotate --next "$work/sealed-next" --root "$root"
+    sealed "$root"
+    with 'xyzzy\tplugh\nplover' 0 rotate --at now --seal --root "$root"
+    sealed "$root"
+    with 'xyzzy\tplugh' 1 issue db2 --key "$key1" --root "$root"
+    with plover 0 issue db2 --key "$key1" --root "$root"
+    mkdir -p "$work/credentials"
+    echo plover >"$work/credentials/verimesh.passphrase"
+    CREDENTIALS_DIRECTORY=$work/credentials run 0 rotate --at now --root "$root"
+    ! grep -rq 'xyzzy\|plover' "$root" || fail 'a passphrase is on disk'
+}
+
+seeds_are_sealed_later() {
+    local root
+    root=$(host later)
+    organisation "$root" a db1
+    with secret 0 rotate --seal --root "$root"
+    sealed "$root"
+    with secret 0 rotate --at now --root "$root"
+    sealed "$root"
+}
+
 # ---- kill -9 anywhere ----
 
 # One rotation, whole: the log has it, the seeds are its seeds, and the host has its key.
@@ -376,5 +434,5 @@ run_cases \
     at_a_time_or_now a_change_that_is_under_way_is_waited_for every_live_card_is_listed peers_take_it \
     the_next_seed_may_be_offline a_card_of_a_thief_stops_it_until_it_is_recovered \
     what_this_host_issued_stands_again whatever_a_thief_does_to_a_card_is_seen \
-    a_restored_snapshot_does_not_fork killed_anywhere_it_is_done_by_the_next_run
+    a_restored_snapshot_does_not_fork sealed_seeds_need_their_passphrase_and_stay_sealed seeds_are_sealed_later killed_anywhere_it_is_done_by_the_next_run
 run_again_as_nobody

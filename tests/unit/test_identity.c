@@ -18,6 +18,7 @@
 #include "bytes.h"
 #include "cards.h"
 #include "../../verimesh/identity.c"
+#include "../../verimesh/sealed.c"
 
 #define PATH 160
 
@@ -179,7 +180,7 @@ static void its_inception_is_accepted(void **state) {
 }
 
 static void it_counts_only_once_adopted(void **state) {
-	struct identity identity, loaded;
+	struct identity identity, loaded = {0};
 	char aid[CESR_TEXT], text[64], *event;
 	struct err err;
 	size_t n;
@@ -431,7 +432,7 @@ static void the_host_seed_comes_back(void **state) {
 /* One that was killed while it wrote left a directory beside, which counts for nothing. */
 static void adopting_is_all_or_nothing(void **state) {
 	uint8_t secret[WG_KEY_BYTES], expected[WG_KEY_BYTES];
-	struct identity identity, loaded;
+	struct identity identity, loaded = {0};
 	char aid[CESR_TEXT], *event, path[PATH], beside[PATH + 8];
 	struct err err;
 	size_t n;
@@ -600,7 +601,7 @@ static void a_damaged_file_is_named(void **state) {
 		"A///////////////////////////////////////////\n",
 		"A___________________________________________ \n"};
 	static const char *const names[] = {"aid", "seed"};
-	struct identity identity, loaded;
+	struct identity identity, loaded = {0};
 	char *event, aid[CESR_TEXT];
 	uint8_t secret[32];
 	struct err err;
