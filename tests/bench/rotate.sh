@@ -60,7 +60,7 @@ for ((i = 0; i < rounds; i++)); do
     next=$(on web1 wg show verimesh0 public-key)
     if [ "$(on db1 wg show verimesh0 peers)" != "$next" ]; then
         echo "round $i: the key did not change: $said" >&2
-        on db1 cat /root/watch.log >&2; date >&2; on db1 wg show >&2; on web1 wg show >&2; on web1 cat /root/watch.log >&2; on db1 verimesh show web1.clinic-a.mesh.internal >&2; sleep 3; on db1 wg show >&2
+        on db1 cat /root/watch.log >&2
         exit 1
     fi
     said=${said##* silence }
@@ -94,6 +94,7 @@ set grid ytics linecolor rgb "#80808040"
 plot "sorted" using 1:(100.0 / $rounds) smooth cumulative with steps linewidth 2 linecolor rgb "#3060a0"
 END
 # the licence, which gnuplot does not know of, behind the first line
+mkdir -p "${svg%/*}"
 sed "1a <!-- SPDX-License-Identifier: LGPL-2.1-or-later -->" rotate.svg >"$svg"
 printf '\nplot: %s\n' "$svg"
 if [ "$median" -gt 50 ] || [ "$max" -gt 1000 ]; then

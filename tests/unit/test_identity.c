@@ -578,7 +578,7 @@ static void its_events_are_noted(void **state) {
 	assert_false(identity_events(root, &text, &err));
 	assert_true(identity_adopt(root, &identity, NULL, &err));
 	assert_true(identity_load(root, &identity, &err));
-	for (char c = 'A'; c < 'C'; c++) {
+	for (int c = 'A'; c < 'C'; c++) {
 		memset(identity.made, c, CESR_CHARS);
 		assert_true(identity_note(root, &identity, &err));
 	}
