@@ -19,8 +19,8 @@ declare -A packages=(
     [fuzz]="clang libclang-rt-dev"
     [bench]="util-linux curl dnsmasq-base nscd gnuplot-nox"
     [rpm]="bzip2 git rpm selinux-policy-dev"
-    [foreign]="checkpolicy cpio fakeroot keyutils libarchive-tools makepkg pacman-package-manager pamtester rpm2cpio
-        rpmlint semodule-utils setools"
+    [foreign]="checkpolicy cpio fakeroot keyutils libarchive-tools makepkg pacman-package-manager pamtester
+        rpm2cpio rpmlint semodule-utils setools shellcheck"
 )
 
 declare -A missing=()
