@@ -82,7 +82,7 @@ struct watch {
 	int inotify, signals, timer;
 	int state_dir;	   /* inotify's number of PATH_STATE */
 	struct told *told; /* shared with the child that syncs */
-	struct told *last; /* what the last sync told that told something */
+	struct told last;  /* by the last sync that came to its end */
 	int64_t look;	   /* when to look whether a pending key is in use, NEVER without one */
 	struct job fetch, sync;
 	int64_t every;	 /* FetchEvery in milliseconds */
@@ -375,7 +375,7 @@ static int64_t look_again(const struct told *told) {
 
 /* Where a host uses its next key, that gets its addresses now, and the rest by a sync. */
 static void look(struct watch *w) {
-	const struct told *told = w->last;
+	const struct told *told = &w->last;
 	size_t moved;
 	int status;
 
@@ -397,7 +397,7 @@ static void after_sync(struct watch *w, int status) {
 		w->every = (int64_t)told->fetch_every * 1000;
 	if (told->synced) {
 		note_summary(w, status);
-		*w->last = *told;
+		w->last = *told;
 		w->look = told->nswaps ? now_ms() : NEVER;
 	}
 	wake_at(w, told->synced ? told->next : NEVER);
@@ -579,9 +579,7 @@ static bool set_up(struct watch *w, struct err *err) {
 	w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	w->timer = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	w->told = mmap(NULL, sizeof *w->told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	w->last = calloc(1, sizeof *w->last);
-	w->look = NEVER;
-	if (w->signals < 0 || w->inotify < 0 || w->timer < 0 || w->told == MAP_FAILED || !w->last)
+	if (w->signals < 0 || w->inotify < 0 || w->timer < 0 || w->told == MAP_FAILED)
 		return err_set(err, ERR_ENV, "watch: %m");
 	w->dog_every = watchdog_every();
 	w->dog = w->dog_every ? 0 : NEVER;
@@ -600,6 +598,7 @@ int verb_watch(const struct command *command) {
 	struct watch w = {.root = command->root,
 		.fetch = {.name = "fetch", .run = fetch_all_peers, .after = after_fetch},
 		.sync = {.name = "sync", .run = sync_and_renew, .after = after_sync},
+		.look = NEVER,
 		.every = EVERY,
 		.blind = true,
 		.summary = "nothing synced yet",
@@ -618,6 +617,5 @@ int verb_watch(const struct command *command) {
 	notify("STOPPING=1");
 	end(&w.fetch);
 	end(&w.sync);
-	free(w.last);
 	return 0;
 }
