@@ -2,12 +2,24 @@
 # test_swap.sh: a host changes its tunnel key, in step and at once, and what runs over the tunnel goes on.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck disable=SC2016 # what stands in such quotes is for a host
+#
+# usage: tests/e2e/test_swap.sh   SOON=4: seconds in which both sides know of a change that is to come
 
 # The audit session of whoever runs this, if any: pam_loginuid on the hosts could not give others.
 [ "$(id -u)" -ne 0 ] || echo 4294967295 2>/dev/null >/proc/self/loginuid || true
 
 # shellcheck source=tests/e2e/demo.sh
 . tests/e2e/demo.sh
+
+: "${SOON:=4}"
+
+# The time so many seconds from now.
+moment() {
+    date -u -d "@$((EPOCHSECONDS + $1))" +%Y-%m-%dT%H:%M:%SZ
+}
+until_then() {
+    sleep $(($1 > EPOCHSECONDS ? $1 - EPOCHSECONDS : 0))
+}
 
 # `verimesh watch` on a host.
 watch() {
@@ -215,7 +227,7 @@ passed
 
 step 'before its time a new key is known to everything, and has no addresses'
 old=$(key web1)
-run web1 'verimesh rotate --at 4s'
+run web1 "verimesh rotate --at ${SOON}s"
 gave 0 '^web1\.clinic-a: key '
 carry web1 db1
 new=$(sed -n 's/^web1\.clinic-a: key \([^ ]*\) from .*/\1/p' <<<"$OUT")
@@ -246,7 +258,7 @@ step 'both at once'
 at_once web1 db1
 at_once db1 web1
 login
-old_web1=$(key web1) old_db1=$(key db1) at=$(date -u -d "@$((EPOCHSECONDS + 4))" +%Y-%m-%dT%H:%M:%S.000000+00:00)
+old_web1=$(key web1) old_db1=$(key db1) at=$(moment "$SOON")
 for host in web1 db1; do
     run $host "verimesh rotate --at $at"
     gave 0
@@ -266,10 +278,11 @@ passed
 step "db1's clock is ahead: it changes its key two seconds before the others expect it; then it is behind"
 unwatch db1
 at_once db1 web1
-run db1 'verimesh rotate --at 5s'
+at=$((EPOCHSECONDS + SOON + 1))
+run db1 "verimesh rotate --at $(moment $((SOON + 1)))"
 gave 0
 carry db1 web1
-at=$((EPOCHSECONDS + 5)) new=$(on db1 sh -c 'wg pubkey </var/lib/verimesh/identity/tunnel.next')
+new=$(on db1 sh -c 'wg pubkey </var/lib/verimesh/identity/tunnel.next')
 soon is_peer web1 "$new" || failed 'it is no peer'
 traffic
 sleep 1
@@ -277,17 +290,18 @@ on db1 wg set verimesh0 private-key /var/lib/verimesh/identity/tunnel.next
 soon has_only web1 "$new" || failed 'the addresses did not move'
 [ "$EPOCHSECONDS" -lt "$at" ] || failed 'that took too long'
 silence
-sleep $((at - EPOCHSECONDS > 0 ? at - EPOCHSECONDS : 0))
+until_then $((at + 1))
 run db1 'verimesh sync'
 gave 0
 [ "$(key db1)" = "$new" ] || failed 'it has another key'
 at_once db1 web1
 old=$(key db1)
-run db1 'verimesh rotate --at 2s'
+at=$((EPOCHSECONDS + SOON))
+run db1 "verimesh rotate --at $(moment "$SOON")"
 gave 0
 carry db1 web1
 traffic
-sleep 3
+until_then $((at + 2))
 [ "$(key db1)" = "$old" ] || failed 'it has another key already'
 run db1 'verimesh sync'
 gave 0
@@ -301,7 +315,7 @@ step 'web1 begins anew: db1, which has a session with it, hears of that at once'
 run web1 'verimesh down; verimesh up'
 gave 0
 reached=$EPOCHREALTIME
-soon reaches db1 10.77.1.5 || failed 'it is not reached'
+reaches db1 10.77.1.5 || failed 'it is not reached'
 say "reached $(((${EPOCHREALTIME/./} - ${reached/./}) / 1000)) ms after that"
 passed
 
@@ -339,8 +353,8 @@ old=$(wg genkey | wg pubkey) new=$(wg genkey | wg pubkey)
 on web1 verimesh issue spare --key "$old" --login alice >/dev/null
 carry web1 db1
 soon is_peer db1 "$old" || failed 'it is no peer'
-at=$((EPOCHSECONDS + 4))
-on web1 verimesh issue spare --key "$new" --login alice --from "$(date -u -d "@$((at - 3600))" +%Y-%m-%dT%H:%M:%SZ)" >/dev/null
+at=$((EPOCHSECONDS + SOON))
+on web1 verimesh issue spare --key "$new" --login alice --from "$(moment $((at - 3600 - EPOCHSECONDS)))" >/dev/null
 carry web1 db1
 soon is_peer db1 "$new" || failed 'the new key is no peer'
 spare=$(on db1 getent hosts spare.clinic-a.mesh.internal)
@@ -357,7 +371,7 @@ step 'an hour past its time a replaced key is refused, even if nobody met the ne
 [ "$EPOCHSECONDS" -lt "$at" ] || failed 'that took too long'
 is_peer db1 "$old" || failed 'the old key has no tunnel already'
 in_ring db1 "$old" || failed 'the keyring has the old key no more'
-sleep $((at - EPOCHSECONDS))
+until_then "$at"
 soon is_no_peer db1 "$old" || failed 'the old key still has a tunnel'
 soon not_in_ring db1 "$old" || failed 'the keyring has the old key'
 run db1 "verimesh show spare.clinic-a.mesh.internal; wg show verimesh0 allowed-ips"
