@@ -289,7 +289,7 @@ END
 knows hub 1 second
 issue_second() {
     # shellcheck disable=SC2086 # several words
-    on spoke3 verimesh issue second --endpoint 192.0.2.5:51820 --addr 10.77.3.6 $KEYS "$@"
+    on spoke3 verimesh issue second ${ENDPOINT---endpoint 192.0.2.5:51820} --addr 10.77.3.6 $KEYS "$@"
     carry spoke3 second
     carry spoke3 hub
 }
@@ -326,12 +326,25 @@ keys --renew
 run second 'verimesh sync; keyctl show $(cat /run/verimesh/verimesh0.ring); wg show verimesh0 public-key'
 gave 0 'user: tunnel\.next$' "^$old$"
 from=$((EPOCHSECONDS + 8))
-issue_second --from "$(date -u -d "@$from" +%Y-%m-%dT%H:%M:%S.000000+00:00)"
+ENDPOINT='' issue_second --from "$(date -u -d "@$from" +%Y-%m-%dT%H:%M:%S.000000+00:00)"
 syncs 0
 executed "^wg set verimesh0 peer ${PEER[second]} endpoint 192\.0\.2\.5:51820$"
 [ "$(wc -l <<<"$EXECUTED")" -eq 1 ] || failed 'more than that was executed'
 run second 'verimesh sync; wg show verimesh0 public-key'
 gave 0 "^$old$"
+reaches hub 10.77.3.6
+hex() {
+    base64 -d <<<"$1" | od -An -v -tx1 -w32
+}
+say 'where both change their keys, one of them begins: the one whose key is the lower number'
+on hub sh -c 'wg genkey | wg set verimesh0 private-key /dev/stdin'
+syncs 0
+if [[ $(hex "$(on hub wg show verimesh0 public-key)") < $(hex "${KEY[second]}") ]]; then
+    executed "peer ${PEER[second]} persistent-keepalive 25 peer ${PEER[second]} persistent-keepalive 0$"
+else
+    not_executed "peer ${PEER[second]} "
+fi
+executed "peer $old persistent-keepalive 25 peer $old persistent-keepalive 0 "
 reaches hub 10.77.3.6
 sleep $((from >= EPOCHSECONDS ? from + 1 - EPOCHSECONDS : 0))
 syncs 0
