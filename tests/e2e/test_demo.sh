@@ -129,4 +129,13 @@ run alice@web1 "ssh bob@$ADDRESS_B true"
 gave 0
 passed
 
+step 'and one more: alice again'
+run web1 'verimesh issue web1 --endpoint 192.0.2.1:51820 --addr 10.77.1.5 --login alice && verimesh sync'
+gave 0
+demo_carry web1 db1 clinic-a.cesr
+run db1 'verimesh sync'
+gave 0
+passed
+
+demo_rotation
 demo_down
