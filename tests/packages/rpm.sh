@@ -260,6 +260,37 @@ logins_are_decided_by_the_packaged_module() {
     within pamtester packaged root open_session >"$work/said" 2>&1 || fail "a session: $(cat "$work/said")"
 }
 
+# Really installed, upgraded and removed, on top of this system in memory.
+installed_upgraded_and_removed_they_leave_nothing() {
+    may_mount || return 0
+    local over=$work/over
+    mkdir "$over"
+    cat >"$work/cycle" <<-'END'
+		mount --make-rprivate /
+		mount -t tmpfs tmpfs "$over"
+		mkdir "$over/upper" "$over/work" "$over/system"
+		mount -t overlay overlay -o "lowerdir=/,upperdir=$over/upper,workdir=$over/work" "$over/system" || exit 77
+		inside() { chroot "$over/system" "$@"; }
+		inside rpm --force-debian --nodeps -i "$@"
+		inside rpm --nodeps -V verimesh nss_verimesh pam_verimesh
+		inside rpm --force-debian --nodeps -U --force "$@"
+		inside rpm --nodeps -V verimesh nss_verimesh pam_verimesh
+		inside /usr/sbin/verimesh --help >/dev/null
+		inside rpm --force-debian -e verimesh verimesh-selinux nss_verimesh pam_verimesh
+		# whatever is new or other than before, the packages' database and folders apart
+		find "$over/upper" ! -type d ! -path '*/var/lib/rpm/*' ! -path '*/tmp/*' -printf 'left: %P\n'
+		find "$over/upper" -name '*verimesh*' ! -path '*/tmp/*' -printf 'left: %P\n'
+	END
+    local status=0
+    over=$over unshare -m sh -eu "$work/cycle" "$out"/*."$arch".rpm "$out"/*.noarch.rpm >"$work/said" 2>&1 || status=$?
+    if [ "$status" -eq 77 ]; then
+        echo "needs an overlay filesystem" >"$work/skip"
+        return
+    fi
+    [ "$status" -eq 0 ] || fail "$(cat "$work/said")"
+    ! grep '^left:' "$work/said" || fail 'that is left'
+}
+
 run_cases they_are_built_out_of_what_is_committed
 [ "$failed" -eq 0 ] || exit 1
 run_cases two_builds_are_the_same rpmlint_finds_nothing \
@@ -268,5 +299,6 @@ run_cases two_builds_are_the_same rpmlint_finds_nothing \
     the_nss_module_has_no_script the_pam_module_leaves_no_stack_that_names_it the_selinux_module_comes_and_goes \
     no_macro_is_left_in_a_script modules_bring_no_library_but_those_of_the_design \
     parts_of_one_build_belong_together the_version_is_that_of_the_makefile \
+    installed_upgraded_and_removed_they_leave_nothing \
     names_and_accounts_resolve_through_the_packaged_module logins_are_decided_by_the_packaged_module
 exit "$failed"
