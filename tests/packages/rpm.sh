@@ -270,6 +270,7 @@ installed_upgraded_and_removed_they_leave_nothing() {
 		mount -t tmpfs tmpfs "$over"
 		mkdir "$over/upper" "$over/work" "$over/system"
 		mount -t overlay overlay -o "lowerdir=/,upperdir=$over/upper,workdir=$over/work" "$over/system" || exit 77
+		mount --rbind /dev "$over/system/dev"
 		inside() { chroot "$over/system" "$@"; }
 		inside rpm --force-debian --nodeps -i "$@"
 		inside rpm --nodeps -V verimesh nss_verimesh pam_verimesh
@@ -277,9 +278,10 @@ installed_upgraded_and_removed_they_leave_nothing() {
 		inside rpm --nodeps -V verimesh nss_verimesh pam_verimesh
 		inside /usr/sbin/verimesh --help >/dev/null
 		inside rpm --force-debian -e verimesh verimesh-selinux nss_verimesh pam_verimesh
-		# whatever is new or other than before, the packages' database and folders apart
-		find "$over/upper" ! -type d ! -path '*/var/lib/rpm/*' ! -path '*/tmp/*' -printf 'left: %P\n'
-		find "$over/upper" -name '*verimesh*' ! -path '*/tmp/*' -printf 'left: %P\n'
+		# whatever is new or other than before, apart from Debian's place for rpm's database
+		cd "$over/upper"
+		find . ! -type d ! -path './root/.rpmdb/*' ! -path './tmp/*' -printf 'left: %P\n'
+		find . -name '*verimesh*' ! -path './tmp/*' -printf 'left: %P\n'
 	END
     local status=0
     over=$over unshare -m sh -eu "$work/cycle" "$out"/*."$arch".rpm "$out"/*.noarch.rpm >"$work/said" 2>&1 || status=$?
