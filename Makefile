@@ -7,6 +7,12 @@ MULTIARCH  := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR     ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
 SBINDIR    ?= $(PREFIX)/sbin
 PAMDIR     ?= $(LIBDIR)/security
+MANDIR     ?= $(PREFIX)/share/man
+DATADIR    ?= $(PREFIX)/share/verimesh
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 DEPS       ?= yes
 VERSION    := 0.1.0
 
@@ -133,7 +139,7 @@ lint:
 	$Qcase "$$(clang-format --version)" in *" 14."*) clang-format --dry-run -Werror \
 		$(wildcard */*.[ch] tests/*/*.[ch]);; *) echo "lint: layout not checked:" \
 		"clang-format is not version 14, and others differ in details";; esac
-	$Qshellcheck $(wildcard .ci/run tests/run tests/*/run packaging/*.sh tests/*/*.sh)
+	$Qshellcheck $(wildcard .ci/run tests/run tests/*/run packaging/*.sh packaging/*/*.sh tests/*/*.sh) packaging/completion/verimesh
 
 tidy: $(TIDY)
 $B/tidy/%: %.c .clang-tidy tests/.clang-tidy $(wildcard */*.h tests/*/*.h)
@@ -202,18 +208,31 @@ rpm:
 coverage deb:
 	@echo "make $@: not yet" >&2; exit 1
 
+# What is installed, but for the units, which name the command's place: MODE:FROM:TO.
+UNITS_OF_SYSTEMD := verimesh-up.service verimesh-watch.service
+INSTALLED = 755:$B/verimesh:$(SBINDIR)/verimesh \
+	644:$B/libnss_verimesh.so.2:$(LIBDIR)/libnss_verimesh.so.2 \
+	644:$B/pam_verimesh.so:$(PAMDIR)/pam_verimesh.so \
+	644:packaging/completion/verimesh:$(COMPLETIONDIR)/verimesh \
+	644:packaging/schema/tunnel-card.schema.json:$(DATADIR)/tunnel-card.schema.json \
+	644:packaging/systemd/verimesh.sysusers:$(SYSUSERSDIR)/verimesh.conf \
+	644:packaging/systemd/verimesh.tmpfiles:$(TMPFILESDIR)/verimesh.conf \
+	$(foreach page,$(wildcard packaging/man/*.[578]),\
+		644:$(page):$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+
 install: all
-	$Qinstall -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PAMDIR) \
-		$(DESTDIR)$(SYSCONFDIR)/verimesh
-	$Qinstall -m 755 $B/verimesh $(DESTDIR)$(SBINDIR)/
-	$Qinstall -m 644 $B/libnss_verimesh.so.2 $(DESTDIR)$(LIBDIR)/
-	$Qinstall -m 644 $B/pam_verimesh.so $(DESTDIR)$(PAMDIR)/
+	$Qinstall -d $(DESTDIR)$(SYSCONFDIR)/verimesh $(DESTDIR)$(UNITDIR)
+	$Qfor file in $(INSTALLED); do to=$${file##*:} file=$${file%:*}; \
+		install -D -m $${file%%:*} $${file#*:} "$(DESTDIR)$$to" || exit 1; done
+	$Qfor unit in $(UNITS_OF_SYSTEMD); do sed 's|/usr/sbin/|$(SBINDIR)/|' packaging/systemd/$$unit \
+		>$(DESTDIR)$(UNITDIR)/$$unit && chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 
 # The configuration stays: it is the administrator's.
 uninstall:
-	$Qrm -f $(DESTDIR)$(SBINDIR)/verimesh $(DESTDIR)$(LIBDIR)/libnss_verimesh.so.2 \
-		$(DESTDIR)$(PAMDIR)/pam_verimesh.so
-	$Qrmdir --ignore-fail-on-non-empty $(DESTDIR)$(SYSCONFDIR)/verimesh
+	$Qfor file in $(INSTALLED); do rm -f "$(DESTDIR)$${file##*:}" || exit 1; done
+	$Qrm -f $(UNITS_OF_SYSTEMD:%=$(DESTDIR)$(UNITDIR)/%)
+	$Qfor dir in $(DATADIR) $(SYSCONFDIR)/verimesh; do [ ! -d "$(DESTDIR)$$dir" ] || \
+		rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir" || exit 1; done
 
 clean:
 	rm -rf $B
