@@ -45,7 +45,8 @@ made() { # made FOLDER: the package, built in that folder
     git archive --prefix="verimesh-$version/" HEAD | gzip -n9 >"$work/$1/verimesh-$version.tar.gz"
     [ "$(id -u)" -ne 0 ] || chown -R nobody "$work/$1"
     # as makepkg.conf has it on Arch
-    (cd "$work/$1" && CFLAGS="-O2 -g -ffile-prefix-map=$PWD=." as_nobody makepkg --nodeps --nocheck --noconfirm >said 2>&1) || fail "$(cat "$work/$1/said")"
+    (cd "$work/$1" && export CFLAGS="-O2 -g -ffile-prefix-map=$PWD=." &&
+        as_nobody makepkg --nodeps --nocheck --noconfirm >said 2>&1) || fail "$(cat "$work/$1/said")"
 }
 built=$work/one/verimesh-$version-1-$(uname -m).pkg.tar.gz
 
@@ -66,7 +67,8 @@ it_has_what_make_install_installs() {
     git archive --prefix=source/ HEAD | tar -x -C "$work"
     make -s -C "$work/source" DEPS=no DESTDIR="$work/installed" PREFIX=/usr SBINDIR=/usr/bin LIBDIR=/usr/lib \
         PAMDIR=/usr/lib/security SYSCONFDIR=/etc install >"$work/said" 2>&1 || fail "$(cat "$work/said")"
-    (cd "$work/installed" && find . -mindepth 1 -printf '%M %P\n') | sed -E '/\/man\/.*\.[0-9]$/s/$/.gz/' | sort >"$work/wanted"
+    (cd "$work/installed" && find . -mindepth 1 -printf '%M %P\n') |
+        sed -E '/\/man\/.*\.[0-9]$/s/$/.gz/' | sort >"$work/wanted"
     bsdtar -tvf "$built" | awk '{ print $1, $9 }' | sed 's,/$,,; / \./d' | sort | diff "$work/wanted" - ||
         fail 'other files'
     bsdtar -tvf "$built" | awk '$3 $4 != "rootroot"' | grep . && fail 'of another owner'
