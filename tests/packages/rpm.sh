@@ -79,14 +79,28 @@ rpmlint_finds_nothing() {
 the_command_and_its_units() {
     has "$(package verimesh)" <<-'END'
 		drwxr-xr-x root:root /etc/verimesh
+		-rw-r--r-- root:root /usr/lib/systemd/system/verimesh-up.service
+		-rw-r--r-- root:root /usr/lib/systemd/system/verimesh-watch.service
+		-rw-r--r-- root:root /usr/lib/sysusers.d/verimesh.conf
+		-rw-r--r-- root:root /usr/lib/tmpfiles.d/verimesh.conf
 		drwxr-xr-x root:root /usr/libexec/verimesh
 		-rwxr-xr-x root:root /usr/libexec/verimesh/authselect-profile
 		-rwxr-xr-x root:root /usr/sbin/verimesh
+		-rw-r--r-- root:root /usr/share/bash-completion/completions/verimesh
 		drwxr-xr-x root:root /usr/share/doc/verimesh-VERSION
+		-rw-r--r-- root:root /usr/share/doc/verimesh-VERSION/NEWS
 		-rw-r--r-- root:root /usr/share/doc/verimesh-VERSION/README-authselect.md
 		-rw-r--r-- root:root /usr/share/doc/verimesh-VERSION/README.md
+		-rw-r--r-- root:root /usr/share/doc/verimesh-VERSION/SECURITY.md
 		drwxr-xr-x root:root /usr/share/licenses/verimesh-VERSION
 		-rw-r--r-- root:root /usr/share/licenses/verimesh-VERSION/LICENSE
+		-rw-r--r-- root:root /usr/share/man/man5/verimesh-card.5.gz
+		-rw-r--r-- root:root /usr/share/man/man5/verimesh.conf.5.gz
+		-rw-r--r-- root:root /usr/share/man/man7/verimesh.7.gz
+		-rw-r--r-- root:root /usr/share/man/man8/verimesh.8.gz
+		drwxr-xr-x root:root /usr/share/verimesh
+		-rw-r--r-- root:root /usr/share/verimesh/tunnel-card.schema.json
+		drwxr-xr-x root:root /var/lib/verimesh
 	END
 }
 the_nss_module() {
@@ -94,6 +108,8 @@ the_nss_module() {
 		-rwxr-xr-x root:root LIB/libnss_verimesh.so.2
 		drwxr-xr-x root:root /usr/share/licenses/nss_verimesh-VERSION
 		-rw-r--r-- root:root /usr/share/licenses/nss_verimesh-VERSION/LICENSE
+		-rw-r--r-- root:root /usr/share/man/man8/libnss_verimesh.so.2.8.gz
+		-rw-r--r-- root:root /usr/share/man/man8/nss_verimesh.8.gz
 	END
 }
 the_pam_module() {
@@ -101,6 +117,7 @@ the_pam_module() {
 		-rwxr-xr-x root:root LIB/security/pam_verimesh.so
 		drwxr-xr-x root:root /usr/share/licenses/pam_verimesh-VERSION
 		-rw-r--r-- root:root /usr/share/licenses/pam_verimesh-VERSION/LICENSE
+		-rw-r--r-- root:root /usr/share/man/man8/pam_verimesh.8.gz
 	END
 }
 the_selinux_module() {
@@ -278,10 +295,11 @@ installed_upgraded_and_removed_they_leave_nothing() {
 		inside rpm --nodeps -V verimesh nss_verimesh pam_verimesh
 		inside /usr/sbin/verimesh --help >/dev/null
 		inside rpm --force-debian -e verimesh verimesh-selinux nss_verimesh pam_verimesh
-		# whatever is new or other than before, apart from Debian's place for rpm's database
+		# whatever is new or other than before, apart from Debian's place for rpm's database; a character
+		# device stands for what this system had and the removal took, empty folders of verimesh's
 		cd "$over/upper"
-		find . ! -type d ! -path './root/.rpmdb/*' ! -path './tmp/*' -printf 'left: %P\n'
-		find . -name '*verimesh*' ! -path './tmp/*' -printf 'left: %P\n'
+		find . ! -type d ! -path './*/verimesh' ! -path './root/.rpmdb/*' ! -path './tmp/*' -printf 'left: %P\n'
+		find . -name '*verimesh*' ! -type c ! -path './tmp/*' -printf 'left: %P\n'
 	END
     local status=0
     over=$over unshare -m sh -eu "$work/cycle" "$out"/*."$arch".rpm "$out"/*.noarch.rpm >"$work/said" 2>&1 || status=$?
