@@ -25,7 +25,7 @@ qemu=(
     -device virtio-9p-pci,fsdev=host,mount_tag=host
     -serial "file:$b/vm/$name.console" -serial stdio
     # norandmaps: code that stays where it is need not be translated again for every process
-    -append "console=ttyS0 panic=-1 norandmaps mitigations=off REPO=\"$PWD\" B=\"$b\" -- $*"
+    -append "console=ttyS0 panic=-1 norandmaps mitigations=off REPO=\"$PWD\" B=\"$b\" SOON=20 -- $*"
 )
 timeout --foreground 280 "${qemu[@]}" </dev/null | tee "$b/vm/$name.result" || true
 if ! tail -n 1 "$b/vm/$name.result" | grep -Eqx '[1-9][0-9]* passed, 0 failed, 0 skipped'; then
