@@ -199,6 +199,20 @@ gave 0
 untouched
 passed
 
+step "the identity rotates: the interface keeps its key, which the new card names, at once"
+run web1 'verimesh rotate && verimesh sync'
+gave 0 "^web1\\.clinic-a: key $(on web1 wg show wg0 public-key | sed 's/+/\\+/g'), card "
+untouched
+run web1 'ls /var/lib/verimesh/identity'
+gave 0
+! grep -q tunnel <<<"$OUT" || failed 'it has a tunnel key of its own'
+on web1 verimesh export | on db1 verimesh import - >/dev/null
+run db1 'verimesh sync'
+gave 0
+run alice@web1 'ssh db1.clinic-b.mesh.internal hostname'
+gave 0 '^db1$'
+passed
+
 step 'down: all of verimesh is gone, all of the owner is there'
 run web1 'verimesh down'
 gave 0
