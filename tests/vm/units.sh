@@ -9,7 +9,7 @@ failed() {
     exit 1
 }
 soon() {
-    local tries=60
+    local tries=120
     until "$@"; do
         [ $((tries -= 1)) -gt 0 ] || return 1
         sleep 0.5
@@ -27,13 +27,18 @@ step='the account, the directory and the units are there once installed'
 make -s B="$B" DEPS=no install
 systemd-sysusers /usr/lib/sysusers.d/verimesh.conf
 [ "$(id -g _verimesh)" != 0 ] || failed 'no _verimesh'
+systemd-tmpfiles --create /usr/lib/tmpfiles.d/verimesh.conf
 # what a distribution's package does with a profile of PAM or nsswitch.conf is not for here
 mkdir -p /etc/systemd/system
 cat >/etc/systemd/system/test.target <<'END'
 [Unit]
 Wants=verimesh-up.service verimesh-watch.service
 END
-rm -rf /etc/verimesh /var/lib/verimesh /run/verimesh
+# that one would go through all of the host's /tmp
+for unit in systemd-tmpfiles-setup systemd-journal-flush systemd-tmpfiles-setup-dev; do
+    ln -sf /dev/null "/etc/systemd/system/$unit.service"
+done
+rm -rf /etc/verimesh /var/lib/verimesh
 mkdir -p /root/other /sys/fs/cgroup
 verimesh init db1 --self clinic-a --endpoint 192.0.2.1:51820 --login alice >/dev/null
 verimesh --root /root/other init web1 --self clinic-b --endpoint 192.0.2.2:51820 --login alice >/dev/null
