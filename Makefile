@@ -139,7 +139,8 @@ lint:
 	$Qcase "$$(clang-format --version)" in *" 14."*) clang-format --dry-run -Werror \
 		$(wildcard */*.[ch] tests/*/*.[ch]);; *) echo "lint: layout not checked:" \
 		"clang-format is not version 14, and others differ in details";; esac
-	$Qshellcheck $(wildcard .ci/run tests/run tests/*/run packaging/*.sh packaging/*/*.sh tests/*/*.sh) packaging/completion/verimesh
+	$Qshellcheck $(wildcard .ci/run tests/run tests/*/run packaging/*.sh packaging/*/*.sh tests/*/*.sh) packaging/completion/verimesh \
+		packaging/authselect/authselect-profile
 
 tidy: $(TIDY)
 $B/tidy/%: %.c .clang-tidy tests/.clang-tidy $(wildcard */*.h tests/*/*.h)
