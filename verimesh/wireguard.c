@@ -406,17 +406,18 @@ static void change_peer(struct batch *batch, const struct wireguard *wireguard, 
 	 * who cross end each other's, and WireGuard then waits for five seconds */
 	bool wakes = batch->own && (endpoint || have->live.endpoint.family) &&
 		     (want->host || memcmp(batch->own, want->key, WG_KEY_BYTES) < 0);
-	bool keepalive = have->live.keepalive != want->keepalive;
+	bool keepalive = !wakes && have->live.keepalive != want->keepalive;
 
-	if ((live && (!live->ours || (!endpoint && !allowed && !keepalive && !wakes))) ||
-		!batch_peer(batch, want->key))
+	if (live && !live->ours)
 		return;
-	if (endpoint)
-		fprintf(batch->words, "endpoint\n%s\n", want->endpoint);
-	if (keepalive && !wakes)
-		batch_keepalive(batch, want->keepalive);
-	if (allowed)
-		batch_allowed(batch, wanted, n);
+	if ((!live || endpoint || keepalive || allowed) && batch_peer(batch, want->key)) {
+		if (endpoint)
+			fprintf(batch->words, "endpoint\n%s\n", want->endpoint);
+		if (keepalive)
+			batch_keepalive(batch, want->keepalive);
+		if (allowed)
+			batch_allowed(batch, wanted, n);
+	}
 	if (wakes)
 		wake(batch, want);
 }
@@ -427,10 +428,9 @@ static int change_peers(const struct wireguard *wireguard, const char *interface
 	struct batch batch = {.interface = interface, .secret = secret, .dry = dry};
 	uint8_t own[WG_KEY_BYTES];
 
-	if (secret) {
+	if (secret && batch_begin(&batch) && !dry) {
 		tunnel_public(secret, own);
 		batch.own = own;
-		batch_begin(&batch);
 	}
 	for (size_t i = 0; i < wireguard->npeers; i++)
 		if (is_leaving(&wireguard->peers[i], wants) &&
@@ -476,24 +476,36 @@ int wireguard_move(const char *root, const char *interface, bool adopt, const st
 
 /* ---- key and port ---- */
 
-bool wireguard_public(const char *interface, uint8_t key[static WG_KEY_BYTES], struct err *err) {
+/* The text of the public key, or what wg prints where there is none. */
+static bool show_key(const char *interface, char *said, size_t size, struct err *err) {
 	const char *const show[] = {"wg", "show", interface, "public-key", NULL};
-	char said[256];
 
-	if (!run_said(show, span_of(NULL, 0), said, sizeof said, err))
+	if (!run_said(show, span_of(NULL, 0), said, size, err))
 		return err_at(err, "%s", interface);
-	return wg_key_decode(said, strcspn(said, "\n"), key) ||
-	       err_set(err, ERR_ENV, "%s: has no key; give it one (wg set %s private-key FILE)", interface,
-		       interface);
+	said[strcspn(said, "\n")] = 0;
+	return true;
 }
 
-/* Also where that cannot be found out: to set the key that it has changes nothing. */
-static bool lacks_key(const char *interface, const uint8_t secret[static WG_KEY_BYTES]) {
-	uint8_t has[WG_KEY_BYTES], key[WG_KEY_BYTES];
+bool wireguard_public(const char *interface, uint8_t key[static WG_KEY_BYTES], struct err *err) {
+	char said[256];
+
+	return show_key(interface, said, sizeof said, err) &&
+	       (wg_key_decode(said, strlen(said), key) ||
+		       err_set(err, ERR_ENV, "%s: has no key; give it one (wg set %s private-key FILE)",
+			       interface, interface));
+}
+
+/* Returns the exit status: ERR_NO when the interface has another key, or none. */
+static int compare_key(const char *interface, const uint8_t secret[static WG_KEY_BYTES]) {
+	char text[WG_KEY_TEXT], said[256];
+	uint8_t key[WG_KEY_BYTES];
 	struct err err;
 
+	if (!show_key(interface, said, sizeof said, &err))
+		return problem(&err);
 	tunnel_public(secret, key);
-	return !wireguard_public(interface, has, &err) || memcmp(has, key, sizeof key) != 0;
+	wg_key_encode(key, text);
+	return strcmp(said, text) == 0 ? 0 : ERR_NO;
 }
 
 static int set_port(const char *interface, uint16_t port, bool dry) {
@@ -510,7 +522,7 @@ int wireguard_sync(struct wireguard *wireguard, const char *root, const struct r
 	const char *interface = policy->interface;
 	struct wants wants;
 	struct err err;
-	int status = 0, noted;
+	int status = 0, compared, noted;
 
 	if (wireguard->error || !list_wants(wireguard, roster, &wants)) {
 		err_set(&err, ERR_ENV, "%s: is no WireGuard interface that can be read: %s", interface,
@@ -519,8 +531,11 @@ int wireguard_sync(struct wireguard *wireguard, const char *root, const struct r
 	}
 	if (secret && wireguard->port != policy->port)
 		status = set_port(interface, policy->port, dry);
-	if (secret && !lacks_key(interface, secret))
+	compared = secret ? compare_key(interface, secret) : 0;
+	if (compared != ERR_NO) {
+		status = worse(status, compared);
 		secret = NULL;
+	}
 	noted = dry ? 0 : note(wireguard, root, interface, &wants, true);
 	/* what would not be known to be ours later is not added to another's interface */
 	status = worse(status, change_peers(wireguard, interface, &wants, secret,
