@@ -44,8 +44,8 @@ bool identity_unlock(const char *root, const char *path, enum passphrase_from fr
 /* Whether the signing seed is sealed. */
 bool identity_is_sealed(const char *root);
 
-/* Reads AID and signing seed into one that is zero-initialised, or has what identity_unlock got; holding none
- * is such an error, too. */
+/* Reads AID and signing seed into one that is zero-initialised, or has what identity_unlock got; holding
+ * none is such an error, too. */
 bool identity_load(const char *root, struct identity *identity, struct err *err);
 
 /* Makes fresh seeds and the inception event: *event is malloc'd, with its signature. */

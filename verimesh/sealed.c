@@ -18,8 +18,8 @@
 #define CREDENTIAL "verimesh.passphrase"
 
 /* RFC 9106, 4: the option for where memory is short. */
-#define PASSES 3
-#define KIBIBYTES 65536
+#define PASSES 3U
+#define KIBIBYTES 65536U
 
 /* What a line may ask of us. */
 #define MOST_PASSES 16
