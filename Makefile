@@ -25,7 +25,7 @@ HARDENING  := -fstack-protector-strong -fstack-clash-protection -fno-strict-over
 STRICT     := -std=gnu17 -D_GNU_SOURCE -DVERIMESH_VERSION='"$(VERSION)"' -Ilibcommon \
               -fPIC -fvisibility=hidden -ffunction-sections -MMD -MP
 LINKING    := -Wl,-z,relro,-z,now,-z,defs,-z,noexecstack,--as-needed,--gc-sections
-ALL_CFLAGS  = $(STRICT) $(WARNINGS) $(HARDENING) $(CFLAGS)
+ALL_CFLAGS  = $(STRICT) $(WARNINGS) $(HARDENING) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(LINKING) $(LDFLAGS)
 
 B := build
@@ -140,7 +140,7 @@ lint:
 		$(wildcard */*.[ch] tests/*/*.[ch]);; *) echo "lint: layout not checked:" \
 		"clang-format is not version 14, and others differ in details";; esac
 	$Qshellcheck $(wildcard .ci/run tests/run tests/*/run packaging/*.sh packaging/*/*.sh tests/*/*.sh) packaging/completion/verimesh \
-		packaging/authselect/authselect-profile
+		packaging/authselect/authselect-profile packaging/debian/tests/login $(wildcard packaging/debian/*.p[or]*)
 
 tidy: $(TIDY)
 $B/tidy/%: %.c .clang-tidy tests/.clang-tidy $(wildcard */*.h tests/*/*.h)
@@ -206,7 +206,12 @@ rpm:
 	$(call need,build rpm)
 	$Qpackaging/rpm/build.sh $B/rpm
 
-coverage deb:
+# The same for Debian, in $B/deb; its tests are left out by DEB_BUILD_OPTIONS=nocheck.
+deb:
+	$(call need,build test deb)
+	$Qpackaging/deb.sh $B/deb
+
+coverage:
 	@echo "make $@: not yet" >&2; exit 1
 
 # What is installed, but for the units, which name the command's place: MODE:FROM:TO.

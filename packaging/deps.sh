@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # deps.sh: installs the Debian packages that building and testing need, and starts no service.
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# usage: deps.sh GROUP...    groups: build test lab interop vm trixie lint sanitize fuzz bench rpm foreign
+# usage: deps.sh GROUP...    groups: build test lab interop vm trixie lint sanitize fuzz bench deb packages
+#     rpm foreign
 set -euo pipefail
 
 declare -A packages=(
@@ -18,6 +19,8 @@ declare -A packages=(
     [sanitize]="iproute2 util-linux valgrind"
     [fuzz]="clang libclang-rt-dev"
     [bench]="util-linux curl dnsmasq-base nscd gnuplot-nox"
+    [deb]="build-essential debhelper dh-nss dpkg-dev git"
+    [packages]="apparmor blhc debootstrap debian-archive-keyring lintian systemd util-linux"
     [rpm]="bzip2 git rpm selinux-policy-dev"
     [foreign]="checkpolicy cpio fakeroot keyutils libarchive-tools makepkg pacman-package-manager pamtester
         rpm2cpio rpmlint semodule-utils setools shellcheck"

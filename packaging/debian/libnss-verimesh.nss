@@ -1,0 +1,4 @@
+# Mesh names stay out of the DNS; accounts of the mesh come behind all others.
+hosts before=dns verimesh [NOTFOUND=return]
+passwd last verimesh
+group last verimesh
