@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "event.h"
@@ -14,7 +15,8 @@
 #include "paths.h"
 
 #define EVENTS "events"		      /* SAIDs of those that this host made */
-#define STAGED_EVENT "rotation.event" /* SAID of the one for which STAGED is complete */
+#define STAGED_EVENT "rotation.event" /* SAID of the one for which STAGED is complete, and the request */
+#define AGAIN 3600 /* seconds for which a request that was cut off is the same when it is made again */
 #define EVENTS_MAX ((size_t)64 << 20)
 
 /* ---- files ---- */
@@ -81,15 +83,18 @@ static bool read_file(const char *root, const char *name, char text[static CESR_
 }
 
 /* A secret as wg prints one, or a seed, sealed if there is a passphrase. */
+static bool take_secret(const char *line, const char *path, const struct passphrase *passphrase,
+	uint8_t secret[static SEED_BYTES], struct err *err) {
+	if (passphrase && seed_is_sealed(span_str(line)))
+		return seed_open(passphrase, span_str(line), secret, err) || err_at(err, "%s", path);
+	return wg_key_decode(line, strlen(line), secret) || damaged(path, err);
+}
+
 static bool read_secret(const char *path, const struct passphrase *passphrase,
 	uint8_t secret[static SEED_BYTES], struct err *err) {
 	char line[SEALED_LINE];
-	bool good = read_line(path, line, err);
+	bool good = read_line(path, line, err) && take_secret(line, path, passphrase, secret, err);
 
-	if (good && passphrase && seed_is_sealed(span_str(line)))
-		good = seed_open(passphrase, span_str(line), secret, err) || err_at(err, "%s", path);
-	else if (good)
-		good = wg_key_decode(line, strlen(line), secret) || damaged(path, err);
 	sodium_memzero(line, sizeof line);
 	return good;
 }
@@ -134,8 +139,16 @@ static bool write_seed(const char *root, const char *dir, const char *name, cons
 	return seed_seal(&identity->passphrase, seed, line, err) && write_file(root, dir, name, line, err);
 }
 
+/* One that waited for a card that will not be in force any more. */
+static bool drop_next(const char *root, struct err *err) {
+	char path[PATH_MAX];
+
+	return file_path(path, root, PATH_IDENTITY, SECRET_TUNNEL_NEXT, err) &&
+	       (unlink(path) == 0 || errno == ENOENT || err_set(err, ERR_ENV, "%s: %m", path));
+}
+
 bool tunnel_secret_promote(const char *root, const char *name, struct err *err) {
-	return move(root, name, SECRET_TUNNEL, err);
+	return move(root, name, SECRET_TUNNEL, err) && drop_next(root, err);
 }
 
 bool identity_write_tunnel(const char *root, const char *dir, const struct identity *identity,
@@ -144,7 +157,7 @@ bool identity_write_tunnel(const char *root, const char *dir, const struct ident
 	bool good;
 
 	derive_tunnel(identity->seed, label, secret);
-	good = secret_write(root, dir, SECRET_TUNNEL, secret, err);
+	good = secret_write(root, dir, SECRET_TUNNEL, secret, err) && drop_next(root, err);
 	sodium_memzero(secret, sizeof secret);
 	return good;
 }
@@ -178,33 +191,50 @@ bool identity_load(const char *root, struct identity *identity, struct err *err)
 	       read_secret(path, &identity->passphrase, identity->seed, err);
 }
 
-bool identity_read_next(const char *root, const char *path, struct identity *identity,
-	uint8_t seed[static SEED_BYTES], struct err *err) {
-	char there[PATH_MAX];
+/* Asks for the passphrase of a line that needs one. */
+static bool unlock(const char *line, enum passphrase_from from, struct identity *identity, struct err *err) {
+	return !seed_is_sealed(span_str(line)) || passphrase_get(from, &identity->passphrase, err);
+}
+
+bool identity_read_next(const char *root, const char *path, struct identity *identity, struct err *err) {
+	char there[PATH_MAX], line[SEALED_LINE];
+	bool good;
 
 	if (!path && !find_secret(root, "next", there, err))
 		return false;
-	return read_secret(path ? path : there, &identity->passphrase, seed, err);
+	good = read_line(path ? path : there, line, err);
+	if (good) {
+		good = unlock(line, PASSPHRASE_OLD, identity, err) &&
+		       take_secret(line, path ? path : there, &identity->passphrase, identity->seed, err);
+		errno = 0;
+	}
+	sodium_memzero(line, sizeof line);
+	return good;
 }
 
-static bool is_sealed(const char *path) {
+/* The line of a seed of ours; false where there is none to be read. */
+static bool peek(const char *root, const char *name, char line[static SEALED_LINE]) {
+	char path[PATH_MAX];
+
+	return file_path(path, root, PATH_IDENTITY, name, NULL) && read_line(path, line, NULL);
+}
+
+bool identity_is_sealed(const char *root) {
 	char line[SEALED_LINE];
-	bool sealed = read_line(path, line, NULL) && seed_is_sealed(span_str(line));
+	bool sealed = peek(root, "seed", line) && seed_is_sealed(span_str(line));
 
 	sodium_memzero(line, sizeof line);
 	return sealed;
 }
 
-bool identity_is_sealed(const char *root) {
-	char path[PATH_MAX];
+bool identity_unlock(
+	const char *root, enum passphrase_from from, struct identity *identity, struct err *err) {
+	char line[SEALED_LINE];
+	bool good = (!peek(root, STAGED "/seed", line) && !peek(root, "seed", line)) ||
+		    unlock(line, from, identity, err);
 
-	return file_path(path, root, PATH_IDENTITY, "seed", NULL) && is_sealed(path);
-}
-
-bool identity_unlock(const char *root, const char *path, enum passphrase_from from,
-	struct identity *identity, struct err *err) {
-	return !(path ? is_sealed(path) : identity_is_sealed(root)) ||
-	       passphrase_get(from, &identity->passphrase, err);
+	sodium_memzero(line, sizeof line);
+	return good;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
@@ -241,19 +271,25 @@ bool identity_events(const char *root, char **text, struct err *err) {
 	char path[PATH_MAX];
 	size_t n;
 
-	return identity_closed(root, EVENTS, err) && file_path(path, root, PATH_IDENTITY, EVENTS, err) &&
-	       file_read(path, EVENTS_MAX, (uint8_t **)text, &n, err);
+	if (identity_closed(root, EVENTS, err) && file_path(path, root, PATH_IDENTITY, EVENTS, err) &&
+		file_read(path, EVENTS_MAX, (uint8_t **)text, &n, err))
+		return true;
+	return errno != ENOENT ? false
+			       : err_set(err, ERR_ENV,
+					 PATH_IDENTITY
+					 "/" EVENTS ": is lost; restore it from a backup, or make it empty "
+					 "and issue every card anew");
 }
 
 bool identity_note(const char *root, const struct identity *identity, struct err *err) {
-	char *before = NULL, *after;
+	char *before, *after;
 	bool good;
 
 	if (!identity->held)
 		return true;
-	if (!identity_events(root, &before, err) && errno != ENOENT)
+	if (!identity_events(root, &before, err))
 		return false;
-	good = asprintf(&after, "%s%s", before ? before : "", identity->made) >= 0 ||
+	good = asprintf(&after, "%s%s", before, identity->made) >= 0 ||
 	       err_set(err, ERR_ENV, "out of memory");
 	free(before);
 	if (good) {
@@ -263,32 +299,54 @@ bool identity_note(const char *root, const struct identity *identity, struct err
 	return good;
 }
 
-bool identity_stage(
-	const char *root, const struct identity *identity, const uint8_t *tunnel, struct err *err) {
+bool identity_stage(const char *root, const struct identity *identity, const uint8_t *tunnel,
+	const char *request, struct err *err) {
 	static const char dir[] = PATH_IDENTITY "/" STAGED;
-	char path[PATH_MAX];
+	char path[PATH_MAX], both[2 * CESR_TEXT];
 
+	snprintf(both, sizeof both, "%s %s", identity->made, request);
 	return file_path(path, root, dir, NULL, err) && remove_dir(path, err) &&
 	       write_seed(root, dir, "next", identity, identity->next, err) &&
 	       write_seed(root, dir, "seed", identity, identity->seed, err) &&
 	       (!tunnel || secret_write(root, dir, SECRET_TUNNEL_NEXT, tunnel, err)) &&
-	       write_file(root, PATH_IDENTITY, STAGED_EVENT, identity->made, err);
+	       write_file(root, PATH_IDENTITY, STAGED_EVENT, both, err);
 }
 
-bool identity_staged(const char *root, const struct kel *kel, bool *known, struct err *err) {
-	char event[CESR_TEXT];
-	bool staged = read_file(root, STAGED_EVENT, event, err);
+/* Whether something is staged, for which event of the log's, and on what request. False: it cannot be read.
+ */
+static bool read_staged(const char *root, const struct kel *kel, bool *known, char request[static CESR_TEXT],
+	struct err *err) {
+	char path[PATH_MAX], line[SEALED_LINE];
 
-	*known = staged && span_is(kel_current(kel)->ev.said, event);
-	return staged || errno == ENOENT;
+	*known = false;
+	if (!identity_closed(root, NULL, err) || !identity_closed(root, STAGED_EVENT, err) ||
+		!file_path(path, root, PATH_IDENTITY, STAGED_EVENT, err) || !read_line(path, line, err))
+		return errno == ENOENT;
+	if (strlen(line) != 2 * CESR_CHARS + 1)
+		return damaged(path, err);
+	*known = span_eq(kel_current(kel)->ev.said, span_of(line, CESR_CHARS));
+	return span_copy(span_str(line + CESR_CHARS + 1), request, CESR_TEXT);
+}
+
+bool identity_was_asked(const char *root, const struct kel *kel, const char *request, bool *known,
+	bool *done, struct err *err) {
+	char path[PATH_MAX], staged[CESR_TEXT];
+	struct stat st;
+
+	if (!read_staged(root, kel, known, staged, err) ||
+		!file_path(path, root, PATH_IDENTITY, STAGED_EVENT, err))
+		return false;
+	*done = *known && strcmp(staged, request) == 0 && stat(path, &st) == 0 &&
+		st.st_mtime > time(NULL) - AGAIN;
+	return true;
 }
 
 bool identity_settle(const char *root, const struct kel *kel, struct err *err) {
 	static const char *const names[] = {SECRET_TUNNEL_NEXT, "next", "seed"};
-	char path[PATH_MAX], from[32];
+	char path[PATH_MAX], from[32], request[CESR_TEXT];
 	bool known;
 
-	if (!identity_staged(root, kel, &known, err))
+	if (!read_staged(root, kel, &known, request, err))
 		return false;
 	/* one that was killed here before has moved some of them */
 	for (size_t i = 0; known && i < sizeof names / sizeof names[0]; i++) {

@@ -36,12 +36,11 @@ bool identity_aid(const char *root, char aid[static CESR_TEXT], struct err *err)
 /* The same; holding none is an error that says what to do. */
 bool identity_need(const char *root, char aid[static CESR_TEXT], struct err *err);
 
-/* Gets the passphrase if the seed in a file is sealed; path NULL: the signing seed. A file that is not there
- * is told by who reads it. */
-bool identity_unlock(const char *root, const char *path, enum passphrase_from from,
-	struct identity *identity, struct err *err);
+/* Gets the passphrase if the signing seed, or one that is staged, is sealed. */
+bool identity_unlock(
+	const char *root, enum passphrase_from from, struct identity *identity, struct err *err);
 
-/* Whether the signing seed is sealed. */
+/* Whether it is; false, too, of one that cannot be read. */
 bool identity_is_sealed(const char *root);
 
 /* Reads AID and signing seed into one that is zero-initialised, or has what identity_unlock got; holding
@@ -76,16 +75,19 @@ bool identity_is_next(const struct kel *kel, const uint8_t seed[static SEED_BYTE
 bool identity_note(const char *root, const struct identity *identity, struct err *err);
 
 /* SAIDs of all events that this host made, a line each: others in its log were made by another who has its
- * keys. *text is malloc'd, the caller's. */
+ * keys. *text is malloc'd, the caller's. Not there is an error with its mend. */
 bool identity_events(const char *root, char **text, struct err *err);
 
 /* Makes ready what is to hold once the log has the event identity->made: the seeds, and the tunnel's next
- * secret (NULL: it keeps what it has). All at once or, after a crash, not at all. */
-bool identity_stage(
-	const char *root, const struct identity *identity, const uint8_t *tunnel, struct err *err);
+ * secret (NULL: it keeps what it has). All at once or, after a crash, not at all. request: a digest of what
+ * was asked for. */
+bool identity_stage(const char *root, const struct identity *identity, const uint8_t *tunnel,
+	const char *request, struct err *err);
 
-/* Whether something is staged and the log has its event. */
-bool identity_staged(const char *root, const struct kel *kel, bool *known, struct err *err);
+/* Whether something is staged whose event the log has, and whether that was the same request, not an hour
+ * ago: that is then done. */
+bool identity_was_asked(const char *root, const struct kel *kel, const char *request, bool *known,
+	bool *done, struct err *err);
 
 /* Puts what is staged in force if the log has its event; else forgets it. After a crash at any moment it
  * does what is left to do. */
@@ -110,11 +112,12 @@ bool secret_read(const char *root, const char *name, uint8_t secret[static SEED_
 bool secret_write(const char *root, const char *dir, const char *name,
 	const uint8_t secret[static SEED_BYTES], struct err *err);
 
-/* The next seed, from the file into which it was taken offline, or, NULL, from where it is put. */
-bool identity_read_next(const char *root, const char *path, struct identity *identity,
-	uint8_t seed[static SEED_BYTES], struct err *err);
+/* Reads the next seed, from the file or pipe into which it was taken offline, or, path NULL, from where it
+ * is put, as the one that identity->seed is to be. Asks for its passphrase if it is sealed, and keeps that.
+ * Not there: errno ENOENT. */
+bool identity_read_next(const char *root, const char *path, struct identity *identity, struct err *err);
 
-/* Writes the tunnel secret that grows from an identity. */
+/* Writes the tunnel secret that grows from an identity; one that waited for its card is gone then. */
 bool identity_write_tunnel(const char *root, const char *dir, const struct identity *identity,
 	const char *label, struct err *err);
 

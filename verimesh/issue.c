@@ -195,9 +195,8 @@ static bool issue_own(const char *root, bool withdraw, struct options *options, 
 	bool good, configured = policy_load(root, &policy, err);
 
 	good = (withdraw || configured) && identity_need(root, aid, err) &&
-	       (!configured || sources_agree(root, &policy, aid, err)) &&
-	       identity_unlock(root, NULL, PASSPHRASE_OLD, &identity, err) &&
-	       store_open(&store, root, true, err);
+	       (!configured || sources_agree(root, &policy, aid, UINT64_MAX, err)) &&
+	       identity_unlock(root, PASSPHRASE_OLD, &identity, err) && store_open(&store, root, true, err);
 	if (good) {
 		good = seal_card(&store, withdraw ? NULL : &policy, &identity, options, err);
 		store_close(&store);

@@ -91,8 +91,8 @@ static bool add_due(struct renewal *renewal, struct cards_entry *entries, size_t
 static bool seal(struct store *store, const struct policy *policy, const struct kel *kel,
 	const struct renewal *renewal, struct err *err) {
 	struct identity identity = {0};
-	bool good = sources_agree(store->root, policy, kel->aid, err) &&
-		    identity_unlock(store->root, NULL, PASSPHRASE_CREDENTIAL, &identity, err) &&
+	bool good = sources_agree(store->root, policy, kel->aid, UINT64_MAX, err) &&
+		    identity_unlock(store->root, PASSPHRASE_CREDENTIAL, &identity, err) &&
 		    issue_identity(store, &identity, err) &&
 		    issue_sealed(store, &identity, (const char *)renewal->seals,
 			    span_of(renewal->cards, renewal->ncards), err);
@@ -110,7 +110,9 @@ static bool renew(
 	bool good;
 	size_t n;
 
-	if (!kel || !cards_list(&store->book, kel, &entries, &n, err))
+	/* a rotation that was cut off is settled by who comes first */
+	if (!kel || !identity_settle(store->root, kel, err) ||
+		!cards_list(&store->book, kel, &entries, &n, err))
 		return false;
 	good = add_due(&renewal, entries, n, now, next, err) &&
 	       (!renewal.nseals || seal(store, policy, kel, &renewal, err));

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "array.h"
 #include "event.h"
 #include "file.h"
 #include "issue.h"
@@ -13,6 +14,7 @@
 #include "sources.h"
 
 #define SECOND INT64_C(1000000)
+#define LAST INT64_C(253402300799000000) /* 9999-12-31T23:59:59: no card ends behind it */
 
 /* What a rotation works on. */
 struct rotation {
@@ -26,6 +28,7 @@ struct rotation {
 	bool seals_anew;   /* --seal: by a new passphrase */
 	uint64_t sn;	   /* of its event; with --recover, interactions from there on are superseded */
 	bool recovers;
+	char request[CESR_TEXT]; /* digest of the call's words */
 	struct store store;
 	const struct kel *kel;
 	char *events;		      /* that this host made */
@@ -67,37 +70,48 @@ static bool take_option(struct rotation *r, int id, char *arg, struct err *err) 
 		return (*arg >= '0' && *arg <= '9' && !*end && errno == 0) ||
 		       err_set(err, ERR_USAGE, "--recover %s: no number of an event", arg);
 	default:
-		return err_set(err, ERR_USAGE, "unknown option or no value");
+		return err_set(err, ERR_USAGE, "unknown option or no value: %s", arg);
 	}
+}
+
+/* That a call is made again is told by its words. */
+static bool digest_request(struct rotation *r, const struct command *command, struct err *err) {
+	uint8_t *words = NULL;
+	size_t n = 0;
+	bool good = true;
+
+	for (int i = 0; good && i < command->nargs; i++)
+		good = array_bytes(&words, &n, command->args[i], strlen(command->args[i]) + 1);
+	if (good)
+		cesr_digest(span_of(words, n), r->request);
+	free(words);
+	return good || err_set(err, ERR_ENV, "out of memory");
 }
 
 static bool take_options(struct rotation *r, const struct command *command, struct err *err) {
 	int id;
 
+	if (!digest_request(r, command, err))
+		return false;
 	opterr = 0;
 	optind = 1;
 	while ((id = getopt_long(command->nargs, command->args, "", names, NULL)) != -1)
-		if (!take_option(r, id, optarg, err))
+		if (!take_option(r, id, optarg ? optarg : command->args[optind - 1], err))
 			return false;
 	return optind == command->nargs || err_set(err, ERR_USAGE, "takes no words but options");
 }
 
 /* ---- the next seed ---- */
 
-/* Whose passphrase, if it is sealed, seals what comes, too, unless there is to be another one. */
+/* Its passphrase, if it is sealed, seals what comes, too, unless there is to be another one. */
 static bool read_next(struct rotation *r, struct err *err) {
-	char path[PATH_MAX];
-
-	errno = 0;
-	if (!file_path(path, r->root, PATH_IDENTITY, "next", err) ||
-		!identity_unlock(r->root, r->next ? r->next : path, PASSPHRASE_OLD, &r->identity, err) ||
-		!identity_read_next(r->root, r->next, &r->identity, r->identity.seed, err))
-		return errno == ENOENT && !r->next
-			       ? err_set(err, ERR_ENV,
-					 PATH_IDENTITY "/next: not there; give the file into which it was "
-						       "taken offline: verimesh rotate --next FILE")
-			       : false;
-	return !r->seals_anew || passphrase_get(PASSPHRASE_NEW, &r->identity.passphrase, err);
+	if (identity_read_next(r->root, r->next, &r->identity, err))
+		return !r->seals_anew || passphrase_get(PASSPHRASE_NEW, &r->identity.passphrase, err);
+	if (errno == ENOENT && !r->next)
+		err_set(err, ERR_ENV,
+			PATH_IDENTITY "/next: not there; give the file into which it was taken offline: "
+				      "verimesh rotate --next FILE");
+	return false;
 }
 
 static bool check_next(const struct rotation *r, struct err *err) {
@@ -111,10 +125,14 @@ static bool check_next(const struct rotation *r, struct err *err) {
 
 /* ---- the cards ---- */
 
-static bool made_here(const struct rotation *r, const struct cards_entry *entry) {
+static bool made_here(const struct rotation *r, uint64_t sn) {
 	char said[CESR_TEXT];
 
-	return kel_said(r->kel, r->kel->seals[entry->place].sn, said) && strstr(r->events, said);
+	return kel_said(r->kel, sn, said) && strstr(r->events, said);
+}
+
+static uint64_t sn_of(const struct rotation *r, const struct cards_entry *entry) {
+	return r->kel->seals[entry->place].sn;
 }
 
 /* Lists the cards before the event, and those that it supersedes. */
@@ -133,31 +151,55 @@ static const struct cards_entry *carried(const struct rotation *r, struct span l
 	const struct cards_entry *found = NULL;
 
 	for (size_t i = 0; i < r->nsuperseded; i++)
-		if (r->kel->seals[r->superseded[i].place].sn >= r->sn &&
-			span_eq(r->superseded[i].card.host, label) && made_here(r, &r->superseded[i]))
+		if (sn_of(r, &r->superseded[i]) >= r->sn && span_eq(r->superseded[i].card.host, label) &&
+			made_here(r, sn_of(r, &r->superseded[i])))
 			found = &r->superseded[i];
 	return found;
 }
 
-/* What another anchored or voided who had the key: to go on from it would make it stand for ever. */
+/* What became of it another did, who has the key or had a backup: to go on from it would make it stand for
+ * ever. Where that can be superseded, from is the event that did it. */
 static bool is_known(const struct rotation *r, const struct cards_entry *entry, struct err *err) {
-	const uint64_t sn = r->kel->seals[entry->place].sn;
+	const uint64_t sn = sn_of(r, entry);
 	const struct card *card = &entry->card;
+	char recover[96] = "";
 
-	if (!entry->last || carried(r, card->host) || (made_here(r, entry) && !entry->voided))
+	if (!entry->last || carried(r, card->host) || (made_here(r, sn) && !entry->voided))
 		return true;
-	if (entry->voided)
-		return err_set(err, ERR_NO,
-			"%.*s.%s: card %.44s was voided, and not by this host; issue or withdraw %.*s here, "
-			"or "
-			"supersede the event that did it: verimesh rotate --recover SN",
-			SPAN_ARG(card->host), r->policy.self, (const char *)card->said.p,
-			SPAN_ARG(card->host));
+	if (!entry->voided && sn > kel_current(r->kel)->ev.sn)
+		snprintf(recover, sizeof recover,
+			", or supersede the event: verimesh rotate --at now --recover %llu",
+			(unsigned long long)sn);
 	return err_set(err, ERR_NO,
-		"%.*s.%s: card %.44s was not issued by this host; issue or withdraw %.*s here, or supersede "
-		"the event that anchors it: verimesh rotate --recover %llu",
-		SPAN_ARG(card->host), r->policy.self, (const char *)card->said.p, SPAN_ARG(card->host),
-		(unsigned long long)sn);
+		"%.*s.%s: card %.44s was not %s by this host; issue or withdraw %.*s here, if that is right "
+		"or "
+		"a backup was restored%s",
+		SPAN_ARG(card->host), r->policy.self, (const char *)card->said.p,
+		entry->voided ? "voided" : "issued", SPAN_ARG(card->host), recover);
+}
+
+/* An event of another's may seal what nobody shows us yet. */
+static bool is_known_seal(const struct rotation *r, const struct seal *seal, struct err *err) {
+	if (seal->sn <= kel_current(r->kel)->ev.sn || seal->sn >= r->sn || made_here(r, seal->sn) ||
+		book_card(&r->store.book, seal->d))
+		return true;
+	return err_set(err, ERR_NO,
+		"%s: event sn %llu, which this host did not make, seals %s, which is no card that is here; "
+		"supersede it: verimesh rotate --at now --recover %llu",
+		r->policy.self, (unsigned long long)seal->sn, seal->d, (unsigned long long)seal->sn);
+}
+
+/* Tells of all that somebody else did. */
+static bool check_known(const struct rotation *r, struct err *err) {
+	unsigned unknown = 0;
+
+	for (size_t i = 0; i < r->nstanding; i++)
+		if (!is_known(r, &r->standing[i], err))
+			unknown += problem(err) > 0;
+	for (size_t i = 0; i < r->kel->nseals; i++)
+		if (!is_known_seal(r, &r->kel->seals[i], err))
+			unknown += problem(err) > 0;
+	return !unknown || err_set(err, ERR_NO, "%s: keys not rotated", r->policy.self);
 }
 
 /* Adds what anchors a card, and voids that of its host which stands before. */
@@ -215,11 +257,13 @@ static bool write_card(struct rotation *r, const struct card *old, struct err *e
 	}
 	card.from = r->policy.adopt ? 0 : r->from;
 	card.until = old->until;
-	if (card.until != NEVER)
+	if (card.until != NEVER) {
 		card.until += (card.from ? card.from : r->now) - old->issued;
+		card.until = card.until < LAST ? card.until : LAST;
+	}
 	good = (copy && words) || err_set(err, ERR_ENV, "out of memory");
 	good = good && issue_own_keys(&r->policy, r->identity.seed, key, journal, err) &&
-	       card_write(&card, &r->card, &r->ncard, err);
+	       (card_write(&card, &r->card, &r->ncard, err) || err_at(err, "%s", r->policy.host));
 	free(words);
 	free(copy);
 	return good;
@@ -239,18 +283,11 @@ static bool renew_own(
 static bool gather(struct rotation *r, struct err *err) {
 	const struct span own = span_str(r->policy.host);
 	const struct cards_entry *last = carried(r, own);
-	unsigned unknown = 0;
 	char said[CESR_TEXT];
 	size_t size;
 
-	for (size_t i = 0; i < r->nstanding; i++)
-		if (!is_known(r, &r->standing[i], err)) {
-			problem(err);
-			unknown++;
-		}
-	if (unknown)
-		return err_set(err, ERR_NO, "%s: keys not rotated, because of %u card%s", r->policy.self,
-			unknown, unknown > 1 ? "s" : "");
+	if (!check_known(r, err))
+		return false;
 	if (!last)
 		last = cards_last(r->standing, r->nstanding, own);
 	if (last && (last->voided || !last->card.has_key))
@@ -283,7 +320,8 @@ static bool check_recover(const struct rotation *r, struct err *err) {
 		(unsigned long long)r->sn, (unsigned long long)first, (unsigned long long)r->kel->count - 1);
 }
 
-/* What was staged is left to the next call where it is not certain that the log has the event. */
+/* Seeds that are staged for an event that is refused go again; where it is not certain that the log on disk
+ * has it, the next call finds out. */
 static bool put_event(struct rotation *r, struct err *err) {
 	struct span cards = span_of(r->card, r->ncard);
 	char *event;
@@ -292,31 +330,73 @@ static bool put_event(struct rotation *r, struct err *err) {
 
 	if (!identity_rotate(&r->identity, r->kel, r->sn, r->seals, &event, &n, err))
 		return false;
-	good = identity_stage(r->root, &r->identity, r->has_tunnel ? r->tunnel : NULL, err) &&
-	       issue_event(&r->store, &r->identity, span_of(event, n), cards, err) &&
-	       (r->kel = store_own_kel(&r->store, r->identity.aid, err));
+	good = identity_stage(r->root, &r->identity, r->has_tunnel ? r->tunnel : NULL, r->request, err) &&
+	       issue_event(&r->store, &r->identity, span_of(event, n), cards, err);
+	r->kel = book_awake(&r->store.book, r->identity.aid);
+	if (!good && !span_is(kel_current(r->kel)->ev.said, r->identity.made))
+		identity_settle(r->root, r->kel, NULL);
 	free(event);
 	return good;
 }
 
-/* In the open store. One that was cut off behind its event is not done again. */
+static bool check_frozen(const struct rotation *r, struct err *err) {
+	const char *aid = r->identity.aid;
+
+	return !book_log(&r->store.book, aid)->frozen ||
+	       err_set(err, ERR_NO,
+		       "%s: two versions of an event of the own log were seen, and it is frozen; first run "
+		       "verimesh "
+		       "export > own.cesr, then verimesh import --resolve %s own.cesr",
+		       r->policy.self, aid);
+}
+
+/* One that was cut off behind its event is not done again when the same is asked for. What else is asked for
+ * was meant for the keys of before: it is to be asked again. */
+static bool finish(struct rotation *r, bool *done, struct err *err) {
+	bool known;
+
+	return identity_was_asked(r->root, r->kel, r->request, &known, done, err) &&
+	       (*done || (identity_settle(r->root, r->kel, err) &&
+				 (!known || err_set(err, ERR_NO,
+						    "%s: a rotation that was cut off is complete now, as "
+						    "event sn "
+						    "%llu; if you mean another one, run this again",
+						    r->policy.self,
+						    (unsigned long long)kel_current(r->kel)->ev.sn))));
+}
+
+/* In the open store. */
 static bool rotate(struct rotation *r, struct err *err) {
 	bool done;
 
 	r->kel = store_own_kel(&r->store, r->identity.aid, err);
-	if (!r->kel || !identity_staged(r->root, r->kel, &done, err))
+	if (!r->kel || !finish(r, &done, err))
 		return false;
 	if (done)
 		return true;
+	r->now = now_micros();
+	if (!r->at) /* in two FetchEvery, at a whole second */
+		r->from = (r->now / SECOND + 1 + 2 * (int64_t)r->policy.fetch_every) * SECOND;
 	if (!r->recovers)
 		r->sn = r->kel->count;
 	randombytes_buf(r->identity.next, SEED_BYTES);
-	return identity_settle(r->root, r->kel, err) && check_next(r, err) &&
-	       (!r->recovers || check_recover(r, err)) && identity_events(r->root, &r->events, err) &&
-	       list_cards(r, err) && gather(r, err) && put_event(r, err);
+	return check_frozen(r, err) && check_next(r, err) && (!r->recovers || check_recover(r, err)) &&
+	       identity_events(r->root, &r->events, err) && list_cards(r, err) && gather(r, err) &&
+	       put_event(r, err);
 }
 
 /* ---- what comes of it ---- */
+
+/* Cards that a recovery took back, and that do not stand again. */
+static void print_superseded(const struct rotation *r, const struct cards_entry *now, size_t n) {
+	for (const struct cards_entry *e = r->superseded; e < r->superseded + r->nsuperseded; e++) {
+		const struct cards_entry *last = cards_last(now, n, e->card.host);
+
+		if (e->last && e->card.has_key && (!last || last->voided))
+			printf("%.*s.%s: card %.44s is superseded, and the host gone\n",
+				SPAN_ARG(e->card.host), r->policy.self, (const char *)e->card.said.p);
+	}
+}
 
 static bool print_cards(const struct rotation *r, struct err *err) {
 	struct cards_entry *entries;
@@ -328,7 +408,7 @@ static bool print_cards(const struct rotation *r, struct err *err) {
 	printf("%s: event sn %llu rotates the keys of %s\n", r->policy.self,
 		(unsigned long long)kel_current(r->kel)->ev.sn, r->identity.aid);
 	for (const struct cards_entry *e = entries; e < entries + n; e++) {
-		if (!e->last || e->voided || !e->card.has_key)
+		if (!e->last || e->voided || !e->card.has_key || e->card.until <= r->now)
 			continue;
 		wg_key_encode(e->card.key, key);
 		printf("%.*s.%s: key %s", SPAN_ARG(e->card.host), r->policy.self, key);
@@ -336,6 +416,7 @@ static bool print_cards(const struct rotation *r, struct err *err) {
 			printf(" from %.19sZ", time_format(e->card.from, from));
 		printf(", card %.44s\n", (const char *)e->card.said.p);
 	}
+	print_superseded(r, entries, n);
 	free(entries);
 	puts("Take " PATH_IDENTITY "/next offline: it holds the next signing key.\n"
 	     "verimesh export makes it known to others; verimesh watch, or sync at that time, changes "
@@ -346,17 +427,17 @@ static bool print_cards(const struct rotation *r, struct err *err) {
 static bool run(struct rotation *r, struct err *err) {
 	bool good;
 
-	if (!identity_need(r->root, r->identity.aid, err) || !policy_load(r->root, &r->policy, err))
+	if (!identity_need(r->root, r->identity.aid, err) || !policy_load(r->root, &r->policy, err) ||
+		!policy_imply_self(&r->policy, r->identity.aid, err))
 		return false;
 	/* Sources and the administrator are asked before others have to wait */
-	if (!sources_agree(r->root, &r->policy, r->identity.aid, err) || !read_next(r, err) ||
-		!store_open(&r->store, r->root, true, err))
+	if (!sources_agree(r->root, &r->policy, r->identity.aid, r->recovers ? r->sn : UINT64_MAX, err) ||
+		!read_next(r, err) || !store_open(&r->store, r->root, true, err))
 		return false;
-	if (!r->at) /* in two FetchEvery, at a whole second */
-		r->from = (r->now / SECOND + 1 + 2 * (int64_t)r->policy.fetch_every) * SECOND;
+	good = rotate(r, err) && print_cards(r, err);
 	/* told before it is settled, so that who runs it again, because this was cut off, is told, too */
-	good = rotate(r, err) && print_cards(r, err) && fflush(stdout) == 0 &&
-	       identity_settle(r->root, r->kel, err);
+	(void)fflush(stdout);
+	good = good && identity_settle(r->root, r->kel, err);
 	store_close(&r->store);
 	return good;
 }

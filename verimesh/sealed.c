@@ -32,7 +32,8 @@ static bool take(struct passphrase *out, const uint8_t *data, size_t n, struct e
 	n -= n && data[n - 1] == '\n';
 	return (n && n <= PASSPHRASE_MAX && !memchr(data, 0, n) &&
 		       span_copy(span_of(data, n), out->text, sizeof out->text)) ||
-	       err_set(err, ERR_USAGE, "passphrase: empty, or longer than %d bytes", PASSPHRASE_MAX);
+	       err_set(err, ERR_USAGE, "passphrase: empty, with a NUL, or longer than %d bytes",
+		       PASSPHRASE_MAX);
 }
 
 /* Not there: errno ENOENT. */
@@ -140,9 +141,11 @@ bool passphrase_get(enum passphrase_from from, struct passphrase *out, struct er
 			"the identity is sealed, and there is nobody to ask: give its passphrase as the "
 			"systemd "
 			"credential " CREDENTIAL);
-	tty = isatty(STDIN_FILENO) ? open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
-	if (tty < 0)
+	if (!isatty(STDIN_FILENO))
 		return from_input(out, err);
+	tty = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (tty < 0) /* a terminal that is not ours to be stopped by */
+		tty = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 	good = from_person(tty, from == PASSPHRASE_NEW, out, err);
 	close(tty);
 	return good;

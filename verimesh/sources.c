@@ -303,13 +303,36 @@ bool sources_ask(const struct sources_asker *asker, struct err *err) {
 struct comparison {
 	struct store store;
 	const char *aid, *source;
+	uint64_t recover; /* interactions from there on are about to be superseded */
 	struct span answer;
 	struct err *err; /* text "": they agree */
 };
 
+/* Where the two part. One that only lacks what is behind it, or that a rotation of the other supersedes from
+ * there on, is old. */
+static void check_fork(struct comparison *c, const struct kel *kel, const struct kel *shown) {
+	uint64_t sn = 0;
+
+	while (sn < kel->count && sn < shown->count &&
+		memcmp(kel->saids[sn], shown->saids[sn], CESR_RAW) == 0)
+		sn++;
+	if (sn == shown->count || (kel_est_at(kel, sn) && kel_current(shown)->ev.sn < sn))
+		return;
+	if (sn == kel->count || (kel_est_at(shown, sn) && kel_current(kel)->ev.sn < sn))
+		err_set(c->err, ERR_NO,
+			"%s: has sn %" PRIu64 " of the own log, this host only sn %" PRIu64
+			"; verimesh import it first",
+			c->source, shown->count - 1, sn - 1);
+	else if (sn < c->recover || kel_current(kel)->ev.sn >= sn || kel_current(shown)->ev.sn >= sn)
+		err_set(c->err, ERR_NO,
+			"%s: has another event at sn %" PRIu64 " of the own log: somebody else signs, or a "
+			"backup was restored; if what is here holds, "
+			"verimesh rotate --at now --recover %" PRIu64,
+			c->source, sn, sn);
+}
+
 static int compare(void *ctx) {
 	struct comparison *c = ctx;
-	char ours[CESR_TEXT], theirs[CESR_TEXT];
 	struct book book = {.forgiving = true};
 	const struct kel *shown, *kel;
 
@@ -322,16 +345,7 @@ static int compare(void *ctx) {
 	shown = book_kel(&book, c->aid);
 	if (!kel || !shown)
 		return 0;
-	if (shown->count > kel->count)
-		err_set(c->err, ERR_NO,
-			"%s: has sn %" PRIu64 " of the own log, this host only sn %" PRIu64
-			"; verimesh import it first",
-			c->source, shown->count - 1, kel->count - 1);
-	else if (kel_said(kel, shown->count - 1, ours) && kel_said(shown, shown->count - 1, theirs) &&
-		 strcmp(ours, theirs) != 0)
-		err_set(c->err, ERR_NO,
-			"%s: has another event at sn %" PRIu64 " of the own log; find out which one holds",
-			c->source, shown->count - 1);
+	check_fork(c, kel, shown);
 	return 0;
 }
 
@@ -353,7 +367,8 @@ static void take_own(void *ctx, size_t source, uint8_t *data, size_t n, const ch
 	free(data);
 }
 
-bool sources_agree(const char *root, const struct policy *policy, const char *aid, struct err *err) {
+bool sources_agree(
+	const char *root, const struct policy *policy, const char *aid, uint64_t recover, struct err *err) {
 	const struct policy_peer *peer = policy_peer(policy, policy->self);
 	struct own own = {.peer = peer};
 	struct sources_asker asker = {.seconds = TIME_LEAST, .answer = take_own, .ctx = &own};
@@ -367,6 +382,7 @@ bool sources_agree(const char *root, const struct policy *policy, const char *ai
 		return err_set(err, ERR_ENV, "out of memory");
 	good = store_enter(&own.comparison.store, root, false, err);
 	own.comparison.aid = aid;
+	own.comparison.recover = recover;
 	own.comparison.err = shared;
 	asker.urls = peer->sources;
 	asker.n = peer->nsources;

@@ -27,8 +27,11 @@ struct sources_asker {
 bool sources_ask(const struct sources_asker *asker, struct err *err);
 
 /* Refuses to add to the own log where a Source shows a longer one, or another one: this host was restored
- * from a backup, and what it signed would fork the identity. A Source that cannot be asked, or whose answer
- * does not verify, shows nothing. */
-bool sources_agree(const char *root, const struct policy *policy, const char *aid, struct err *err);
+ * from a backup, and what it signed would fork the identity. One that shows what the own log superseded is
+ * only old. recover: interactions from that sn on are about to be superseded, so that another one there is
+ * no trouble; UINT64_MAX: none. A Source that cannot be asked, or whose answer does not verify, shows
+ * nothing. */
+bool sources_agree(
+	const char *root, const struct policy *policy, const char *aid, uint64_t recover, struct err *err);
 
 #endif

@@ -63,7 +63,7 @@ passed
 step 'his card is seen, and stops a rotation; recovered, it is gone, and he is cut off'
 carry evil web1
 run web1 'verimesh rotate --at now'
-gave 1 '^verimesh: evil\.clinic-a: card E.* was not issued by this host; .* verimesh rotate --recover [0-9]+$'
+gave 1 '^verimesh: evil\.clinic-a: card E.* was not issued by this host; .* verimesh rotate --at now --recover [0-9]+$'
 sn=$(sed -n 's/.*--recover //p' <<<"$OUT")
 old=$(key_of web1)
 run web1 "verimesh rotate --recover $sn --at now && verimesh sync"

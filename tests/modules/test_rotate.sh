@@ -174,6 +174,41 @@ peers_take_it() {
     tells "\"key\":\"$(public "$(identity "$root" tunnel.next)")\",\"next\":null"
 }
 
+# All that a card says is said again, but for the keys and the times.
+the_new_card_says_what_the_old_one_did() {
+    local root old new
+    root=$(host says)
+    ssh-keygen -q -t ed25519 -N '' -f "$work/sshkey" <<<y >/dev/null
+    echo rosenpass >"$work/rosenpass"
+    organisation "$root" a db1 --addr 10.77.1.5 --addr 10.77.1.6 --route 10.80.0.0/16 --endpoint 192.0.2.1:51820 \
+        --login "alice=$work/sshkey.pub" --login bob --hostkey "$work/sshkey.pub" --rosenpass "$work/rosenpass"
+    old=$(card "$root" db1)
+    run 0 rotate --at 30m --root "$root"
+    new=$(card "$root" db1)
+    without() { sed -E 's/"(d|key|dt|from|until|journal)":"[^"]*",?//g' <<<"$1"; }
+    [ "$(without "$old")" = "$(without "$new")" ] || fail "$(without "$old") became $(without "$new")"
+    grep -q '"journal":"D[A-Za-z0-9_-]\{43\}"' <<<"$new" || fail 'no journal key'
+    for field in key journal; do
+        [ "$(grep -o "\"$field\":\"[^\"]*" <<<"$old")" != "$(grep -o "\"$field\":\"[^\"]*" <<<"$new")" ] ||
+            fail "$field is the old one"
+    done
+}
+
+# The hour behind the time, too.
+within_the_hour_it_waits() {
+    local root
+    root=$(host hour)
+    organisation "$root" a db1
+    run 0 rotate --at "$(date -u -d '-50 minutes' +%FT%TZ)" --root "$root"
+    run 1 rotate --root "$root"
+    run 1 issue db1 --root "$root"
+    matches 'verimesh: db1: changes its key; .*'
+    root=$(host hours)
+    organisation "$root" a db1
+    run 0 rotate --at "$(date -u -d '-61 minutes' +%FT%TZ)" --root "$root"
+    run 0 rotate --root "$root"
+}
+
 # ---- the next seed ----
 
 the_next_seed_may_be_offline() {
@@ -201,6 +236,30 @@ the_next_seed_may_be_offline() {
     run 0 rotate --at now --root "$root"
 }
 
+# It may come from a program that decrypts it.
+the_next_seed_may_come_by_a_pipe() {
+    local root
+    root=$(host piped)
+    organisation "$root" a db1
+    mv "$(identity "$root" next)" "$work/piped-next"
+    run 0 rotate --next <(cat "$work/piped-next") --root "$root"
+    with secret 0 rotate --at now --seal --root "$root"
+    mv "$(identity "$root" next)" "$work/piped-next"
+    with secret 0 rotate --at now --next <(cat "$work/piped-next") --root "$root"
+}
+
+# What is done is done where nobody hears of it, and leaves nothing behind.
+an_output_that_fails_is_told_once() {
+    local root status=0
+    root=$(host full)
+    organisation "$root" a db1
+    "$verimesh" rotate --root "$root" >/dev/full 2>"$work/err" || status=$?
+    [ "$status" -eq 3 ] || fail "status $status"
+    says 'verimesh: standard output: cannot be written'
+    [ "$(own "$root" sn)" = 2 ] || fail "sn $(own "$root" sn)"
+    [ -z "$(find "$(identity "$root" .)" -name 'rotation*')" ] || fail 'something is left'
+}
+
 # ---- a stolen key ----
 
 # A thief who has the signing seed anchors a card; so the host rotates and gets rid of it.
@@ -215,7 +274,7 @@ a_card_of_a_thief_stops_it_until_it_is_recovered() {
     before=$(state "$root")
     run 1 rotate --root "$root"
     [ "$(wc -l <"$work/err")" -eq 2 ] || fail "$(cat "$work/err")"
-    grep -Eqx 'verimesh: evil\.a: card E[A-Za-z0-9_-]{43} was not issued by this host; issue or withdraw evil here, or supersede the event that anchors it: verimesh rotate --recover 3' \
+    grep -Eqx 'verimesh: evil\.a: card E[A-Za-z0-9_-]{43} was not issued by this host; issue or withdraw evil here, if that is right or a backup was restored, or supersede the event: verimesh rotate --at now --recover 3' \
         "$work/err" || fail "$(cat "$work/err")"
     unchanged "$before" "$root"
     run 1 rotate --recover 4 --root "$root"
@@ -285,6 +344,102 @@ whatever_a_thief_does_to_a_card_is_seen() {
     done
 }
 
+# A card that the thief keeps to himself would be there for ever, once a rotation stood behind it.
+what_a_thief_does_not_show_stops_it_too() {
+    local root other before
+    root=$(host robbed)
+    organisation "$root" a db1
+    other=$(thief "$root" thief)
+    run 0 issue evil --key "$key2" --root "$other"
+    run 0 export --root "$other"
+    # without the body of his card
+    # shellcheck disable=SC2016 # of perl
+    perl -0777 -pe '$at = rindex($_, "{\"v\":\"ACDC10JSON", index($_, "\"host\":\"evil\""));
+        substr($_, $at, hex substr($_, $at + 16, 6)) = ""' "$work/out" >"$work/cut.cesr"
+    ! grep -aq '"host":"evil"' "$work/cut.cesr" || fail 'the body is still there'
+    run 0 import "$work/cut.cesr" --root "$root"
+    [ "$(own "$root" sn)" = 2 ] || fail 'his event did not come in'
+    before=$(state "$root")
+    run 1 rotate --root "$root"
+    grep -Eqx 'verimesh: a: event sn 2, which this host did not make, seals E[A-Za-z0-9_-]{43}, which is no card that is here; supersede it: verimesh rotate --at now --recover 2' \
+        "$work/err" || fail "$(cat "$work/err")"
+    unchanged "$before" "$root"
+    run 0 rotate --at now --recover 2 --root "$root"
+    run 0 export --root "$root"
+    cp "$work/out" "$work/recovered.cesr"
+    run 0 import "$work/recovered.cesr" --root "$other"
+    run 1 show evil.a.mesh.internal --root "$other"
+}
+
+# A Source that still shows what was superseded is only old.
+after_a_recovery_an_old_source_is_no_trouble() {
+    local root other
+    root=$(host behind)
+    organisation "$root" a db1
+    printf '[Peer a]\nSource = file:%s\n' "$work/behind.cesr" >>"$(conf "$root")"
+    other=$(thief "$root" thief)
+    run 0 issue evil --key "$key2" --root "$other"
+    run 0 issue evil --key "$key1" --root "$other"
+    run 0 export --root "$other"
+    cp "$work/out" "$work/behind.cesr"
+    run 1 rotate --at now --root "$root"
+    says "verimesh: file:$work/behind.cesr: has sn 3 of the own log, this host only sn 1; verimesh import it first"
+    run 0 import "$work/behind.cesr" --root "$root"
+    run 0 rotate --at now --recover 2 --root "$root"
+    printed '^evil\.a: card E.* is superseded, and the host gone$'
+    run 0 issue db2 --key "$key1" --root "$root"
+    run 0 rotate --at now --root "$root"
+}
+
+# The thief and the owner both signed an event of one number.
+a_fork_is_recovered_from_before_and_after_it_froze() {
+    local root other
+    root=$(host forked)
+    organisation "$root" a db1
+    other=$(thief "$root" thief)
+    run 0 issue evil --key "$key2" --root "$other"
+    run 0 issue db2 --key "$key1" --root "$root"
+    run 0 export --root "$other"
+    cp "$work/out" "$work/fork.cesr"
+    other=$(thief "$root" copy)
+    printf '[Peer a]\nSource = file:%s\n' "$work/fork.cesr" >>"$(conf "$root")"
+    run 1 rotate --at now --root "$root"
+    matches "verimesh: file:$work/fork.cesr: has another event at sn 2 of the own log: .* verimesh rotate --at now --recover 2"
+    run 0 rotate --at now --recover 2 --root "$root"
+    printed '^db2\.a: key '
+    # where it was imported
+    root=$other
+    run 1 import "$work/fork.cesr" --root "$root"
+    before=$(state "$root")
+    run 1 rotate --at now --recover 2 --root "$root"
+    matches 'verimesh: a: two versions of an event of the own log were seen, and it is frozen; first run verimesh export > own.cesr, then verimesh import --resolve E[A-Za-z0-9_-]* own.cesr'
+    unchanged "$before" "$root"
+    run 0 export --root "$root"
+    cp "$work/out" "$work/mine.cesr"
+    run 0 import --resolve "$(aid "$root")" "$work/mine.cesr" --root "$root"
+    run 0 rotate --at now --recover 2 --root "$root"
+    printed '^db2\.a: key '
+}
+
+# Without the list of what was made here nothing is known, and no new list begins by itself.
+a_lost_list_of_events_is_told() {
+    local root before
+    root=$(host lost)
+    organisation "$root" a db1
+    rm "$(identity "$root" events)"
+    before=$(state "$root")
+    for call in 'issue db2 --key '"$key1" 'rotate'; do
+        # shellcheck disable=SC2086
+        run 3 $call --root "$root"
+        matches 'verimesh: /var/lib/verimesh/identity/events: is lost; restore it from a backup, or make it empty and issue every card anew'
+    done
+    unchanged "$before" "$root"
+    install -m 600 /dev/null "$(identity "$root" events)"
+    run 1 rotate --root "$root"
+    run 0 issue db1 --root "$root"
+    run 0 rotate --root "$root"
+}
+
 # ---- a restored snapshot ----
 
 a_restored_snapshot_does_not_fork() {
@@ -342,7 +497,7 @@ sealed_seeds_need_their_passphrase_and_stay_sealed() {
         matches "verimesh: $root/var/lib/verimesh/identity/(seed|next): wrong passphrase"
         # shellcheck disable=SC2086
         run 2 $call --root "$root"
-        says 'verimesh: passphrase: empty, or longer than 1023 bytes'
+        says 'verimesh: passphrase: empty, with a NUL, or longer than 1023 bytes'
     done
     unchanged "$before" "$root"
     with 'xyzzy\tplugh' 0 issue db1 --root "$root"
@@ -430,7 +585,28 @@ killed_anywhere_it_is_done_by_the_next_run() {
     [ "$kills" -ge 30 ] || fail "only $kills kills"
 }
 
+# Another call is another one.
+what_was_cut_off_is_no_answer_to_another_call() {
+    local root n
+    command -v strace >/dev/null || { echo 'strace is not installed' >"$work/skip" && return; }
+    for ((n = 1; ; n++)); do
+        root=$(host other)
+        organisation "$root" a db1
+        ! rotate_killed "$root" rename "$n" || fail 'no kill leaves it with its event in the log'
+        [ "$(own "$root" sn)" -eq 1 ] || break
+    done
+    run 1 rotate --at now --root "$root"
+    says 'verimesh: a: a rotation that was cut off is complete now, as event sn 2; if you mean another one, run this again'
+    run 0 rotate --at now --root "$root"
+    [ "$(own "$root" sn)" -eq 3 ] || fail 'the other call was not done'
+    ! card "$root" db1 | grep -q '"from"' || fail "$(card "$root" db1)"
+}
+
 run_cases \
+    the_new_card_says_what_the_old_one_did within_the_hour_it_waits the_next_seed_may_come_by_a_pipe \
+    an_output_that_fails_is_told_once what_a_thief_does_not_show_stops_it_too \
+    after_a_recovery_an_old_source_is_no_trouble a_fork_is_recovered_from_before_and_after_it_froze \
+    a_lost_list_of_events_is_told what_was_cut_off_is_no_answer_to_another_call \
     the_committed_key_signs_and_another_is_committed_to the_tunnel_key_follows_from_two_fetchevery_on \
     at_a_time_or_now a_change_that_is_under_way_is_waited_for every_live_card_is_listed peers_take_it \
     the_next_seed_may_be_offline a_card_of_a_thief_stops_it_until_it_is_recovered \

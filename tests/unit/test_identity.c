@@ -511,13 +511,15 @@ static bool has(const char *name, const uint8_t seed[static SEED_BYTES]) {
  * wherever that was cut off before: after any number of its steps. */
 static void what_is_staged_is_settled_by_the_log(void **state) {
 	static const char *const names[] = {SECRET_TUNNEL_NEXT, "next", "seed"};
+	static const char asked[] = "EAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+	static const char other[] = "EBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
 
 	(void)state;
 	for (size_t steps = 0; steps < 10; steps++) {
 		struct book book = {.keep = true};
 		struct identity old, new;
 		char *event, path[PATH], from[64];
-		bool staged, known = steps < 5;
+		bool staged, done, known = steps < 5;
 		uint8_t tunnel[SEED_BYTES];
 		struct err err;
 		size_t n;
@@ -535,7 +537,7 @@ static void what_is_staged_is_settled_by_the_log(void **state) {
 		/* what an earlier one left that was killed before it was staged is no part of it */
 		assert_int_equal(mkdir(in(STAGED, path), 0700), 0);
 		write_text(STAGED "/other", "left");
-		assert_true(identity_stage(root, &new, tunnel, &err));
+		assert_true(identity_stage(root, &new, tunnel, asked, &err));
 		assert_int_not_equal(access(in(STAGED "/other", path), F_OK), 0);
 		assert_true(has("seed", old.seed) && has("next", old.next) && has(SECRET_STAGED, tunnel));
 		if (known)
@@ -550,8 +552,12 @@ static void what_is_staged_is_settled_by_the_log(void **state) {
 		}
 		if (steps % 5 == 4)
 			assert_int_equal(rmdir(in(STAGED, path)), 0);
-		assert_true(identity_staged(root, book_kel(&book, old.aid), &staged, &err));
+		assert_true(identity_was_asked(root, book_kel(&book, old.aid), asked, &staged, &done, &err));
 		assert_int_equal(staged, known);
+		assert_int_equal(done, known);
+		assert_true(identity_was_asked(root, book_kel(&book, old.aid), other, &staged, &done, &err));
+		assert_int_equal(staged, known);
+		assert_false(done);
 		assert_true(identity_settle(root, book_kel(&book, old.aid), &err));
 		assert_true(has("seed", known ? new.seed : old.seed));
 		assert_true(has("next", known ? new.next : old.next));

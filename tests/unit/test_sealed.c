@@ -138,7 +138,7 @@ static void it_is_one_line_of_the_input(void **state) {
 	assert_false(ask_input("", 0, PASSPHRASE_OLD, &out, rest, &err));
 	assert_false(ask_input("\n", 1, PASSPHRASE_OLD, &out, rest, &err));
 	assert_false(ask_input("a\0b\n", 4, PASSPHRASE_OLD, &out, rest, &err));
-	assert_string_equal(err.text, "passphrase: empty, or longer than 1023 bytes");
+	assert_string_equal(err.text, "passphrase: empty, with a NUL, or longer than 1023 bytes");
 	/* nobody is asked who is not there */
 	assert_false(ask_input("one\n", 4, PASSPHRASE_CREDENTIAL, &out, rest, &err));
 	assert_string_equal(rest, "one\n");
