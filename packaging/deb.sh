@@ -20,15 +20,15 @@ source=$out/source/verimesh-$version
 mkdir -p "$source"
 orig=$out/verimesh_$version.orig.tar.gz
 if git rev-parse --git-dir >/dev/null 2>&1; then
-    git archive --format=tar --prefix="verimesh-$version/" HEAD
+    git -c tar.umask=022 archive --format=tar --prefix="verimesh-$version/" HEAD
 else
     tar -c --sort=name --owner=0 --group=0 --numeric-owner --mode=u+rw,go=rX \
         --mtime="$(dpkg-parsechangelog -l packaging/debian/changelog -S Date)" \
         --transform="s,^\.,verimesh-$version," --exclude=./build --exclude="$out" .
 fi | gzip -n9 >"$orig"
-tar -xzf "$orig" -C "$out/source"
+tar -xpzf "$orig" -C "$out/source"
 mv "$orig" "$out/source"
-cp -r "$source/packaging/debian" "$source/debian"
+cp -rp "$source/packaging/debian" "$source/debian"
 
 # What make was told is not for the make in there.
 log=$out/verimesh_${packaged}_$(dpkg --print-architecture).build

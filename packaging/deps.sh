@@ -20,7 +20,8 @@ declare -A packages=(
     [fuzz]="clang libclang-rt-dev"
     [bench]="util-linux curl dnsmasq-base nscd gnuplot-nox"
     [deb]="build-essential debhelper dh-nss dpkg-dev git"
-    [packages]="apparmor blhc debootstrap debian-archive-keyring lintian systemd util-linux"
+    [packages]="apparmor blhc debootstrap debian-archive-keyring faketime keyutils lintian locales
+        util-linux"
     [rpm]="bzip2 git rpm selinux-policy-dev"
     [foreign]="checkpolicy cpio fakeroot keyutils libarchive-tools makepkg pacman-package-manager pamtester
         rpm2cpio rpmlint semodule-utils setools shellcheck"
