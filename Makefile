@@ -211,6 +211,16 @@ deb:
 	$(call need,build test deb)
 	$Qpackaging/deb.sh $B/deb
 
+# Debian's packages are looked at, and built, installed, used, upgraded and purged in Debian 12 and 13, which
+# are fetched once, into $B/packages; those for others are built and looked at.
+PACKAGES := $(addprefix tests/packages/debian,_13.sh _12.sh .sh) $(wildcard tests/packages/rpm*.sh)
+check-packages:
+	$Q[ -n "$(ROOT)" ] || { echo "make check-packages needs root; run: sudo make check-packages" >&2; exit 1; }
+	$(call need,build test deb packages rpm foreign)
+	$QDEB_BUILD_OPTIONS=nocheck packaging/deb.sh $B/packages/deb
+	$QB=$B DEPS=$(DEPS) TIMEOUT=1200 tests/run $(PACKAGES)
+	$Qcd $B/packages && cat */figures && ls -s --block-size=1 deb/*.deb
+
 coverage:
 	@echo "make $@: not yet" >&2; exit 1
 
@@ -243,6 +253,6 @@ uninstall:
 clean:
 	rm -rf $B
 
-.PHONY: all tests threaded tidy check check-vm check-trixie demo bench benches fuzz fuzzers lint coverage \
-	sanitize deps install uninstall deb rpm clean
+.PHONY: all tests threaded tidy check check-packages check-vm check-trixie demo bench benches fuzz fuzzers \
+	lint coverage sanitize deps install uninstall deb rpm clean
 -include $(wildcard $B/o/*/*.d $B/tests/*.d $B/bench/*.d $B/*.d)

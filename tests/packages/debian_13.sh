@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# debian_13.sh: the packages in Debian 13: built, installed, used, upgraded, removed and purged there.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# usage: tests/packages/debian_13.sh   from the repository's root, as root; B=build; DEPS=no: fetches nothing
+# shellcheck disable=SC2034 # for what is sourced
+suite=trixie who=debian_13
+# shellcheck source=tests/packages/system.sh
+. tests/packages/system.sh
