@@ -68,7 +68,8 @@ sn=$(sed -n 's/.*--recover //p' <<<"$OUT")
 old=$(key_of web1)
 run web1 "verimesh rotate --recover $sn --at now && verimesh sync"
 gave 0 '^web1\.clinic-a: key '
-! grep -q '^evil' <<<"$OUT" || failed 'his card is still listed'
+! grep -q '^evil.*: key' <<<"$OUT" || failed 'his card is still listed'
+grep -q '^evil\.clinic-a: card .* is superseded' <<<"$OUT" || failed 'it is not told'
 carry web1 db1
 is_gone db1 "$stolen"
 is_gone db1 "$old"

@@ -404,7 +404,7 @@ a_fork_is_recovered_from_before_and_after_it_froze() {
     other=$(thief "$root" copy)
     printf '[Peer a]\nSource = file:%s\n' "$work/fork.cesr" >>"$(conf "$root")"
     run 1 rotate --at now --root "$root"
-    matches "verimesh: file:$work/fork.cesr: has another event at sn 2 of the own log: .* verimesh rotate --at now --recover 2"
+    matches "verimesh: file:$work/fork.cesr: has another event at sn 2 of the own log; .* verimesh rotate --at now --recover 2"
     run 0 rotate --at now --recover 2 --root "$root"
     printed '^db2\.a: key '
     # where it was imported
