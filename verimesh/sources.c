@@ -325,9 +325,9 @@ static void check_fork(struct comparison *c, const struct kel *kel, const struct
 			c->source, shown->count - 1, sn - 1);
 	else if (sn < c->recover || kel_current(kel)->ev.sn >= sn || kel_current(shown)->ev.sn >= sn)
 		err_set(c->err, ERR_NO,
-			"%s: has another event at sn %" PRIu64 " of the own log: somebody else signs, or a "
-			"backup was restored; if what is here holds, "
-			"verimesh rotate --at now --recover %" PRIu64,
+			"%s: has another event at sn %" PRIu64
+			" of the own log; find out which one holds; if it is the one here, run verimesh "
+			"rotate --at now --recover %" PRIu64,
 			c->source, sn, sn);
 }
 

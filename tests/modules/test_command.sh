@@ -885,7 +885,7 @@ a_longer_log_at_a_source_stops_issue() {
     run 0 issue h1 --login dave --root "$root"
     printf 'Source = file://%s\n' "$work/shown" >>"$(conf "$root")"
     run 1 issue h1 --root "$root"
-    says "verimesh: file://$work/shown: has another event at sn 3 of the own log; find out which one holds"
+    says "verimesh: file://$work/shown: has another event at sn 2 of the own log; find out which one holds; if it is the one here, run verimesh rotate --at now --recover 2"
 }
 
 a_tampered_stream_is_refused() {
