@@ -108,10 +108,19 @@ they_build_as_anybody_without_a_network() {
             exec setpriv --reuid nobody --regid nogroup --clear-groups env HOME=/nonexistent sh -ec \"
                 dpkg-source -x *.dsc source
                 cd source
-                dpkg-buildpackage --build=binary --no-sign\""
+                dpkg-buildpackage --build=full --no-sign\""
         mkdir /packages/built
-        cp /tmp/build/*.deb /packages/built'
+        cp /tmp/build/verimesh_* /tmp/build/*.deb /packages/built'
     grep -Eq '^[0-9]+ passed, 0 failed' "$work/said" || fail "its tests: $(tail -n 60 "$work/said")"
+    cp "$work/said" "$system/packages/built/build"
+}
+lintian_and_blhc_of_this_debian_find_nothing() {
+    # the standards are those of the oldest Debian that it is for
+    inside sh -c 'lintian --allow-root --display-info --pedantic --display-experimental --fail-on none \
+        --suppress-tags out-of-date-standards-version /packages/built/*.changes' >"$work/said" 2>&1 ||
+        fail "$(cat "$work/said")"
+    ! grep -E '^[EWIPXC]:' "$work/said" || fail 'lintian does'
+    inside blhc --all /packages/built/build >"$work/said" 2>&1 || fail "$(cat "$work/said")"
 }
 
 they_install_without_a_question() {
@@ -248,12 +257,14 @@ purged_they_leave_nothing() {
 control=$(sed -n '/^$/q; p' packaging/debian/control)
 # buildd's chroots have such a file
 kept build "$control" "echo '127.0.0.1 localhost' >/etc/hosts
-    apt-get -q -y --no-install-recommends build-dep /packages/*.dsc"
+    apt-get -q -y --no-install-recommends build-dep /packages/*.dsc
+    apt-get -q -y --no-install-recommends install blhc lintian"
 over build
 mkdir "$system/packages"
 cp "$sources"/*.dsc "$sources"/*.tar.* "$system/packages"
 run_cases they_build_as_anybody_without_a_network
 [ "$failed" -eq 0 ] || exit 1
+run_cases lintian_and_blhc_of_this_debian_find_nothing
 built=$system/packages/built
 
 kept clean '' 'echo "127.0.0.1 localhost" >/etc/hosts
