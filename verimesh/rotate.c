@@ -1,7 +1,7 @@
 /* rotate.c: `verimesh rotate`: the next key signs, and this host's tunnel key follows (DESIGN.md 7, 8). */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <getopt.h>
 #include <errno.h>
+#include <getopt.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,21 +20,20 @@
 struct rotation {
 	const char *root;
 	struct policy policy;
-	struct identity
-		identity;  /* as it is behind it: the seed that the log commits to now, and the next one */
-	const char *next;  /* --next: the file with that seed; NULL: where it is put */
-	int64_t now, from; /* microseconds; from 0: at once */
-	bool at;	   /* --at was given */
-	bool seals_anew;   /* --seal: by a new passphrase */
-	uint64_t sn;	   /* of its event; with --recover, interactions from there on are superseded */
+	struct identity identity; /* as it is behind it: the seed to which the log commits, and a next one */
+	const char *next;	  /* --next: the file with that seed; NULL: where it is put */
+	int64_t now, from;	  /* microseconds; from 0: at once */
+	bool at;		  /* --at was given */
+	bool seals_anew;	  /* --seal: by a new passphrase */
+	uint64_t sn; /* of its event; with --recover, interactions from there on are superseded */
 	bool recovers;
 	char request[CESR_TEXT]; /* digest of the call's words */
 	struct store store;
 	const struct kel *kel;
 	char *events;		      /* that this host made */
 	struct cards_entry *standing; /* the cards that the log anchors before sn */
-	struct cards_entry
-		*superseded; /* all, of which those count that are anchored from sn on, by this host */
+	/* All of them; of those from sn on, which are superseded, what this host made stands again. */
+	struct cards_entry *superseded;
 	size_t nstanding, nsuperseded;
 	char *seals; /* of its event, which are written to */
 	FILE *out;
@@ -157,8 +156,7 @@ static const struct cards_entry *carried(const struct rotation *r, struct span l
 	return found;
 }
 
-/* What became of it another did, who has the key or had a backup: to go on from it would make it stand for
- * ever. Where that can be superseded, from is the event that did it. */
+/* What another did to a card, who has the key, would stand for ever once a rotation stood behind it. */
 static bool is_known(const struct rotation *r, const struct cards_entry *entry, struct err *err) {
 	const uint64_t sn = sn_of(r, entry);
 	const struct card *card = &entry->card;
@@ -171,9 +169,8 @@ static bool is_known(const struct rotation *r, const struct cards_entry *entry, 
 			", or supersede the event: verimesh rotate --at now --recover %llu",
 			(unsigned long long)sn);
 	return err_set(err, ERR_NO,
-		"%.*s.%s: card %.44s was not %s by this host; issue or withdraw %.*s here, if that is right "
-		"or "
-		"a backup was restored%s",
+		"%.*s.%s: card %.44s was not %s by this host; issue or withdraw %.*s here, if that is "
+		"right or a backup was restored%s",
 		SPAN_ARG(card->host), r->policy.self, (const char *)card->said.p,
 		entry->voided ? "voided" : "issued", SPAN_ARG(card->host), recover);
 }
@@ -345,24 +342,25 @@ static bool check_frozen(const struct rotation *r, struct err *err) {
 	return !book_log(&r->store.book, aid)->frozen ||
 	       err_set(err, ERR_NO,
 		       "%s: two versions of an event of the own log were seen, and it is frozen; first run "
-		       "verimesh "
-		       "export > own.cesr, then verimesh import --resolve %s own.cesr",
+		       "verimesh export > own.cesr, then verimesh import --resolve %s own.cesr",
 		       r->policy.self, aid);
 }
 
 /* One that was cut off behind its event is not done again when the same is asked for. What else is asked for
  * was meant for the keys of before: it is to be asked again. */
 static bool finish(struct rotation *r, bool *done, struct err *err) {
+	unsigned long long sn = kel_current(r->kel)->ev.sn;
 	bool known;
 
-	return identity_was_asked(r->root, r->kel, r->request, &known, done, err) &&
-	       (*done || (identity_settle(r->root, r->kel, err) &&
-				 (!known || err_set(err, ERR_NO,
-						    "%s: a rotation that was cut off is complete now, as "
-						    "event sn "
-						    "%llu; if you mean another one, run this again",
-						    r->policy.self,
-						    (unsigned long long)kel_current(r->kel)->ev.sn))));
+	if (!identity_was_asked(r->root, r->kel, r->request, &known, done, err) || *done)
+		return *done;
+	if (!identity_settle(r->root, r->kel, err))
+		return false;
+	return !known || err_set(err, ERR_NO,
+				 "%s: a rotation that was cut off is complete now, as event sn %llu; if you "
+				 "mean another "
+				 "one, run this again",
+				 r->policy.self, sn);
 }
 
 /* In the open store. */
