@@ -50,6 +50,7 @@ peer db1 web1 clinic-a
 on web1 cp -a /var/lib/verimesh /root/before
 on db1 cp -a /var/lib/verimesh /root/before
 on db1 silence.py answer 7777 &
+disown
 
 printf 'silence of a tunnel while a host changes its key, %d rotations:\n' "$rounds"
 for ((i = 0; i < rounds; i++)); do
