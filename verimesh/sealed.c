@@ -58,13 +58,16 @@ static bool from_credential(struct passphrase *out, struct err *err) {
 /* No byte behind its line is taken, which may be for another program. */
 static bool from_input(struct passphrase *out, struct err *err) {
 	uint8_t line[PASSPHRASE_MAX + 2];
+	ssize_t got = 1;
 	size_t n = 0;
 	bool good;
 
-	while (n < sizeof line && read(STDIN_FILENO, line + n, 1) == 1)
-		if (line[n++] == '\n')
-			break;
-	good = take(out, line, n, err);
+	while (got == 1 && n < sizeof line && !(n && line[n - 1] == '\n')) {
+		got = read(STDIN_FILENO, line + n, 1);
+		n += got == 1;
+	}
+	/* what came before a failure is a part of it, and would seal as well as the whole */
+	good = got < 0 ? err_set(err, ERR_ENV, "passphrase: standard input: %m") : take(out, line, n, err);
 	sodium_memzero(line, sizeof line);
 	return good;
 }
@@ -100,8 +103,8 @@ static bool from_terminal(int tty, const char *prompt, struct passphrase *out, s
 		quiet = before;
 		quiet.c_lflag &= ~(tcflag_t)ECHO;
 		quiet.c_lflag |= ICANON | ECHONL;
-		dprintf(tty, "%s: ", prompt);
-		if (tcsetattr(tty, TCSAFLUSH, &quiet) == 0)
+		/* in this order: what is typed once the prompt stands neither shows nor is flushed */
+		if (tcsetattr(tty, TCSAFLUSH, &quiet) == 0 && dprintf(tty, "%s: ", prompt) > 0)
 			n = type_line(tty, signals, line, sizeof line);
 		tcsetattr(tty, TCSAFLUSH, &before);
 	}
