@@ -219,7 +219,7 @@ check-packages:
 	$(call need,build test deb packages rpm foreign)
 	$QDEB_BUILD_OPTIONS=nocheck packaging/deb.sh $B/packages/deb
 	$QB=$B DEPS=$(DEPS) TIMEOUT=1200 tests/run $(PACKAGES)
-	$Qcd $B/packages && cat */figures && ls -s --block-size=1 deb/*.deb
+	$Qcat $B/packages/*/figures
 
 coverage:
 	@echo "make $@: not yet" >&2; exit 1

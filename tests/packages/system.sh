@@ -244,10 +244,19 @@ installed_again_they_are_as_before() {
     inside getent passwd alice@clinic-b >/dev/null || fail 'no accounts'
 }
 purged_they_leave_nothing() {
-    # an identity, and what units leave
-    quiet inside sh -ec 'rm -r /etc/verimesh/verimesh.conf /var/lib/verimesh; verimesh init here'
-    [ -d "$system/var/lib/verimesh/identity" ] || fail 'no identity'
-    apt purge verimesh libnss-verimesh libpam-verimesh
+    # with an identity, and a mesh that was brought up by hand
+    printf '%s\n' '[Interface]' "Name = $interface" 'Self = me' 'Host = here' >"$system/etc/verimesh/verimesh.conf"
+    quiet inside unshare --net sh -ec "
+        rm -r /var/lib/verimesh
+        ip link set lo up
+        verimesh init here
+        verimesh up
+        ip link show $interface
+        test -d /var/lib/verimesh/identity
+        apt-get -q -y purge verimesh libnss-verimesh libpam-verimesh
+        ! ip link show $interface
+        ! test -e /run/verimesh"
+    ! keyctl search @u keyring "verimesh:$interface" 2>/dev/null || fail 'its keys are in the kernel'
     state "$OTHERS" | diff "$work/before" - || fail 'other than before'
     ! inside dpkg -l '*verimesh*' 2>/dev/null | grep '^[a-z]' || fail 'dpkg knows them'
     ! find "$system" -xdev -name '*verimesh*' ! -path "$system/src/*" ! -path "$system/packages/*" | grep . ||
