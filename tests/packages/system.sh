@@ -254,8 +254,8 @@ purged_they_leave_nothing() {
         ip link show $interface
         test -d /var/lib/verimesh/identity
         apt-get -q -y purge verimesh libnss-verimesh libpam-verimesh
-        ! ip link show $interface
-        ! test -e /run/verimesh"
+        ip link show $interface && exit 1
+        test ! -e /run/verimesh"
     ! keyctl search @u keyring "verimesh:$interface" 2>/dev/null || fail 'its keys are in the kernel'
     state "$OTHERS" | diff "$work/before" - || fail 'other than before'
     ! inside dpkg -l '*verimesh*' 2>/dev/null | grep '^[a-z]' || fail 'dpkg knows them'
