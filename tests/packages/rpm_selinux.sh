@@ -62,7 +62,7 @@ it_needs_no_domain_for_sshd_session() {
     cd "$work"
     semodule_link -o linked {base,ssh,unconfined,build/verimesh}.pp >said 2>&1 || fail "$(cat said)"
     semodule_expand linked small >said 2>&1 || fail "$(cat said)"
-    sesearch small -A -s sshd_t -t verimesh_t -c key -p search | grep -q . || fail 'sshd reads no keys'
+    sesearch small -A -s sshd_t -t verimesh_t -c key -p search | grep . >/dev/null || fail 'sshd reads no keys'
 }
 files_have_their_labels() {
     semodule_unpackage "$work/build/verimesh.pp" "$work/mod" "$work/fc"
@@ -88,7 +88,7 @@ may_not() { # may_not POLICY SOURCE TARGET CLASS PERMISSION
     ! sesearch "$work/$1" -A -s "$2" -t "$3" -c "$4" -p "$5" | grep . || fail "$2 may $5 $3:$4"
 }
 becomes() { # becomes SOURCE TARGET CLASS TYPE [NAME]
-    sesearch "$work/with" -T -s "$1" -t "$2" -c "$3" | grep -Fxq "type_transition $1 $2:$3 $4${5:+ $5};" ||
+    sesearch "$work/with" -T -s "$1" -t "$2" -c "$3" | grep -Fx "type_transition $1 $2:$3 $4${5:+ $5};" >/dev/null ||
         fail "$1 makes of $2:$3 no $4"
 }
 
