@@ -120,7 +120,7 @@ sanitize:
 		tests/run $(THREADED:$B/%=$B/tsan/%)
 	$(build) all tests
 	@echo "not in valgrind, which takes minutes for it: $(notdir $(SLOW))"
-	$QB=$B UNDER="valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
+	$QB=$B TIMEOUT=600 UNDER="valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 		--errors-for-leak-kinds=definite" tests/run $(filter-out $(SLOW),$(UNITS) $(MODULES))
 threaded: $(THREADED)
 
