@@ -154,20 +154,20 @@ static int fetch_all_peers(const char *root, struct told *told) {
 }
 
 /* When the first host ends, or starts to use its next key, of others a second later; of those whose swap is
- * not told, again soon. */
-static int64_t next_moment(const struct roster *roster) {
-	int64_t now = time(NULL), next = NEVER;
+ * not told, again soon. since: before the roster was built, for a moment may have come in the meantime. */
+static int64_t next_moment(const struct roster *roster, int64_t since) {
+	int64_t next = NEVER;
 	size_t nswaps = 0;
 
 	for (size_t i = 0; i < roster->nhosts; i++) {
 		const struct roster_host *host = &roster->hosts[i];
 
-		if (host->expires > now)
+		if (host->expires > since)
 			next = earlier(next, host->expires);
-		if (host->next.from && host->next.from + !host->self > now)
+		if (host->next.from && host->next.from + !host->self > since)
 			next = earlier(next, host->next.from + !host->self);
 		else if (host->next.from && ++nswaps > MOST_SWAPS)
-			next = now + 1;
+			next = time(NULL) + 1;
 	}
 	return next;
 }
@@ -191,6 +191,7 @@ static void tell_swaps(struct told *told, const struct mesh *mesh) {
 
 /* What was renewed changes the store, so that another sync follows. */
 static int sync_and_renew(const char *root, struct told *told) {
+	const int64_t since = time(NULL);
 	struct policy policy;
 	struct mesh mesh;
 	struct err err;
@@ -207,7 +208,7 @@ static int sync_and_renew(const char *root, struct told *told) {
 		.synced = true,
 		.hosts = mesh.roster.nhosts,
 		.peers = mesh.policy.npeers,
-		.next = next_moment(&mesh.roster)};
+		.next = next_moment(&mesh.roster, since)};
 	tell_swaps(told, &mesh);
 	mesh_close(&mesh);
 	if (!renew_cards(root, &told->next, &err))
